@@ -1,0 +1,36 @@
+"""The limits given to a run."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+import msgspec
+
+from ancile.core.errors import AncileError
+
+UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)(s|m|h|d))+")
+PART = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)")
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+
+
+class Budget(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits of time, queries and memory; None is no limit. What is left undone stands in the report."""
+
+    seconds: Positive | None = None
+    queries: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    memory_bytes: Annotated[int, msgspec.Meta(ge=1)] | None = None
+
+
+def seconds_of(text: str) -> float:
+    """Seconds in a duration such as ``90s``, ``10m``, ``1h30m``, ``365d``; a bare number is refused."""
+    if not DURATION.fullmatch(text.strip()):
+        raise AncileError(
+            "not a duration", value=text, remedy="give number and unit, for example 90s, 10m, 1h30m or 30d"
+        )
+    total = sum(float(number) * UNITS[unit] for number, unit in PART.findall(text))
+    if total <= 0:
+        raise AncileError("a duration of nothing", value=text, remedy="give more than zero seconds")
+    return total

@@ -1,0 +1,34 @@
+"""What the base install leaves out, and the one line that says how to get it."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from types import ModuleType
+
+from ancile.core.errors import AncileError
+
+# extra: (modules that it brings, what it gives)
+EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
+    "arrays": (("numpy", "scipy"), "numeric data, score- and label-based attacks, statistics"),
+    "torch": (("torch", "safetensors"), "PyTorch models, gradient-based attacks"),
+    "onnx": (("onnxruntime",), "ONNX models"),
+    "sklearn": (
+        ("sklearn", "skops"),
+        "scikit-learn models from skops files, the sets that come with it",
+    ),
+    "trees": (("xgboost", "lightgbm"), "XGBoost and LightGBM models"),
+    "tables": (("pyarrow",), "CSV and Parquet data"),
+    "keyring": (("keyring",), "passphrases from the keyring of the operating system"),
+}
+
+
+def needs(module: str, extra: str) -> ModuleType:
+    """The imported module, or the error that names the extra which brings it."""
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as missing:
+        raise AncileError(
+            f"{module} is not installed",
+            value=f"module {missing.name}",
+            remedy=f'pip install "ancile[{extra}]": {EXTRAS[extra][1]}',
+        ) from missing

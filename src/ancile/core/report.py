@@ -1,0 +1,113 @@
+"""Everything that one run of one stage found, with an outcome that follows from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from importlib import import_module
+from typing import Literal
+
+import msgspec
+
+from ancile.core.exhibit import Exhibit
+from ancile.core.finding import Finding
+from ancile.core.measure import Bound, Count, Estimate, Scalar
+from ancile.core.subject import Subject
+
+Outcome = Literal["pass", "fail", "no_conclusion"]
+EXIT_CODES: dict[Outcome, int] = {"pass": 0, "fail": 1, "no_conclusion": 2}
+
+Parameters = dict[str, Scalar | list[Scalar]]
+
+
+class Cost(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run took; forwards, backwards and queries count samples, not batches."""
+
+    forwards: int = 0
+    backwards: int = 0
+    queries: int = 0
+    cpu_seconds: float = 0.0
+    wall_seconds: float = 0.0
+    peak_memory_bytes: int = 0
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of one stage on one subject.
+
+    passed    check id to how often it looked and found nothing
+    complete  False: a budget, an interrupt or an error left work undone
+    outcome   computed, never set: a stored ``pass`` or ``fail`` that does not follow is refused
+    """
+
+    schema: Literal["ancile/report/v1"] = "ancile/report/v1"
+    stage: str
+    outcome: Outcome = "no_conclusion"
+    complete: bool
+    subject: Subject
+    parameters: Parameters = {}
+    measures: tuple[Estimate | Bound | Count, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    passed: dict[str, int] = {}
+    exhibits: tuple[Exhibit, ...] = ()
+    cost: Cost = Cost()
+    started: datetime
+    finished: datetime
+    version: str
+
+    def __post_init__(self) -> None:
+        if self.started.tzinfo is None or self.finished.tzinfo is None:
+            raise ValueError("times of a report are aware")
+        if any(n < 1 for n in self.passed.values()):
+            raise ValueError("a count of passes is at least 1")
+        names = [(m.name, tuple(sorted(m.slice.items()))) for m in self.measures]
+        if len(names) != len(set(names)):
+            raise ValueError("two measures of one name and slice")
+        follows = outcome_of(self.findings, self.passed, complete=self.complete)
+        if self.outcome not in ("no_conclusion", follows):
+            raise ValueError(f"outcome {self.outcome} does not follow from the findings: {follows}")
+        msgspec.structs.force_setattr(self, "outcome", follows)
+
+    def measure(self, name: str, **slice_: str | float) -> Estimate | Bound | Count | None:
+        """The measure of this name and slice, or None."""
+        return next((m for m in self.measures if m.name == name and m.slice == slice_), None)
+
+    def _repr_html_(self) -> str:
+        # A notebook asks for this; core stands below render, so the way there is by name.
+        render: Callable[[Record], str] = import_module("ancile.render.html").render
+        return render(Record(report=self))
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """Where in which ledger a report stands.
+
+    index             of its entry
+    statement_digest  of the signed statement's exact bytes
+    checkpoint        signed note of the log, C2SP tlog-checkpoint, that covers the entry
+    """
+
+    index: int
+    statement_digest: str
+    checkpoint: str
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """A report with its evidence, None where it was not recorded: what a renderer gets."""
+
+    report: Report
+    evidence: Evidence | None = None
+
+
+def outcome_of(findings: Sequence[Finding], passed: Mapping[str, int], *, complete: bool) -> Outcome:
+    """What follows from findings: any FAIL fails, also when incomplete; a pass needs something examined."""
+    statuses = {f.status for f in findings}
+    if "FAIL" in statuses:
+        return "fail"
+    examined = bool(passed) or "WARN" in statuses
+    return "pass" if examined and complete and "ERROR" not in statuses else "no_conclusion"
+
+
+def exit_code(report: Report, *, strict: bool = False) -> int:
+    """0, 1 or 2 for a report; ``strict`` turns a WARN into 1."""
+    if strict and report.outcome == "pass" and any(f.status == "WARN" for f in report.findings):
+        return 1
+    return EXIT_CODES[report.outcome]
