@@ -1,0 +1,5 @@
+"""``python -m ancile`` is the command line."""
+
+from ancile.cli.main import main
+
+main()

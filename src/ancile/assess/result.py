@@ -1,0 +1,131 @@
+"""What a finished or stopped run established, sample by sample: the facts that checks and measures read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ancile.assess.run import UNBROKEN, Samples, State, predicted, wrong
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ancile.assess.plan import Step
+    from ancile.attacks.constraint import Constraint
+    from ancile.models.model import Model, Traits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """Per-sample facts; robust means right on the sample and not confirmed wrong on any example found.
+
+    scores           (n, classes) on the samples, first pass
+    attacked_scores  (n, classes) on the worst example found, fresh pass at the end
+    correct          (n,) right on every clean pass
+    broken           (n,) right, and a confirmed adversarial example is at hand
+    unsteady         share of samples whose label differs between two clean passes
+    dropped          claims that the fresh pass at the end did not confirm
+    broken_by        (n,) place in the plan, ``UNBROKEN`` where none or dropped
+    """
+
+    traits: Traits
+    samples: Samples
+    constraint: Constraint
+    plan: tuple[Step, ...]
+    state: State
+    complete: bool
+    x_adv: NDArray[np.float32]
+    scores: NDArray[np.float64]
+    attacked_scores: NDArray[np.float64]
+    correct: NDArray[np.bool_]
+    broken: NDArray[np.bool_]
+    broken_by: NDArray[np.int64]
+    unsteady: float
+    dropped: int
+
+    @property
+    def n(self) -> int:
+        """Samples drawn."""
+        return len(self.samples.y)
+
+    @property
+    def right_count(self) -> int:
+        """Samples that the model gets right."""
+        return int(self.correct.sum())
+
+    @property
+    def broken_count(self) -> int:
+        """Samples that it gets right and that were broken."""
+        return int(self.broken.sum())
+
+    @property
+    def outside_count(self) -> int:
+        """Counted examples that lie outside ball or bounds: none, or the figure is wrong."""
+        return int((self.broken & ~self.constraint.holds(self.x_adv, self.samples.x)).sum())
+
+    @property
+    def majority_share(self) -> float:
+        """Accuracy of always naming the most frequent class."""
+        return float(np.bincount(self.samples.y).max() / self.n)
+
+    @property
+    def not_finite_counts(self) -> tuple[int, int]:
+        """Samples with scores that are not finite, clean and attacked."""
+        clean, attacked = (~np.isfinite(s).all(axis=1) for s in (self.scores, self.attacked_scores))
+        return int(clean.sum()), int(attacked.sum())
+
+    def broken_by_attack(self, attack: str) -> int:
+        """Samples that this attack of the plan broke, whatever its settings."""
+        places = [i for i, one in enumerate(self.plan) if one.attack == attack]
+        return int((self.broken & np.isin(self.broken_by, places)).sum())
+
+    @property
+    def robust(self) -> NDArray[np.bool_]:
+        """(n,) right and still standing."""
+        return np.asarray(self.correct & ~self.broken)
+
+    @property
+    def distances(self) -> NDArray[np.float64]:
+        """(n,) distance of the worst example from its sample, in the norm of the constraint."""
+        return np.asarray(self.constraint.distance(self.x_adv, self.samples.x), dtype=np.float64)
+
+
+def concluded(
+    model: Model,
+    samples: Samples,
+    constraint: Constraint,
+    plan: tuple[Step, ...],
+    *,
+    state: State,
+    first: NDArray[np.float64],
+    complete: bool,
+) -> Result:
+    """The facts of a run; each example found is judged once more, on a fresh pass, against ball and bounds.
+
+    first  clean scores of the pass before the attacks
+    """
+    again = predicted(model, samples.x)
+    right = ~wrong(first, samples.y) & np.isfinite(first).all(axis=1)
+    correct = right & ~wrong(again, samples.y) & np.isfinite(again).all(axis=1)
+    claimed = state.broken_by != UNBROKEN
+    attacked = predicted(model, state.x_adv)
+    confirmed = claimed & wrong(attacked, samples.y) & constraint.holds(state.x_adv, samples.x)
+    kept = confirmed.reshape((-1,) + (1,) * (samples.x.ndim - 1))
+    return Result(
+        traits=model.traits,
+        samples=samples,
+        constraint=constraint,
+        plan=plan,
+        state=state,
+        complete=complete,
+        x_adv=np.where(kept, state.x_adv, samples.x),
+        scores=first,
+        attacked_scores=np.where(confirmed[:, None], attacked, again),
+        correct=correct,
+        broken=correct & confirmed,
+        broken_by=np.where(confirmed, state.broken_by, UNBROKEN),
+        unsteady=float((first.argmax(axis=1) != again.argmax(axis=1)).mean()),
+        dropped=int((claimed & ~confirmed).sum()),
+    )

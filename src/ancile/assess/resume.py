@@ -1,0 +1,93 @@
+"""How far a run is, kept beside the ledger so that the same command goes on where it stopped.
+
+The file is a convenience, not evidence: adversarial examples in it are confirmed again, and the report says
+that it was resumed.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from ancile.assess.run import State, StepCost
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LARGEST = 4 << 30  # bytes of a saved run that is read
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """The part of a saved run that is not arrays."""
+
+    next_step: int
+    next_batch: int
+    costs: dict[int, dict[str, float]]
+
+
+def save(path: Path, state: State, x: NDArray[np.float32]) -> None:
+    """Write the state, old or new but never half: only the samples that moved are stored."""
+    moved = np.flatnonzero((state.x_adv != x).reshape(len(x), -1).any(axis=1))
+    progress = Progress(
+        next_step=state.next_step,
+        next_batch=state.next_batch,
+        costs={place: asdict(cost) for place, cost in state.costs.items()},
+    )
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        moved=moved,
+        x_adv=state.x_adv[moved],
+        broken_by=state.broken_by,
+        progress=np.frombuffer(msgspec.json.encode(progress), dtype=np.uint8),
+    )
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    unfinished = path.with_suffix(f".{os.getpid()}")
+    unfinished.write_bytes(buffer.getvalue())
+    unfinished.replace(path)
+
+
+def restored(path: Path, x: NDArray[np.float32], *, steps: int) -> State | None:
+    """The saved state for these samples and a plan of ``steps``; None where there is none that fits."""
+    try:
+        if path.stat().st_size > LARGEST:
+            return None
+        with np.load(path, allow_pickle=False) as file:
+            moved, x_adv, broken_by = file["moved"], file["x_adv"], file["broken_by"]
+            progress = msgspec.json.decode(file["progress"].tobytes(), type=Progress)
+        costs = {place: _cost(cost) for place, cost in progress.costs.items()}
+    except (OSError, ValueError, KeyError, TypeError, EOFError, msgspec.MsgspecError):
+        return None
+    fits = (
+        moved.dtype.kind == "i"
+        and x_adv.shape == (len(moved), *x.shape[1:])
+        and broken_by.shape == (len(x),)
+        and broken_by.dtype.kind == "i"
+        and 0 <= progress.next_step <= steps
+        and progress.next_batch >= 0
+        and all(0 <= place < steps for place in costs)
+        and bool(((broken_by >= -1) & (broken_by < steps)).all())
+        and bool(((moved >= 0) & (moved < len(x))).all())
+    )
+    if not fits:
+        return None
+    whole = x.copy()
+    whole[moved] = x_adv
+    return State(
+        x_adv=whole,
+        broken_by=broken_by.astype(np.int64),
+        next_step=progress.next_step,
+        next_batch=progress.next_batch,
+        costs=costs,
+    )
+
+
+def _cost(saved: dict[str, float]) -> StepCost:
+    seconds = saved.pop("cpu_seconds")
+    return StepCost(cpu_seconds=seconds, **{name: int(value) for name, value in saved.items()})

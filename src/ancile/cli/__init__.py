@@ -1,0 +1,1 @@
+"""The command line, one file a command: parse, open, stage, record, render, exit code; nothing else."""

@@ -1,0 +1,27 @@
+"""Every check that ``ancile explain`` knows: the stages' own tuples, and nothing beside them."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from ancile.core.check import Check
+
+TUPLES = (
+    "ancile.assess.checks:EVASION_CHECKS",
+    "ancile.models.checks:MODEL_CHECKS",
+    "ancile.govern.checks:GATE_CHECKS",
+    "ancile.trust.checks:LEDGER_CHECKS",
+)
+
+
+def all_checks() -> dict[str, Check[Any]]:
+    """Id to check, in the order of the stages."""
+    found: dict[str, Check[Any]] = {}
+    for name in TUPLES:
+        module, _, attribute = name.partition(":")
+        for one in getattr(import_module(module), attribute):
+            if one.id in found:
+                raise ValueError(f"two checks have the id {one.id}")
+            found[one.id] = one
+    return found

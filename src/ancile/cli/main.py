@@ -1,0 +1,130 @@
+"""The door: which command, how its errors are told, which exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from ancile import __version__
+from ancile.core.errors import AncileError
+
+# name: one line for --help; the module of that name in this room holds the command
+COMMANDS: dict[str, str] = {
+    "init": "Make ancile.toml and .ancile/ with keys and ledger.",
+    "assess": "Attack a model and say how robust it is, and how sure that is.",
+    "gate": "Decide from evidence whether a model may pass.",
+    "ledger": "Read, verify and prove what was recorded.",
+    "evidence": "Carry evidence from one machine to another.",
+    "keys": "List, rotate, revoke and back up keys.",
+    "explain": "Say what a check looks for, why, and how to mend it.",
+    "doctor": "Say what is installed, what is not, and what that would give.",
+    "demo": "Run the whole story on bundled data, printing each command.",
+}
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+
+
+class Lazy(click.Group):
+    """A group whose commands are imported when they are called, so that --help costs nothing."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Names in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command of that name, imported now."""
+        if cmd_name not in COMMANDS:
+            return None
+        found = getattr(import_module(f"ancile.cli.{cmd_name}"), cmd_name)
+        if not isinstance(found, click.Command):
+            raise TypeError(f"ancile.cli.{cmd_name} holds no command of its name")
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The table, without importing a command."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
+@click.version_option(__version__, prog_name="ancile", message="%(prog)s %(version)s")
+def ancile() -> None:
+    """Protect machine-learning systems; every answer measured, signed and checkable.
+
+    Exit codes: 0 passed, 1 failed, 2 no conclusion or wrong use.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit code; a user's error is two lines, a bug its traceback."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(run(given))
+
+
+def run(arguments: list[str]) -> int:
+    """The exit code of one call; what it says goes to stdout (the result) and stderr (everything else)."""
+    try:
+        code = ancile.main(args=arguments, prog_name="ancile", standalone_mode=False)
+        sys.stdout.flush()
+    except AncileError as error:
+        return told(error, as_json=_wants_json(arguments))
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "ancile"
+        usage = AncileError(
+            error.format_message().rstrip(".").lower(), value="", remedy=f"see `{command} --help`"
+        )
+        return told(usage, as_json=_wants_json(arguments))
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("ancile: interrupted", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the final flush is silent
+        return 2
+    except OSError as error:
+        return told(from_system(error), as_json=_wants_json(arguments))
+    return code if isinstance(code, int) else 0
+
+
+def from_system(error: OSError) -> AncileError:
+    """What the operating system refused, with the remedy for the usual reasons; others are raised as bugs."""
+    remedies = {
+        errno.ENOSPC: "make room on the disk, then run the same command again",
+        errno.EDQUOT: "make room in your quota, then run the same command again",
+        errno.EROFS: "choose a place that can be written",
+        errno.EACCES: "mend the permissions, or choose another place",
+        errno.EPERM: "mend the permissions, or choose another place",
+        errno.ENAMETOOLONG: "choose a shorter name",
+        errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    }
+    if error.errno not in remedies:
+        raise error
+    name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+    return AncileError(
+        (error.strerror or "input/output error").lower(), value=name, remedy=remedies[error.errno]
+    )
+
+
+def told(error: AncileError, *, as_json: bool) -> int:
+    """Tell a user's error: one line and a hint on stderr, or one JSON document on stdout."""
+    from ancile.core.text import plain  # noqa: PLC0415 - unicodedata is not needed for --help
+
+    if as_json:
+        import json  # noqa: PLC0415 - likewise
+
+        document = {"error": {"what": error.what, "value": error.value, "remedy": error.remedy}}
+        click.echo(json.dumps(document))
+        return 2
+    value = f": {plain(error.value, 300)}" if error.value else ""
+    click.echo(f"ancile: error: {plain(error.what, 300)}{value}", err=True)
+    click.echo(f"ancile: hint: {plain(error.remedy, 500)}", err=True)
+    return 2
+
+
+def _wants_json(arguments: Sequence[str]) -> bool:
+    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+    return any(a == "--format=json" or (a in ("--format", "-f") and b == "json") for a, b in pairs)

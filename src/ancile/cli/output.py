@@ -1,0 +1,111 @@
+"""What every command that reports has in common: format, file, colour, exit code."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import click
+
+from ancile.core.errors import AncileError
+from ancile.core.report import Record, exit_code
+from ancile.render.formats import FORMATS, render_as
+
+Command = TypeVar("Command", bound=Callable[..., object])
+
+SUFFIXES = {
+    ".html": "html",
+    ".json": "json",
+    ".sarif": "sarif",
+    ".md": "markdown",
+    ".xml": "junit",
+    ".txt": "table",
+}
+
+
+class Output(NamedTuple):
+    """How a record leaves: format, file (None: stdout), whether a WARN counts as a failure."""
+
+    format: str
+    file: Path | None
+    strict: bool
+
+
+def output_options(command: Command) -> Command:
+    """The options ``--format``, ``-o`` and ``--strict``."""
+    options = (
+        click.option(
+            "-f",
+            "--format",
+            "format_",
+            type=click.Choice(tuple(FORMATS)),
+            default=None,
+            help="How to print; without it by the suffix of -o, else table.",
+        ),
+        click.option("-o", "--output", type=click.Path(path_type=Path), help="Write to FILE, not to stdout."),
+        click.option("--strict", is_flag=True, help="A WARN makes the exit code 1."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def chosen(format_: str | None, output: Path | None, *, strict: bool) -> Output:
+    """The way out that the options ask for; a folder that cannot be written is told before any work."""
+    if output is not None:
+        folder = output.absolute().parent
+        if not folder.is_dir() or not os.access(folder, os.W_OK) or output.is_dir():
+            raise AncileError(
+                "the report cannot be written there",
+                value=str(output),
+                remedy="name a file in a folder that exists and can be written",
+            )
+    by_suffix = SUFFIXES.get(output.suffix.lower(), "table") if output else "table"
+    return Output(format_ or by_suffix, output, strict)
+
+
+def deliver(record: Record, output: Output) -> int:
+    """Render and write; the exit code of the report, which no format changes."""
+    if output.file is None:
+        terminal = sys.stdout.isatty()
+        colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        width = min(100, shutil.get_terminal_size((80, 24)).columns)
+        click.echo(render_as(output.format, record, colour=colour, width=width))
+    else:
+        write_whole(output.file, render_as(output.format, record).encode("utf-8"))
+        talk(f"{record.report.outcome.replace('_', ' ')}; report in {output.file}")
+    return exit_code(record.report, strict=output.strict)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file, old or new but never half."""
+    descriptor, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name[:40]}.")
+    unfinished = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.chmod(0o666 & ~_umask())
+        unfinished.replace(path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def talk(line: str) -> None:
+    """One line to the user beside the result: stderr, safe to show."""
+    from ancile.core.text import plain  # noqa: PLC0415 - unicodedata is not needed for --help
+
+    click.echo(f"ancile: {plain(line, 400)}", err=True)

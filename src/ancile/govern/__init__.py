@@ -1,0 +1,1 @@
+"""Decides from evidence: policies, gates."""
