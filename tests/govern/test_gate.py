@@ -46,12 +46,12 @@ def report(
         side="at_most",
         method="test",
     )
+    given: Parameters = {"norm": "linf", "eps": 0.3, "effort": "standard", "access": "white-box"}
     return Report(
         stage="assess",
         complete=complete,
         subject=subject,
-        parameters={"norm": "linf", "eps": 0.3, "effort": "standard", "access": "white-box"}
-        | (parameters or {}),
+        parameters=given | (parameters or {}),
         measures=(measure,),
         findings=findings,
         passed={"some-check": 1},
