@@ -1,0 +1,1 @@
+"""What makes evidence hard to rewrite: keys, signatures, statements, and the transparency log."""
