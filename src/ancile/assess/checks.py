@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from ancile.core.check import Check, Remark, check, error, fail, ok, skip, warn
@@ -217,3 +217,18 @@ EVASION_CHECKS: tuple[Check[Result], ...] = (
     unfinished,
     outside_ball,
 )
+
+
+@check("evasion-assumed-input", severity="low", refs=())
+def assumed_inputs(doubts: Sequence[str]) -> Iterator[Remark]:
+    """Something about the inputs was assumed, not told.
+
+    Why   Bounds or scales that are guessed from the data make the ball smaller or larger than the attacker's.
+    Fix   Say it once in ancile.toml under [assess] (bounds, mean, std), or with the flags of those names.
+    """
+    yield from (warn(doubt) for doubt in doubts)
+    if not doubts:
+        yield ok()
+
+
+INPUT_CHECKS: tuple[Check[Sequence[str]], ...] = (assumed_inputs,)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -52,17 +51,16 @@ def climb(
     few = slice(0, min(SAMPLES, len(samples.y)))
     standing = correct[few].copy()
     rungs = [Rung(0.0, robust_accuracy(standing, {"eps": 0.0}))]
-    largest = float(np.max(np.asarray(constraint.high) - np.asarray(constraint.low)))
     try:
         for place, factor in enumerate(LADDER):
             eps = factor * constraint.eps
-            if eps == 0 or (constraint.norm == "linf" and eps > largest):
+            if eps == 0 or (constraint.norm == "linf" and eps > constraint.reach):
                 break
             chosen = np.flatnonzero(standing)
             for start in range(0, len(chosen), BATCH):
                 part = chosen[start : start + BATCH]
                 streams = Streams(step_seed(seed, -1 - place), samples.ids[part])
-                ball = replace(constraint, eps=eps)
+                ball = constraint.at(eps)
                 found = launch(
                     step.attack,
                     model,

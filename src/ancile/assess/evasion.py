@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from ancile import __version__
-from ancile.assess.checks import EVASION_CHECKS
+from ancile.assess.checks import EVASION_CHECKS, INPUT_CHECKS
 from ancile.assess.curve import Rung, climb
 from ancile.assess.exhibits import exhibits
 from ancile.assess.measures import measures
@@ -56,7 +56,8 @@ class Context:
     features    names of the columns of a table
     classes     names of the classes, in the order of the scores
     parameters  what else decides the figure and is to be reported
-    findings    what opening the model and the data found
+    findings    what opening the model found
+    doubts      what was assumed of the data
     resume      folder for saved runs, None to keep none
     progress    told (samples settled, samples, robust accuracy so far) after every batch
     """
@@ -68,6 +69,7 @@ class Context:
     classes: tuple[str, ...] = ()
     parameters: Parameters = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    doubts: tuple[str, ...] = ()
     resume: Path | None = None
     progress: Callable[[int, int, float], None] | None = None
     clock: Clock = field(default_factory=system_clock)
@@ -201,6 +203,7 @@ def _report(
     result: Result, rungs: Sequence[Rung], *, settings: Settings, context: Context, resumed: bool
 ) -> Report:
     examined = examine(EVASION_CHECKS, result)
+    assumed = examine(INPUT_CHECKS, context.doubts)
     numbers = measures(result, classes=context.classes, seed=settings.seed)
     curve = tuple(rung.bound for rung in rungs)
     return Report(
@@ -209,8 +212,8 @@ def _report(
         subject=context.subject,
         parameters=_parameters(result, settings, context) | {"resumed": resumed},
         measures=(*numbers, *curve),
-        findings=(*context.findings, *examined.findings),
-        passed=examined.passed,
+        findings=(*examined.findings, *context.findings, *assumed.findings),
+        passed=examined.passed | assumed.passed,
         exhibits=exhibits(result, rungs=rungs, features=context.features, classes=context.classes),
         started=context.clock.now(),
         finished=context.clock.now(),

@@ -79,6 +79,12 @@ def find_home(start: Path) -> Home | None:
     return Home(folder, config_file, sections(read_config(config_file), TABLES, path=config_file))
 
 
+def find_config(start: Path) -> Sections:
+    """The configuration at or above ``start``; the defaults where there is none."""
+    path = find_upwards(FILE, start)
+    return sections(read_config(path) if path else {}, TABLES, path=path or start / FILE)
+
+
 def need_home(start: Path) -> Home:
     """The home at or above ``start``, or the error that says how to make one."""
     home = find_home(start)

@@ -1,0 +1,271 @@
+"""What ``ancile assess`` does between its options and its exit code."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+import msgspec
+import numpy as np
+
+from ancile.assess.config import AssessConfig, ThreatModel
+from ancile.assess.evasion import Assessment, Context, Settings, assess_evasion
+from ancile.assess.run import Samples
+from ancile.attacks.constraint import Constraint
+from ancile.cli.gating import gate_answer
+from ancile.cli.home import Home, find_config, find_home, need_home
+from ancile.cli.output import Output, deliver, talk, write_whole
+from ancile.cli.recorder import open_recorder
+from ancile.core.budget import Budget, seconds_of
+from ancile.core.errors import AncileError
+from ancile.core.report import Parameters, Record
+from ancile.inputs.opener import open_data
+from ancile.models.opener import open_model
+from ancile.work.progress import progress_line
+
+if TYPE_CHECKING:
+    from ancile.inputs.dataset import Dataset
+    from ancile.models.opener import OpenedModel
+
+
+FactoryArgs = dict[str, str | int | float | bool | None]
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """One call of ``ancile assess`` with the defaults of ancile.toml filled in."""
+
+    model: str
+    data: str
+    label: str | None
+    drop: tuple[str, ...]
+    where: str | None
+    bounds: str | None
+    norm: Literal["linf", "l2"]
+    eps: float
+    units: str
+    samples: int
+    seed: int
+    effort: Literal["quick", "standard", "thorough"]
+    budget: Budget
+    weights: str | None
+    factory_args: FactoryArgs
+    scores: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    trust_pickle: bool
+    trust_torchscript: bool
+    adversarial: str | None
+    record: bool | None
+    with_gate: bool
+    quiet: bool
+
+
+def request(model: str, options: dict[str, object], config: AssessConfig) -> Request:
+    """The request in the options, ancile.toml's defaults where an option is absent."""
+    given = {name: value for name, value in options.items() if value is not None}
+    data, eps = given.get("data", config.data), given.get("eps", config.eps)
+    if data is None:
+        raise AncileError(
+            "no data to attack on",
+            value="--data is absent",
+            remedy="give a held-out set: --data held_out.npz, or --data digits to try",
+        )
+    if eps is None:
+        raise AncileError(
+            "no eps: how far may an attacker change an input",
+            value="--eps is absent",
+            remedy="give it in the data's own units; for 8-bit images 8/255 = 0.0314",
+        )
+    budget = given.get("budget", config.budget)
+    merged = {
+        "label": config.label,
+        "norm": config.norm,
+        "samples": config.samples,
+        "seed": config.seed,
+        "effort": config.effort,
+        "where": None,
+        "weights": None,
+        "adversarial": None,
+        "record": None,
+    } | given
+    merged |= {
+        "model": model,
+        "data": data,
+        "eps": eps,
+        "bounds": given.get("bounds") or ",".join(f"{v:g}" for v in config.bounds) or None,
+        "mean": _numbers("--mean", given.get("mean")) or tuple(config.mean),
+        "std": _numbers("--std", given.get("std")) or tuple(config.std),
+        "factory_args": _object(given.get("factory_args")),
+        "budget": {"seconds": seconds_of(str(budget)) if budget else None, "queries": given.get("query_cap")},
+    }
+    fields = Request.__struct_fields__
+    plain_values = {k: str(v) if isinstance(v, Path) else v for k, v in merged.items() if k in fields}
+    return msgspec.convert(plain_values, Request, strict=False)
+
+
+def _numbers(flag: str, text: object) -> tuple[float, ...]:
+    if text is None:
+        return ()
+    try:
+        return tuple(float(part) for part in str(text).split(","))
+    except ValueError as reason:
+        raise AncileError(
+            "not numbers", value=f"{flag} {text}", remedy="separate them by commas: 0,1"
+        ) from reason
+
+
+def _ask(question: str) -> bool:
+    return click.confirm(f"ancile: {question}", err=True)
+
+
+def _object(text: object) -> FactoryArgs:
+    if text is None:
+        return {}
+    try:
+        return msgspec.json.decode(str(text), type=FactoryArgs)
+    except (msgspec.DecodeError, msgspec.ValidationError) as reason:
+        raise AncileError(
+            "factory arguments are no JSON object of plain values",
+            value=str(text),
+            remedy="""give for example --factory-args '{"name": "small"}'""",
+        ) from reason
+
+
+def perform(asked: Request, output: Output) -> int:
+    """Open, attack, record, render; the exit code is the report's, or with ``--gate`` the gate's."""
+    base = Path.cwd()
+    home = need_home(base) if asked.record or asked.with_gate else find_home(base)
+    with ExitStack() as stack:
+        data = open_data(
+            asked.data,
+            label=asked.label,
+            drop=asked.drop,
+            where=asked.where,
+            bounds=asked.bounds,
+            ask=_ask if sys.stdin.isatty() else None,
+            cache=_cache(home) / "data",
+            base=base,
+        )
+        constraint = constraint_of(asked, data)
+        opened = stack.enter_context(_opened(asked, data, home))
+        recorder = None
+        if home is not None and asked.record is not False:
+            recorder = stack.enter_context(open_recorder(home))
+            recorder.started("assess", opened.subject, _identity(asked, data))
+        assessment = _attacked(asked, data, opened, constraint, home=home)
+        record = recorder.report(assessment.report) if recorder else Record(report=assessment.report)
+        if asked.adversarial:
+            write_adversarial(Path(asked.adversarial), assessment)
+        if record.evidence is None:
+            talk("not evidence: nothing was signed (`ancile init` makes keys and a ledger)")
+        code = deliver(record, output)
+        if home is not None and recorder is not None and asked.with_gate:
+            return gate_answer(home, recorder, opened.subject)
+    return code
+
+
+def constraint_of(asked: Request, data: Dataset) -> Constraint:
+    """The ball and the bounds that the request and the data give."""
+    if asked.units == "range" and data.scale is None:
+        raise AncileError(
+            "--units range needs features with ranges of their own",
+            value=f"the bounds of {data.subject.name} are the same for every value",
+            remedy="leave --units out: eps is then in the data's own units",
+        )
+    scale = data.scale if asked.units == "range" else None
+    return Constraint(norm=asked.norm, eps=asked.eps, low=data.low, high=data.high, scale=scale)
+
+
+def _opened(asked: Request, data: Dataset, home: Home | None) -> OpenedModel:
+    return open_model(
+        asked.model,
+        weights=asked.weights,
+        trust_pickle=asked.trust_pickle,
+        trust_torchscript=asked.trust_torchscript,
+        factory_args=asked.factory_args,
+        output=asked.scores,
+        mean=asked.mean,
+        std=asked.std,
+        sample=data.x[:1],
+        query_cap=asked.budget.queries,
+        deny=(home.folder,) if home else (),
+        base=Path.cwd(),
+    )
+
+
+def _attacked(
+    asked: Request, data: Dataset, opened: OpenedModel, constraint: Constraint, *, home: Home | None
+) -> Assessment:
+    drawn = data.draw(asked.samples or None, seed=asked.seed)
+    threat = home.threat if home else find_config(Path.cwd()).get("threat", ThreatModel)
+    with progress_line("assess", quiet=asked.quiet) as line:
+        return assess_evasion(
+            opened.model,
+            Samples(drawn.rows, drawn.x, drawn.y),
+            constraint,
+            settings=Settings(effort=asked.effort, seed=asked.seed, budget=asked.budget),
+            context=Context(
+                subject=opened.subject,
+                data=data.subject,
+                available=len(data),
+                features=data.features,
+                classes=data.classes or (),
+                parameters=_identity(asked, data) | _threat(threat),
+                findings=tuple(opened.findings),
+                doubts=data.doubts,
+                resume=_cache(home) / "assess",
+                progress=line.robust,
+                clock=opened.clock,
+            ),
+        )
+
+
+def _identity(asked: Request, data: Dataset) -> Parameters:
+    """What decides the figure and is known before the run."""
+    found: Parameters = {
+        "data_notes": list(data.notes),
+        "mean": list(asked.mean),
+        "std": list(asked.std),
+        "units": asked.units,
+        "where": asked.where,
+        "drop": list(asked.drop),
+        "factory_args": msgspec.json.encode(asked.factory_args).decode(),
+    }
+    return {name: value for name, value in found.items() if value not in (None, [], "{}")}
+
+
+def _threat(threat: ThreatModel) -> Parameters:
+    return {f"threat_{k}": v for k, v in msgspec.structs.asdict(threat).items() if v not in (None, "")}
+
+
+def _cache(home: Home | None) -> Path:
+    """Where runs and data are kept: beside the ledger, else in the user's cache (XDG base directories)."""
+    if home is not None:
+        return home.cache
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ancile"
+
+
+def write_adversarial(path: Path, assessment: Assessment) -> None:
+    """The samples, what became of them and how far that is: enough to check the figure with numpy alone.
+
+    Arrays: index (row of the file), x, y, x_adv, label_before, label_after, distance; one row a drawn sample,
+    x_adv is x where nothing was found.
+    """
+    result = assessment.result
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        index=result.samples.ids,
+        x=result.samples.x,
+        y=result.samples.y,
+        x_adv=result.x_adv,
+        label_before=result.scores.argmax(axis=1),
+        label_after=result.attacked_scores.argmax(axis=1),
+        distance=result.distances,
+    )
+    write_whole(path, buffer.getvalue())

@@ -1,0 +1,56 @@
+"""``ancile gate MODEL``: the policy against the evidence for exactly these bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ancile.cli.gating import decision_about
+from ancile.cli.home import need_home
+from ancile.cli.ledger import reading
+from ancile.cli.output import chosen, deliver, output_options, talk
+from ancile.cli.recorder import open_recorder
+from ancile.core.report import Record
+from ancile.govern.checks import decision_report
+from ancile.models.judged import copy_judged, judged_model
+
+
+@click.command()
+@click.argument("model")
+@click.option("--evidence", "files", multiple=True, type=click.Path(path_type=Path), help="Evidence file.")
+@click.option("--weights", type=click.Path(path_type=Path), help="As given to assess.")
+@click.option("--factory-args", help="As given to assess.")
+@click.option("--copy-to", type=click.Path(path_type=Path), help="On a pass, hand over the bytes judged.")
+@click.option("--record/--no-record", default=True, help="Whether the decision becomes evidence.")
+@output_options
+def gate(
+    model: str,
+    *,
+    files: tuple[Path, ...],
+    weights: Path | None,
+    factory_args: str | None,
+    copy_to: Path | None,
+    record: bool,
+    format_: str | None,
+    output: Path | None,
+    strict: bool,
+) -> int:
+    """Hold the evidence for MODEL, as it is now, against the policy in ancile.toml.
+
+    Exit codes: 0 every requirement is met, 1 one is not met, 2 no conclusion: evidence is missing, stale,
+    revoked or by an author who does not count.
+    """
+    way, home = chosen(format_, output, strict=strict), need_home(Path.cwd())
+    judged = judged_model(model, weights=weights, factory_args=factory_args)
+    if record:
+        with open_recorder(home) as recorder:
+            decision = decision_about(home, recorder.ledger, judged.subject, files=files)
+            evidence = recorder.decision(decision)
+    else:
+        with reading(home) as ledger:
+            decision, evidence = decision_about(home, ledger, judged.subject, files=files), None
+    if copy_to is not None and decision.outcome == "pass":
+        copy_judged(judged, copy_to)
+        talk(f"handed over the bytes that were judged: {copy_to}")
+    return deliver(Record(report=decision_report(decision), evidence=evidence), way)

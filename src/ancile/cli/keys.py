@@ -1,0 +1,132 @@
+"""``ancile keys``: list, rotate, revoke, back up and restore."""
+
+from __future__ import annotations
+
+import functools
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from ancile.cli.home import need_home
+from ancile.cli.output import talk
+from ancile.cli.pins import pin_author, pin_log, vkeys_of
+from ancile.cli.recorder import open_recorder
+from ancile.core.text import plain
+from ancile.trust.backup import backup_keys, restore_keys
+from ancile.trust.keys import find_key, list_keys, revoke_key, rotate_key
+from ancile.trust.lockbox import Protection
+from ancile.trust.notary import key_event
+from ancile.trust.passphrase import passphrase
+
+
+@click.group()
+def keys() -> None:
+    """List, rotate, revoke and back up keys."""
+
+
+@keys.command("list")
+@click.option("--public", is_flag=True, help="The lines that another machine's ancile.toml needs.")
+def list_(*, public: bool) -> None:
+    """List the keys of this project, without their secrets."""
+    home = need_home(Path.cwd())
+    stored = list_keys(home.keys)
+    if public:
+        for key in stored:
+            if key.public.purpose == "author" and key.state == "active":
+                click.echo(f'[policy]\nauthors = ["{key.public.id}"]')
+            elif key.state == "active":
+                pins = ", ".join(f'"{line}"' for line in vkeys_of(key.public))
+                click.echo(f'[[policy.logs]]\norigin = "{key.public.name}"\nkeys = [{pins}]')
+        return
+    for key in stored:
+        sealed = "sealed" if not key.is_open else "OPEN"
+        state = f"{key.state}, {sealed}" if key.state != "revoked" else "revoked"
+        click.echo(
+            f"{key.public.purpose:8} {state:16} {key.file.created:%Y-%m-%d} {plain(key.public.name, 40)}"
+        )
+        click.echo(f"         {key.public.id}")
+        if key.file.revoked:
+            click.echo(f"         {key.file.revoked.time:%Y-%m-%d}: {plain(key.file.revoked.reason, 100)}")
+
+
+@keys.command()
+@click.argument("purpose", type=click.Choice(["author", "log"]))
+@click.option("--unencrypted-key", is_flag=True, help="No passphrase: for throw-away use only.")
+def rotate(purpose: str, *, unencrypted_key: bool) -> None:
+    """Put a new key in the place of the active one; the old one signs that it did."""
+    home, now = need_home(Path.cwd()), datetime.now(UTC)
+    secret = functools.cache(lambda: passphrase(os.environ, prompt="passphrase of the keys"))
+    protection = Protection(None if unencrypted_key else secret())
+    with open_recorder(home) as recorder:
+        if purpose == "author":
+            changed = rotate_key(home.keys, "author", secret, protection=protection, now=now)
+            recorder.write(key_event(changed.new.public, now=now, after=changed.old.public.id))
+            pin_author(home.config_file, changed.new.public.id)
+            new = changed.new.public
+        else:
+            log = rotate_key(home.keys, "log", secret, protection=protection, now=now)
+            recorder.write(key_event(log.new.public, now=now, after=log.old.public.id))
+            pin_log(home.config_file, keys=vkeys_of(log.new.public))
+            new = log.new.public
+    talk(f"{purpose} key is now {new.id}; {home.config_file.name} was changed: look at it and commit it")
+
+
+@keys.command()
+@click.argument("key_id")
+@click.option("--reason", required=True, help="Why: it stands in the ledger.")
+@click.option("--unrecorded", is_flag=True, help="Do it without an entry, when the passphrase is lost.")
+def revoke(key_id: str, reason: str, *, unrecorded: bool) -> None:
+    """Mark a key as not to be believed and destroy its seeds. Evidence that it signed no longer counts."""
+    home, now = need_home(Path.cwd()), datetime.now(UTC)
+    public = find_key(home.keys, key_id).public
+    if not unrecorded:
+        with open_recorder(home) as recorder:
+            recorder.write(key_event(public, now=now, revoked_because=reason))
+    revoke_key(home.keys, public.id, reason=reason, now=now)
+    talk(f"revoked {public.purpose} key {public.id}")
+    if public.purpose != "witness":
+        talk("strike it from ancile.toml where it stands, and tell those who pinned it")
+
+
+@keys.command()
+@click.argument("file", type=click.Path(path_type=Path))
+def backup(file: Path) -> None:
+    """Write all keys to FILE, sealed under a passphrase of its own (ANCILE_BACKUP_PASSPHRASE…, or asked)."""
+    home = need_home(Path.cwd())
+    count = backup_keys(
+        home.keys,
+        file,
+        passphrase=lambda: passphrase(os.environ, prompt="passphrase of the keys"),
+        backup_passphrase=_backup_passphrase(twice=True),
+        now=datetime.now(UTC),
+    )
+    talk(f"{count} keys in {file}: keep it away from this machine")
+
+
+@keys.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--unencrypted-key", is_flag=True, help="Keep the restored keys without a passphrase.")
+def restore(file: Path, *, unencrypted_key: bool) -> None:
+    """Put the keys of a backup back; keys that are there stay as they are."""
+    home = need_home(Path.cwd())
+    written, left = restore_keys(
+        file,
+        home.keys,
+        backup_passphrase=_backup_passphrase(twice=False),
+        protection=Protection(
+            None if unencrypted_key else passphrase(os.environ, prompt="passphrase of the keys")
+        ),
+    )
+    talk(f"{len(written)} keys restored, {len(left)} were there already")
+
+
+def _backup_passphrase(*, twice: bool) -> bytes:
+    """The backup's own passphrase: the variables of the keys' one with BACKUP in their names."""
+    renamed = {
+        name.replace("ANCILE_BACKUP_PASSPHRASE", "ANCILE_PASSPHRASE"): value
+        for name, value in os.environ.items()
+        if name.startswith("ANCILE_BACKUP_PASSPHRASE")
+    }
+    return passphrase(renamed, prompt="passphrase of the backup", twice=twice)

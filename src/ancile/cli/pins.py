@@ -1,0 +1,67 @@
+"""Changing the pinned keys in ancile.toml, comments kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+from tomlkit.items import Array
+
+from ancile.cli.output import write_whole
+from ancile.core.errors import AncileError
+from ancile.trust.key import PublicKey
+from ancile.trust.note import COSIGNATURE_ED25519, COSIGNATURE_MLDSA44, ED25519, Vkey
+
+
+def pin_author(path: Path, id_: str) -> None:
+    """Add an author to ``[policy] authors``; the one before stays, its evidence still counts."""
+    document = _read(path)
+    authors = _array(document, "policy", "authors")
+    if id_ not in authors:
+        authors.append(id_)
+    _write(path, document)
+
+
+def pin_log(path: Path, *, keys: Sequence[str]) -> None:
+    """Make ``keys`` the log's; those until now move to ``before``, they verify what they signed."""
+    document = _read(path)
+    now, before = _array(document, "ledger", "keys"), _array(document, "ledger", "before")
+    for key in [str(k) for k in now]:
+        before.append(key)
+    now.clear()
+    for key in keys:
+        now.append(key)
+    now.multiline(multiline=True)
+    before.multiline(multiline=True)
+    _write(path, document)
+
+
+def vkeys_of(public: PublicKey) -> tuple[str, str]:
+    """The two C2SP verifier keys of a log or a witness, Ed25519 first."""
+    kinds = (COSIGNATURE_ED25519 if public.purpose == "witness" else ED25519, COSIGNATURE_MLDSA44)
+    keys = (public.ed25519, public.mldsa)
+    first, second = (Vkey(public.name, kind, key).text for kind, key in zip(kinds, keys, strict=True))
+    return first, second
+
+
+def _read(path: Path) -> tomlkit.TOMLDocument:
+    try:
+        return tomlkit.parse(path.read_text("utf-8"))
+    except (UnicodeDecodeError, TOMLKitError) as reason:
+        raise AncileError(
+            "configuration is damaged", value=f"{path}: {reason}", remedy="mend that line"
+        ) from reason
+
+
+def _array(document: tomlkit.TOMLDocument, table: str, key: str) -> Array:
+    section = document.setdefault(table, tomlkit.table())
+    array = section.setdefault(key, tomlkit.array())
+    if not isinstance(array, Array):
+        raise AncileError("configuration is damaged", value=f"{table}.{key}", remedy="make it a list")
+    return array
+
+
+def _write(path: Path, document: tomlkit.TOMLDocument) -> None:
+    write_whole(path, tomlkit.dumps(document).encode("utf-8"))
