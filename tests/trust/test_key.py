@@ -13,6 +13,7 @@ from tests.trust.keys_help import seeds
 
 from ancile.core.errors import AncileError
 from ancile.trust.key import PublicKey, Purpose, parse_public_key, private_key
+from ancile.trust.note import parse_vkey
 
 ALICE = private_key("author", "alice", seeds(1)).public
 LOG = private_key("log", "example.org/log", seeds(2)).public
@@ -23,6 +24,14 @@ def test_keys_from_seeds_are_those_of_another_implementation() -> None:
     assert ML_DSA_65.key_derive(seeds(1).mldsa)[0] == ALICE.mldsa
     assert ML_DSA_44.key_derive(seeds(2).mldsa)[0] == LOG.mldsa
     assert private_key("log", LOG.name, seeds(2)).seeds == seeds(2)
+
+
+def test_verifier_keys_are_those_of_c2sp_with_the_types_of_log_and_witness() -> None:
+    for key, kinds in ((LOG, [1, 6]), (WITNESS, [4, 6])):
+        parsed = [parse_vkey(text) for text in key.vkeys]
+        assert [(v.name, v.kind) for v in parsed] == [(key.name, kind) for kind in kinds]
+        assert [v.public for v in parsed] == [key.ed25519, key.mldsa]
+    assert ALICE.vkeys == ()
 
 
 def test_new_keys_differ() -> None:

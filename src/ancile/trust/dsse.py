@@ -101,9 +101,10 @@ def verify(data: bytes, signers: Iterable[PublicKey], *, threshold: int = 1) -> 
     return Verified(parts.payload, parts.payload_type, valid)
 
 
-def unverified(data: bytes) -> bytes:
-    """The payload of an envelope whose signatures were not looked at: for finding, never for believing."""
-    return _read(data).payload
+def unverified(data: bytes) -> Verified:
+    """What an envelope carries, without signers: nobody's signature was looked at."""
+    parts = _read(data)
+    return Verified(parts.payload, parts.payload_type, ())
 
 
 class _Parts(NamedTuple):

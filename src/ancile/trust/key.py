@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey, M
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
 from ancile.trust.encoding import b64, unb64
+from ancile.trust.note import COSIGNATURE_ED25519, COSIGNATURE_MLDSA44, ED25519, Vkey
 
 Purpose = Literal["author", "log", "witness"]
 NoteUse = Literal["log", "witness"]
@@ -77,6 +78,15 @@ class PublicKey:
         """One line for exchange: ``<purpose>:v1:<name>+<8 hex digits of the id>+<base64 of both keys>``."""
         keys = b64(self.ed25519 + self.mldsa)
         return f"{self.purpose}:v1:{self.name}+{self.id_bytes.hex()[:8]}+{keys}"
+
+    @property
+    def vkeys(self) -> tuple[str, ...]:
+        """C2SP verifier keys of a log or a witness, Ed25519 first; an author has none."""
+        if self.purpose == "author":
+            return ()
+        ed25519 = ED25519 if self.purpose == "log" else COSIGNATURE_ED25519
+        kinds = ((ed25519, self.ed25519), (COSIGNATURE_MLDSA44, self.mldsa))
+        return tuple(Vkey(self.name, kind, public).text for kind, public in kinds)
 
 
 def parse_public_key(text: str) -> PublicKey:
