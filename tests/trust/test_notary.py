@@ -186,10 +186,13 @@ def test_a_lost_entry_is_damage_to_a_scan(ledger: Ledger, tmp_path: Path) -> Non
     assert entries_about(ledger, DIGEST) == ((), (0, 1, 2))
 
 
-def test_other_kinds_of_entries_are_passed_over_and_false_statements_are_damage(ledger: Ledger) -> None:
+@pytest.mark.parametrize("cached", [False, True])
+def test_other_kinds_of_entries_are_passed_over_and_false_statements_are_damage(
+    ledger: Ledger, tmp_path: Path, *, cached: bool
+) -> None:
     ledger.append([Draft("segment", b"abcd", b"no envelope"), Draft("report", b"abcd", b"no envelope")])
     sign_head(ledger, LOG, clock=lambda: NOW)
-    assert about(ledger) == ((), (1,))
+    assert about(ledger, cache=tmp_path if cached else None) == ((), (1,))
 
 
 def test_an_author_outside_the_policy_is_in_doubt(ledger: Ledger) -> None:
