@@ -72,14 +72,19 @@ def catalogue() -> dict[str, NamedSet]:
     return msgspec.convert(tomllib.loads(text), dict[str, NamedSet])
 
 
-def data_folders(*, base: Path, environ: Mapping[str, str]) -> tuple[Path, ...]:
+def data_folders(
+    *, base: Path, environ: Mapping[str, str], cache_folder: Path | None = None
+) -> tuple[Path, ...]:
     """Where files of named sets are looked for, in this order; the last is where a fetched one is put.
 
-    The folder in ANCILE_DATA, then the user's cache, or the cache of the project that ``base`` lies in.
+    The folder in ANCILE_DATA, then ``cache_folder``: without it the cache of the project that ``base`` lies
+    in, or the user's (XDG base directories).
     """
     given = environ.get(FOLDER_VARIABLE)
     project = find_upwards(HOME, base)
-    if project:
+    if cache_folder:
+        kept = base / cache_folder
+    elif project:
         kept = project / CACHE
     elif environ.get("XDG_CACHE_HOME"):
         kept = Path(environ["XDG_CACHE_HOME"], "ancile", "data")

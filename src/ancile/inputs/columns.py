@@ -60,6 +60,8 @@ def rows_of(columns: Columns, wanted: Wanted) -> Rows:
     plan = _plan(columns, wanted)
     some = dict.fromkeys((*plan.features, wanted.label, *([plan.column] if plan.column else [])))
     table = columns.read(tuple(some))
+    if not table.num_rows:
+        raise AncileError("table is empty", value="no rows", remedy="give at least one sample")
     with arrow_errors("table"):
         kept = _kept(table, plan)
         table = table.take(needs("pyarrow", "tables").array(kept))

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
 import os
 import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from http.client import HTTPException, HTTPMessage
 from pathlib import Path
 from typing import IO
-from urllib.parse import urlsplit
 
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
@@ -23,33 +22,26 @@ TIMEOUT_SECONDS = 30.0
 CHUNK_BYTES = 1 << 16
 
 
-class SameHost(urllib.request.HTTPRedirectHandler):
-    """Follows a redirect only to the same scheme, host and port."""
+class NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Takes a redirect for the error that it is: a pinned address is where the file lies."""
 
-    def redirect_request(
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: http.client.HTTPMessage,
-        newurl: str,
-    ) -> urllib.request.Request | None:
-        """The next request, or the error that names where it would have gone."""
-        if urlsplit(newurl)[:2] != urlsplit(req.full_url)[:2]:
-            raise urllib.error.URLError(f"redirect to another host refused: {plain(newurl)}")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
+    def http_error_302(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage
+    ) -> None:
+        """Nothing, which leaves the answer to the opener, who raises it."""
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
 
 def fetch(file: PinnedFile, into: Path) -> Path:
     """The file in the folder ``into``, after its length and SHA-256 have been checked.
 
-    It appears there whole or not at all. Only http and https addresses are opened.
+    It appears there whole or not at all. Only http and https addresses are opened, no redirect is followed.
     """
     target = into / Path(file.path).name
     if not file.url.startswith(("https://", "http://")):
         raise _failed(file, "its address is neither https nor http")
-    opener = urllib.request.build_opener(SameHost)
+    opener = urllib.request.build_opener(NoRedirect)
     try:
         into.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (
@@ -62,7 +54,9 @@ def fetch(file: PinnedFile, into: Path) -> Path:
             except BaseException:
                 Path(part.name).unlink(missing_ok=True)
                 raise
-    except (OSError, http.client.HTTPException, ValueError) as reason:
+    except (OSError, HTTPException, ValueError) as reason:
+        if isinstance(reason, urllib.error.HTTPError):  # an answer as well as an error
+            reason.close()
         raise _failed(file, str(reason)) from reason
     return target
 

@@ -44,6 +44,7 @@ def named_set(
     *,
     choice: Choice = HELD_OUT,
     base: Path | None = None,
+    cache: Path | None = None,
     environ: Mapping[str, str] = os.environ,
     ask: Ask | None = None,
     sets: Mapping[str, NamedSet] | None = None,
@@ -60,7 +61,7 @@ def named_set(
     one = known[name]
     if one.loader:
         return _from_sklearn(name, one, choice)
-    folders = data_folders(base=base or Path.cwd(), environ=environ)
+    folders = data_folders(base=base or Path.cwd(), environ=environ, cache_folder=cache)
     found = find(one.forms, part=choice.part, folders=folders)
     if not found:
         found = _fetched(name, one, choice.part, folders=folders, ask=ask)

@@ -40,6 +40,7 @@ def open_data(
     limit_bytes: int = LIMIT_BYTES,
     ask: Ask | None = None,
     base: Path | None = None,
+    cache: Path | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> Dataset:
     """The data set that ``reference`` names: a .npz, .csv or .parquet file, or the name of a known set.
@@ -52,13 +53,14 @@ def open_data(
     where   "column=value": the rows of a table to keep, for example "split=test"
     bounds  "LOW,HIGH" of every input value; without it they follow from the data (``values``)
     ask     asked before the network is used; None: it is not used
-    base    folder from which relative paths count, and whose project's cache is used; the current one
+    base    folder from which relative paths count; the current one
+    cache   folder of fetched sets; that of the project around ``base``, or the user's
     """
     limits = bounds_of(bounds) if bounds else None
     folder = base or Path.cwd()
     if reference in catalogue():
         choice = Choice(bounds=limits, label=label or "", where=where or "", drop=tuple(drop))
-        return named_set(reference, choice=choice, base=folder, environ=environ, ask=ask)
+        return named_set(reference, choice=choice, base=folder, cache=cache, environ=environ, ask=ask)
     source = read_once(
         folder / reference,
         limit_bytes=limit_bytes,

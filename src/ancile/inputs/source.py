@@ -32,33 +32,18 @@ def read_once(
     """
     shown = plain(str(path))
     try:
-        # Without O_NONBLOCK opening a pipe that nobody writes to would wait for ever.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))
+        with open(path, "rb", opener=_without_waiting) as file:
+            before = os.fstat(file.fileno())
+            _check(before, shown, limit_bytes)
+            data = file.read(before.st_size + 1)
+            after = os.fstat(file.fileno())
     except FileNotFoundError as reason:
         raise AncileError("no such data", value=shown, remedy=missing) from reason
-    except (OSError, ValueError) as reason:
+    except (OSError, ValueError, MemoryError) as reason:  # ValueError: a name with a NUL
+        words = plain(getattr(reason, "strerror", None) or str(reason))
         raise AncileError(
-            "data cannot be opened",
-            value=f"{shown}: {_words(reason)}",
-            remedy="mend the path or its permissions",
+            "data cannot be read", value=f"{shown}: {words}", remedy="mend the path or its permissions"
         ) from reason
-    with os.fdopen(descriptor, "rb") as file:
-        before = os.fstat(descriptor)
-        if not stat.S_ISREG(before.st_mode):
-            raise AncileError("data is not a file", value=shown, remedy="give a .npz, .csv or .parquet file")
-        if before.st_size > limit_bytes:
-            raise AncileError(
-                "data file is too large",
-                value=f"{shown}: {before.st_size} bytes",
-                remedy=f"at most {limit_bytes} bytes are read: keep the held-out part alone",
-            )
-        try:
-            data = file.read(before.st_size + 1)
-        except (OSError, MemoryError) as reason:
-            raise AncileError(
-                "data cannot be read", value=f"{shown}: {_words(reason)}", remedy="copy it to a local disk"
-            ) from reason
-        after = os.fstat(descriptor)
     if len(data) != before.st_size or _state(before) != _state(after):
         raise AncileError(
             "data changed while it was read", value=shown, remedy="wait until its writer is done and repeat"
@@ -66,9 +51,21 @@ def read_once(
     return Source(plain(path.name), data, digest_of(data))
 
 
+def _without_waiting(path: str, flags: int) -> int:
+    # Without O_NONBLOCK opening a pipe that nobody writes to would wait for ever.
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _check(found: os.stat_result, shown: str, limit_bytes: int) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise AncileError("data is not a file", value=shown, remedy="give a .npz, .csv or .parquet file")
+    if found.st_size > limit_bytes:
+        raise AncileError(
+            "data file is too large",
+            value=f"{shown}: {found.st_size} bytes",
+            remedy=f"at most {limit_bytes} bytes are read: keep the held-out part alone",
+        )
+
+
 def _state(found: os.stat_result) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
-
-
-def _words(reason: Exception) -> str:
-    return plain(getattr(reason, "strerror", None) or str(reason) or type(reason).__name__)

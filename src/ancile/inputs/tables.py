@@ -100,7 +100,10 @@ def open_parquet(data: bytes, *, limit_bytes: int) -> Columns:
     def read(some: Sequence[str]) -> pa.Table:
         with arrow_errors("Parquet file"):
             again = parquet.ParquetFile(arrow.BufferReader(data), read_dictionary=texts, **caps)
-            return again.read(columns=list(some), use_threads=False)
+            table = again.read(columns=list(some), use_threads=False)
+            # Arrow hands a dictionary's indices on unchecked; a damaged one reaches beyond the dictionary.
+            table.validate(full=True)
+            return table
 
     return Columns(names, tuple(schema.types), read)
 
@@ -113,9 +116,9 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def is_number(kind: pa.DataType) -> bool:
-    """Whether a column of this type holds numbers or booleans."""
+    """Whether a column of this type holds numbers or booleans, or only gaps."""
     types = needs("pyarrow.types", "tables")
-    kinds = (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal)
+    kinds = (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal, types.is_null)
     return any(one(kind) for one in kinds)
 
 
