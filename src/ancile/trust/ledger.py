@@ -21,6 +21,7 @@ from typing import NamedTuple, Self
 
 from ancile.core.errors import AncileError
 from ancile.trust.checkpoint import parse_head
+from ancile.trust.export import export_tiles
 from ancile.trust.leaf import (
     ERASURE,
     SALT_BYTES,
@@ -324,6 +325,11 @@ class Ledger:
         """Note of the largest stored checkpoint, None without any."""
         with self.store.snapshot() as reader:
             return next((c.note for c in reader.checkpoints()), None)
+
+    def export_tiles(self, folder: Path) -> int:
+        """Writes the static C2SP tlog-tiles tree of the largest stored checkpoint; its size."""
+        with self.store.snapshot() as reader:
+            return export_tiles(reader, folder)
 
 
 def _wake_up(loop: asyncio.AbstractEventLoop, waker: asyncio.Event) -> None:

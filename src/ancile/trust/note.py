@@ -8,6 +8,7 @@ refused. Unknown keys are ignored, a known key whose signature fails rejects the
 from __future__ import annotations
 
 import hashlib
+import re
 import struct
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -29,6 +30,7 @@ ID_BYTES = 4
 MAX_NOTE = 1_000_000  # characters, as golang.org/x/mod/sumdb/note
 MAX_SIGNATURES = 100  # as golang.org/x/mod/sumdb/note; C2SP asks for at least 16
 DASH = "\u2014"
+FORBIDDEN = re.compile("[\x00-\x09\x0b-\x1f\ud800-\udfff]")  # control characters; what is no UTF-8
 MAX_NAME_BYTES = 255  # a cosignature of type 0x06 counts the name in one byte
 PrivateKey: TypeAlias = Ed25519PrivateKey | MLDSA44PrivateKey
 
@@ -89,7 +91,7 @@ class Opened(msgspec.Struct, frozen=True):
 
 def checked_name(name: str) -> str:
     """A key name that a note can carry: no space, no "+", no control character, 1 to 255 bytes."""
-    good = name and "+" not in name and not any(c.isspace() or ord(c) < 0x20 for c in name)
+    good = name and "+" not in name and not any(map(str.isspace, name)) and not FORBIDDEN.search(name)
     if not good or len(name.encode("utf-8", "replace")) > MAX_NAME_BYTES:
         raise AncileError(
             "a key's name cannot stand in a signed note",
@@ -168,7 +170,7 @@ def parse_note(note: str) -> Note:
     """A note's text and its signature lines; AncileError unless it is exactly as we would write it."""
     if len(note) > MAX_NOTE:
         raise _malformed(note, f"over {MAX_NOTE} characters")
-    if any((ord(c) < 0x20 and c != "\n") or 0xD800 <= ord(c) <= 0xDFFF for c in note):
+    if FORBIDDEN.search(note):
         raise _malformed(note, "a control character")
     text, blank, lines = note.rpartition("\n\n")
     if not blank or not text or not lines.endswith("\n"):

@@ -1,0 +1,116 @@
+"""Leaves: one spelling, nothing personal, and a commitment that hides and binds."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ancile.core.errors import AncileError
+from ancile.trust.leaf import (
+    Leaf,
+    author_hex,
+    checked_kind,
+    commitment_to,
+    encode_leaf,
+    erasure_body,
+    parse_erasure,
+    parse_leaf,
+)
+
+LEAF = Leaf("report", 1_767_225_600_000, bytes(range(4)), bytes(32))
+DATA = b"ancile-leaf/v1\nreport\n1767225600000\n00010203\n" + b"A" * 43 + b"=\n"
+
+
+def test_a_leaf_is_written_as_the_format_says() -> None:
+    assert encode_leaf(LEAF) == DATA
+    assert parse_leaf(DATA) == LEAF
+
+
+def test_the_commitment_is_the_hash_of_prefix_salt_and_body() -> None:
+    expected = hashlib.sha256(b"ancile-body/v1\n" + b"s" * 32 + b"body").digest()
+    assert commitment_to(b"s" * 32, b"body") == expected
+
+
+@given(
+    kind=st.from_regex(r"[a-z][a-z0-9-]{0,31}", fullmatch=True),
+    time_ms=st.integers(0, 10**15),
+    author=st.binary(min_size=4, max_size=64),
+    commitment=st.binary(min_size=32, max_size=32),
+)
+def test_every_leaf_reads_back_and_stays_small(
+    kind: str, time_ms: int, author: bytes, commitment: bytes
+) -> None:
+    leaf = Leaf(kind, time_ms, author, commitment)
+    assert parse_leaf(encode_leaf(leaf)) == leaf
+    assert len(encode_leaf(leaf)) <= 250
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        DATA[:-1],
+        DATA + b"\n",
+        DATA + b"x",
+        DATA.replace(b"v1", b"v2"),
+        DATA.replace(b"\n", b"\r\n"),
+        DATA.replace(b"report", b"Report"),
+        DATA.replace(b"report", b""),
+        DATA.replace(b"report", b"9lives"),
+        DATA.replace(b"report", b"r" * 33),
+        DATA.replace(b"report", b"r\xc3\xa9port"),
+        DATA.replace(b"1767225600000", b"01767225600000"),
+        DATA.replace(b"1767225600000", b"-1"),
+        DATA.replace(b"1767225600000", b"1.5"),
+        DATA.replace(b"1767225600000", b"9" * 5000),
+        DATA.replace(b"00010203", b"0001 0203"),
+        DATA.replace(b"00010203", b"0001020A"),
+        DATA.replace(b"00010203", b"000102"),
+        DATA.replace(b"00010203", b"00" * 65),
+        DATA.replace(b"A=", b"B="),
+        DATA.replace(b"A=", b"A"),
+        DATA.replace(b"AAAA", b"", 1),
+    ],
+)
+def test_a_leaf_that_we_would_not_write_is_refused(data: bytes) -> None:
+    with pytest.raises(AncileError, match=r"a leaf is malformed|type|key id"):
+        parse_leaf(data)
+
+
+@given(st.binary(max_size=300))
+def test_hostile_leaves_raise_nothing_but_our_error(data: bytes) -> None:
+    for hostile in (data, DATA[: len(data)] + data, DATA.replace(b"report", data)):
+        with suppress(AncileError):
+            assert encode_leaf(parse_leaf(hostile)) == hostile
+
+
+def test_an_erasure_names_its_entry() -> None:
+    assert erasure_body(12) == b"ancile-erasure/v1\n12\n"
+    assert parse_erasure(erasure_body(0)) == 0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"12",
+        b"ancile-erasure/v1\n012\n",
+        b"ancile-erasure/v1\n12",
+        b"ancile-erasure/v1\n\xff\n",
+        b"12\n",
+    ],
+)
+def test_an_erasure_that_we_would_not_write_is_refused(body: bytes) -> None:
+    with pytest.raises(AncileError, match="names no entry"):
+        parse_erasure(body)
+
+
+def test_types_and_authors_are_checked_where_they_come_in() -> None:
+    with pytest.raises(AncileError, match="lower-case word"):
+        checked_kind("a\nb")
+    with pytest.raises(AncileError, match="wrong length"):
+        author_hex(b"abc")
