@@ -71,12 +71,10 @@ def _request(note: str, old: int, prove: Callable[[int], Sequence[bytes]]) -> by
 
 def _joined(note: str, lines: str, vkeys: Sequence[str]) -> str:
     """The note with those lines that trusted keys signed, and that it did not have."""
-    parsed = parse_note(note)
-    have = {(s.name, s.id) for s in parsed.signatures}
-    new = [s for s in parse_signatures(lines) if (s.name, s.id) not in have]
-    candidate = f"{parsed.text}\n" + "".join(s.line for s in new)
-    trusted = {(s.vkey.name, s.vkey.id) for s in open_note(candidate, vkeys).signed}
-    return note + "".join(s.line for s in new if (s.name, s.id) in trusted)
+    parsed, answered = parse_note(note), parse_signatures(lines)
+    opened = open_note(f"{parsed.text}\n" + "".join(s.line for s in answered), vkeys)
+    wanted = {(s.vkey.name, s.vkey.id) for s in opened.signed} - {(s.name, s.id) for s in parsed.signatures}
+    return note + "".join(s.line for s in answered if (s.name, s.id) in wanted)
 
 
 def _resolved(url: str) -> _Place:
