@@ -143,8 +143,6 @@ def _texts(column: pa.ChunkedArray) -> Texts:
     arrow, types = needs("pyarrow", "tables"), needs("pyarrow.types", "tables")
     coded = column if types.is_dictionary(column.type) else column.dictionary_encode()
     whole = coded.unify_dictionaries().combine_chunks()
-    if isinstance(whole, arrow.ChunkedArray):  # without a single chunk
-        return Texts([], np.zeros(0, dtype=np.int64))
     # A dictionary may hold one text twice: the first place counts.
     names = [str(name) for name in whole.dictionary.to_pylist()]
     first: dict[str, int] = {}

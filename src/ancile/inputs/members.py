@@ -133,11 +133,8 @@ def _lzma(packed: memoryview, size: int) -> bytes:
         "lp": packing // 9 % 5,
         "pb": packing // 45,
     }
-    try:
-        reader = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[chain])
-        return reader.decompress(packed[9:], size + 1)
-    except (ValueError, OverflowError) as reason:
-        raise EOFError(str(reason)) from reason
+    reader = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[chain])
+    return reader.decompress(packed[9:], size + 1)
 
 
 def _damaged(detail: str) -> AncileError:
