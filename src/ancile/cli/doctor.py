@@ -10,7 +10,7 @@ import click
 
 from ancile import __version__
 from ancile.core.extras import EXTRAS
-from ancile.work.confine import landlock_abi
+from ancile.work.landlock import landlock_abi
 
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "xgboost": "xgboost-cpu"}
 

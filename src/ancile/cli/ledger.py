@@ -1,4 +1,4 @@
-"""``ancile ledger``: log, show, verify, prove, checkpoint, export, witness."""
+"""``ancile ledger``: log, show, verify, prove, check-proof, checkpoint, export, witness."""
 
 from __future__ import annotations
 
@@ -8,21 +8,27 @@ from pathlib import Path
 
 import click
 
-from ancile.cli.home import Home, need_home
+from ancile.cli.home import Home, find_config, need_home
 from ancile.cli.output import chosen, deliver, output_options, talk, write_whole
 from ancile.cli.recorder import open_recorder
+from ancile.cli.witnessing import serve_witness, witnessed
 from ancile.core.errors import AncileError
 from ancile.core.report import Record
 from ancile.core.text import plain
 from ancile.core.wire import read_record
 from ancile.trust.audit import audit
+from ancile.trust.checkpoint import parse_head
 from ancile.trust.checks import audit_report
+from ancile.trust.config import LedgerConfig
 from ancile.trust.dsse import unverified
+from ancile.trust.export import export_tiles
 from ancile.trust.leaf import parse_leaf
 from ancile.trust.ledger import Ledger, open_ledger
 from ancile.trust.notary import sign_head
+from ancile.trust.note import parse_note
+from ancile.trust.quorum import parse_policy
 from ancile.trust.statement import parse_statement
-from ancile.trust.tlog_proof import write_proof
+from ancile.trust.tlog_proof import TlogProof, parse_proof, verify_proof
 
 LARGEST_KEPT = 64 << 20  # bytes of a report or checkpoint that was kept
 
@@ -107,16 +113,10 @@ def verify(against: tuple[Path, ...], format_: str | None, output: Path | None, 
 
 def kept_checkpoint(path: Path) -> str:
     """The checkpoint in a file: a signed note, or a JSON report with its evidence."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST_KEPT)
-    except OSError as reason:
-        raise AncileError(
-            "kept checkpoint cannot be read", value=f"{path}: {reason.strerror}", remedy="name a file"
-        ) from reason
-    if not data.lstrip().startswith(b"{"):
-        return data.decode("utf-8", "replace")
-    evidence = read_record(data, name="report").evidence
+    text = read_text(path, "kept checkpoint")
+    if not text.lstrip().startswith("{"):
+        return text
+    evidence = read_record(text.encode("utf-8"), name="report").evidence
     if evidence is None:
         raise AncileError(
             "this report was not recorded", value=str(path), remedy="give one with evidence, or a checkpoint"
@@ -128,20 +128,89 @@ def kept_checkpoint(path: Path) -> str:
 @click.argument("index", type=click.IntRange(min=0))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write to FILE, not to stdout.")
 def prove(index: int, output: Path | None) -> None:
-    """Write a self-contained proof (C2SP tlog-proof) that entry INDEX is under a signed checkpoint."""
+    """Write a self-contained proof (C2SP tlog-proof) that entry INDEX is under a signed checkpoint.
+
+    The leaf travels in its ``extra`` line; `ancile ledger check-proof` verifies it without any database.
+    """
     home = need_home(Path.cwd())
     with reading(home) as opened:
-        proof = write_proof(opened, index)
+        note = opened.latest_checkpoint()
+        size = parse_head(parse_note(note).text).size if note else 0
+        if note is None or index >= size:
+            raise AncileError(
+                "no checkpoint covers this entry",
+                value=f"entry {index}, the last checkpoint is at {size}",
+                remedy="sign one: `ancile ledger checkpoint`",
+            )
+        hashes = tuple(opened.inclusion_proof(index, size))
+        text = TlogProof(index, hashes, note, opened.entry(index).leaf).text
     if output:
-        write_whole(output, proof.encode("utf-8"))
+        write_whole(output, text.encode("utf-8"))
         talk(f"proof of entry {index} in {output}")
     else:
-        click.echo(proof, nl=False)
+        click.echo(text, nl=False)
+
+
+@ledger.command("check-proof")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--key", "keys", multiple=True, help="Verifier keys of the log; else those in ancile.toml.")
+@click.option("--quorum", type=click.Path(path_type=Path), help="C2SP tlog-policy that must be satisfied.")
+def check_proof(file: Path, keys: tuple[str, ...], quorum: Path | None) -> None:
+    """Verify a proof that `ancile ledger prove` wrote, offline and without a ledger."""
+    text = read_text(file, "proof")
+    leaf = parse_proof(text).extra
+    if leaf is None:
+        raise AncileError("the proof carries no leaf", value=str(file), remedy="write it with `ledger prove`")
+    config = find_config(Path.cwd()).get("ledger", LedgerConfig)
+    policy = parse_policy(read_text(quorum, "quorum file").encode()) if quorum else None
+    found = verify_proof(text, leaf, vkeys=keys or (*config.keys, *config.before), policy=policy)
+    said = parse_leaf(leaf)
+    time = datetime.fromtimestamp(said.time_ms / 1000, UTC)
+    click.echo(
+        f"entry {parse_proof(text).index} of {plain(found.origin)}, {said.kind} of {time:%Y-%m-%d %H:%M:%S}"
+    )
+    click.echo(f"by sha256:{said.author.hex()}, under the checkpoint at size {found.size}")
 
 
 @ledger.command()
-def checkpoint() -> None:
+@click.option("--quorum", type=click.Path(path_type=Path), help="C2SP tlog-policy: ask its witnesses.")
+def checkpoint(quorum: Path | None) -> None:
     """Sign the ledger as it is now and print the checkpoint: keep it where this machine cannot write."""
     home = need_home(Path.cwd())
+    policy = parse_policy(read_text(quorum, "quorum file").encode()) if quorum else None
     with open_recorder(home) as recorder:
-        click.echo(sign_head(recorder.ledger, recorder.log, clock=recorder.clock.now), nl=False)
+        note = sign_head(recorder.ledger, recorder.log, clock=recorder.clock.now)
+        if policy is not None:
+            note = witnessed(recorder.ledger, note, policy)
+            recorder.ledger.store_checkpoint(note)
+        click.echo(note, nl=False)
+
+
+@ledger.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+def export(folder: Path) -> None:
+    """Write the log as static files (C2SP tlog-tiles) that any web server can offer. Bodies stay here."""
+    home = need_home(Path.cwd())
+    with reading(home) as opened, opened.store.snapshot() as reader:
+        size = export_tiles(reader, folder)
+    talk(f"{size} entries in {folder}")
+
+
+@ledger.command()
+@click.option("--name", help="Of the witness, like example.org/witness; needed the first time.")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True)
+def witness(name: str | None, host: str, port: int) -> None:
+    """Cosign checkpoints (C2SP tlog-witness) of the logs that ancile.toml names, until stopped."""
+    serve_witness(need_home(Path.cwd()), name=name, host=host, port=port)
+
+
+def read_text(path: Path, what: str) -> str:
+    """The text of a small file that a user names."""
+    try:
+        with path.open("rb") as file:
+            return file.read(LARGEST_KEPT).decode("utf-8", "replace")
+    except OSError as reason:
+        raise AncileError(
+            f"{what} cannot be read", value=f"{path}: {reason.strerror}", remedy="name a file that exists"
+        ) from reason

@@ -8,7 +8,7 @@ from types import ModuleType
 
 
 def callable_room(name: str, *, function: str) -> None:
-    """Make the package ``name`` callable as ``function`` ("module:name"), which is imported at the first call.
+    """Make the package ``name`` callable as ``function`` ("module:name"), imported at the first call.
 
     A folder and a function of one name collide in Python, the folder wins once it is imported; a module may
     have a class of its own (Python reference, section 3.3.2.1), and that class may be callable.

@@ -57,3 +57,16 @@ def schema(kind: type[Any], *, id_: str) -> dict[str, Any]:
     """The JSON Schema (2020-12) of a noun, under the identifier ``id_``."""
     generated = msgspec.json.schema(kind)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": id_} | generated
+
+
+def record_schema(*, id_: str) -> dict[str, Any]:
+    """The JSON Schema of what ``--format json`` prints: a report with ``evidence`` beside its fields."""
+    whole = schema(Record, id_=id_)
+    definitions = whole["$defs"]
+    report, evidence = definitions["Report"], definitions["Record"]["properties"]["evidence"]
+    together = report | {
+        "title": "Record",
+        "properties": report["properties"] | {"evidence": evidence},
+        "required": [*report["required"], "evidence"],
+    }
+    return whole | {"$defs": definitions | {"Record": together}}

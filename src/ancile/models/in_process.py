@@ -1,0 +1,118 @@
+"""A model of this very process: what a notebook hands over. Nothing is opened, nothing is confined."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ancile.core.errors import AncileError
+from ancile.core.subject import Subject, digest_of
+from ancile.models.model import Model, Output, Traits, Usage
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+TOLERANCE = 1e-4  # of a row of probabilities from 1: float32 rounding over some thousand classes
+
+Scoring = Callable[["NDArray[np.floating]"], object]
+
+
+class Here(NamedTuple):
+    """A model and the subject that a report about it names."""
+
+    model: Model
+    subject: Subject
+
+
+@dataclass(frozen=True, kw_only=True)
+class Function:
+    """A scoring function as a model without gradients."""
+
+    function: Scoring
+    traits: Traits
+    usage: Usage
+
+    def scores(self, x: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Scores (n, classes) for samples (n, *shape). Cost: n queries."""
+        self.usage.queries += len(x)
+        return two_columns(np.asarray(self.function(x), dtype=np.float64), self.traits.output)
+
+
+def model_here(model: object, probe: NDArray[np.floating]) -> Here:
+    """What ``model`` is, seen from its type, and from its answers to a few samples.
+
+    probe  (n, *shape) real samples
+    """
+    torch = sys.modules.get("torch")  # whoever hands over a module has imported it
+    if torch is not None and isinstance(model, torch.nn.Module):
+        from ancile.models.torch_module import torch_model  # noqa: PLC0415 - an extra
+
+        return Here(torch_model(model, probe=probe), _subject(model, _parameters(model)))
+    if hasattr(model, "traits") and hasattr(model, "usage") and hasattr(model, "scores"):
+        return Here(model, _subject(model, b""))
+    function = _scoring(model)
+    return Here(_function(function, probe), _subject(model, b""))
+
+
+def two_columns(scores: NDArray[np.float64], output: Output) -> NDArray[np.float64]:
+    """Scores with at least two columns: a logit z is (0, z), a probability p is (1 - p, p)."""
+    flat = scores.reshape(len(scores), -1)
+    if flat.shape[1] != 1:
+        return flat
+    return np.hstack([1.0 - flat if output == "probabilities" else np.zeros_like(flat), flat])
+
+
+def seen_output(scores: NDArray[np.float64]) -> Output:
+    """Whether scores are probabilities: in [0, 1], and rows of several columns sum to 1; else logits."""
+    flat = scores.reshape(len(scores), -1)
+    within = bool(((flat >= 0) & (flat <= 1)).all())
+    sums = flat.shape[1] == 1 or bool((np.abs(flat.sum(axis=1) - 1) < TOLERANCE).all())
+    return "probabilities" if within and sums else "logits"
+
+
+def _scoring(model: object) -> Scoring:
+    for name in ("predict_proba", "decision_function"):
+        found = getattr(model, name, None)
+        if callable(found):
+            return found  # type: ignore[no-any-return] # scikit-learn's interface, by name
+    if callable(model):
+        return model  # type: ignore[return-value] # its answers are checked instead
+    raise AncileError(
+        "this is no model",
+        value=type(model).__name__,
+        remedy="give a torch.nn.Module, an estimator with predict_proba, or a function from x to scores",
+    )
+
+
+def _function(function: Scoring, probe: NDArray[np.floating]) -> Function:
+    scores = np.asarray(function(probe), dtype=np.float64)
+    if len(scores) != len(probe) or not 1 <= scores.ndim <= 2:
+        raise AncileError(
+            "the function does not answer with one row of scores for each sample",
+            value=f"shape {scores.shape} for {len(probe)} samples",
+            remedy="return an array (n, classes)",
+        )
+    output = seen_output(scores)
+    classes = max(2, scores.reshape(len(scores), -1).shape[1])
+    traits = Traits(kind="function", access="scores", output=output, classes=classes, shape=probe.shape[1:])
+    return Function(function=function, traits=traits, usage=Usage())
+
+
+def _parameters(model: object) -> bytes:
+    digest = hashlib.sha256()
+    state = model.state_dict()  # type: ignore[attr-defined] # a torch module
+    for name, tensor in sorted(state.items()):
+        digest.update(name.encode() + bytes(tensor.detach().cpu().contiguous().flatten().numpy().tobytes()))
+    return digest.digest()
+
+
+def _subject(model: object, content: bytes) -> Subject:
+    """A subject for an object of this process: its type's name and what of it has bytes."""
+    kind = type(model) if not callable(getattr(model, "__qualname__", None)) else model
+    name = f"{getattr(kind, '__module__', '')}.{getattr(kind, '__qualname__', type(model).__name__)}"
+    return Subject(kind="model", name=name, digest=digest_of(name.encode() + b"\n" + content))
