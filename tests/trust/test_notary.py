@@ -13,7 +13,7 @@ from tests.trust.keys_help import MODEL, NOW, OPEN, report, seeds
 from ancile.core.errors import AncileError
 from ancile.core.subject import Subject, digest_of, subject_of_parts
 from ancile.trust.checkpoint import open_checkpoint
-from ancile.trust.dsse import verify
+from ancile.trust.dsse import sign, verify
 from ancile.trust.events import RunStarted
 from ancile.trust.key import AuthorKey, private_key
 from ancile.trust.keys import create_key, list_keys, revoke_key, rotate_key
@@ -218,6 +218,15 @@ def test_an_entry_that_no_checkpoint_covers_is_an_error_with_the_way_out(ledger:
     assert refusal.value.remedy == "run `ancile ledger checkpoint`"
     sign_head(ledger, LOG, clock=lambda: NOW)
     assert len(about(ledger).evidence) == 2
+
+
+def test_a_statement_that_its_author_never_signed_is_named_by_its_place_in_the_ledger(ledger: Ledger) -> None:
+    put(ledger, b"other")
+    forged = sign(statement_of(report()), [BOB])
+    ledger.append([Draft("report", ALICE.public.id_bytes, forged)])
+    sign_head(ledger, LOG, clock=lambda: NOW)
+    with pytest.raises(AncileError, match="entry 1 of the ledger does not hold"):
+        about(ledger)
 
 
 def test_an_export_needs_the_keys_of_its_authors_and_entries_with_bodies(ledger: Ledger) -> None:

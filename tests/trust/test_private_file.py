@@ -14,7 +14,7 @@ from ancile.core.errors import AncileError
 from ancile.trust.private_file import (
     LOCK,
     TEMPORARY,
-    check_private_folder,
+    is_private_folder,
     locked,
     make_private_folder,
     read_private,
@@ -64,6 +64,13 @@ def test_the_lock_is_taken_and_left_overs_of_a_killed_writer_go(tmp_path: Path) 
         assert [p.name for p in keys.iterdir()] == [LOCK]
 
 
+def test_a_left_over_that_cannot_be_removed_is_an_error_in_words(tmp_path: Path) -> None:
+    make_private_folder(tmp_path / "keys")
+    (tmp_path / "keys" / f"{TEMPORARY}folder").mkdir()
+    with pytest.raises(AncileError, match="cannot be cleared"), locked(tmp_path / "keys"):
+        pass
+
+
 def test_a_lock_that_is_a_link_is_refused(tmp_path: Path) -> None:
     make_private_folder(tmp_path / "keys")
     (tmp_path / "keys" / LOCK).symlink_to(tmp_path / "elsewhere")
@@ -77,9 +84,10 @@ def test_a_folder_below_a_file_or_absent_is_an_error_in_words(tmp_path: Path) ->
     with pytest.raises(AncileError, match="folder cannot be made"):
         make_private_folder(tmp_path / "f" / "keys")
     with pytest.raises(AncileError, match="folder cannot be read"):
-        check_private_folder(tmp_path / "absent")
+        is_private_folder(tmp_path / "f" / "keys")
+    assert not is_private_folder(tmp_path / "absent")
     with pytest.raises(AncileError, match="no plain file or folder"):
-        check_private_folder(tmp_path / "f")
+        is_private_folder(tmp_path / "f")
 
 
 def test_a_disk_that_takes_no_more_leaves_the_old_file(tmp_path: Path) -> None:

@@ -87,6 +87,9 @@ def test_names_of_subjects_are_percent_encoded_and_never_empty() -> None:
     run = RunStarted(run="r", stage="assess", subject=odd, started=NOW, version="1")
     with pytest.raises(AncileError, match="no canonical form"):
         statement_of(run)
+    surrogate = report().subject.__class__(kind="model", name="\ud800", digest=digest_of(b"1"))
+    with pytest.raises(AncileError, match="not a statement"):
+        statement_of(structs.replace(run, subject=surrogate))
     empty = report().subject.__class__(kind="model", name="", digest=digest_of(b"1"))
     named = RunStarted(run="r", stage="assess", subject=empty, started=NOW, version="1")
     assert list(parse_statement(statement_of(named)).subjects) == ["model"]

@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from ancile.core.errors import AncileError
+from ancile.core.subject import percent_encoded
 from ancile.core.text import plain
 from ancile.trust.canonical import canonical
 from ancile.trust.key import parse_public_key
@@ -16,7 +17,7 @@ from ancile.trust.keyfile import KeyFile, OpenSeeds, open_seeds, seal_key
 from ancile.trust.keys import Added, add_key_files, list_keys
 from ancile.trust.lockbox import Lockbox, Protection, Stretching, lock, unlock
 from ancile.trust.passphrase import Passphrase
-from ancile.trust.private_file import locked, read_private, write_private
+from ancile.trust.private_file import read_private, write_private
 
 LARGEST = 16 << 20  # bytes; 1,000 keys are about 6 MB
 
@@ -47,11 +48,10 @@ def backup_keys(
     passphrase  of the keys, asked for once a sealed key; a lost one is thus found now, not in need
     A revoked key goes without seeds, as it stands.
     """
-    with locked(folder):
-        files = [_opened(key.file, passphrase) for key in list_keys(folder)]
+    files = [_opened(key.file, passphrase) for key in list_keys(folder)]
     if not files:
         raise AncileError(
-            "there are no keys to back up", value=plain(str(folder)), remedy="run `ancile init`"
+            "there are no keys to back up", value=percent_encoded(folder), remedy="run `ancile init`"
         )
     secret = msgspec.json.encode(files)
     box = lock(secret, backup_passphrase, header=_header(now), stretching=stretching or Stretching())
@@ -62,7 +62,7 @@ def backup_keys(
 def restore_keys(source: Path, folder: Path, *, backup_passphrase: bytes, protection: Protection) -> Added:
     """The keys of a backup in ``folder``; a key that is there already stays as it is, so it can be repeated.
 
-    protection  how the restored seeds are kept from now on
+    protection  how the restored seeds are kept from now on: a new passphrase, if the old one is to go
     """
     backup = _parsed(read_private(source, limit=LARGEST))
     secret = unlock(backup.box, backup_passphrase, header=backup.header())

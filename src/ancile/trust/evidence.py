@@ -67,8 +67,10 @@ def verify_bundle(data: bytes, *, logs: Iterable[str], authors: Iterable[str]) -
     return verify_entries(parse_bundle(data), logs=logs, authors=authors)
 
 
-def verify_entries(bundle: Bundle, *, logs: Iterable[str], authors: Iterable[str]) -> list[VerifiedEvidence]:
-    """As ``verify_bundle``, for a bundle that was parsed."""
+def verify_entries(
+    bundle: Bundle, *, logs: Iterable[str], authors: Iterable[str], names: Sequence[str] = ()
+) -> list[VerifiedEvidence]:
+    """As ``verify_bundle``, for a bundle that was parsed; ``names`` are what a message calls its entries."""
     pinned, named = tuple(logs), tuple(authors)
     trusted = frozenset(map(_author_id, named))
     lines = [*bundle.signers, *(line for line in named if not line.startswith("sha256:"))]
@@ -79,8 +81,9 @@ def verify_entries(bundle: Bundle, *, logs: Iterable[str], authors: Iterable[str
         try:
             found.append(_verified(carried, checkpoints, signers, trusted))
         except AncileError as reason:
+            name = names[place] if names else f"entry {place + 1} of the bundle"
             raise AncileError(
-                f"entry {place + 1} of the bundle does not hold: {reason.what}",
+                f"{name} does not hold: {reason.what}",
                 value=reason.value,
                 remedy="export it once more from its ledger; if that fails, run `ancile ledger verify` there",
             ) from reason

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ancile.core.errors import AncileError
 from ancile.core.subject import digest_of, percent_encoded
 from ancile.trust.bundle import LARGEST
 from ancile.trust.evidence import VerifiedEvidence, verify_bundle
-from ancile.trust.private_file import locked, read_private, write_private
+from ancile.trust.private_file import is_private_folder, locked, read_private, write_private
 
 MOST_BUNDLES = 10_000
 
@@ -28,9 +28,9 @@ def import_bundle(folder: Path, data: bytes) -> str:
     return digest
 
 
-def imported(folder: Path, *, logs: list[str], authors: list[str]) -> Iterator[VerifiedEvidence]:
+def imported(folder: Path, *, logs: Sequence[str], authors: Sequence[str]) -> Iterator[VerifiedEvidence]:
     """Everything in the folder's bundles, verified; a bundle that was changed is an error that names it."""
-    paths = sorted(folder.glob("*.json")) if folder.exists() else []
+    paths = sorted(folder.glob("*.json")) if is_private_folder(folder) else []
     if len(paths) > MOST_BUNDLES:
         raise AncileError(
             "too many imported bundles",

@@ -32,7 +32,7 @@ from ancile.trust.keyfile import (
 )
 from ancile.trust.lockbox import Protection
 from ancile.trust.passphrase import Passphrase
-from ancile.trust.private_file import check_private_folder, locked, read_private, write_private
+from ancile.trust.private_file import is_private_folder, locked, read_private, write_private
 
 State = Literal["active", "retired", "revoked"]
 
@@ -74,9 +74,8 @@ class Added(NamedTuple):
 
 def list_keys(folder: Path) -> tuple[StoredKey, ...]:
     """Every key of the folder, oldest first; a damaged, doubled or unprotected file is refused."""
-    if not folder.exists():
+    if not is_private_folder(folder):
         return ()
-    check_private_folder(folder)
     paths = sorted(folder.glob("*.key"))
     if len(paths) > MOST_KEYS:
         raise AncileError("too many keys", value=f"{len(paths)}", remedy=f"keep at most {MOST_KEYS}")

@@ -96,7 +96,8 @@ def evidence_about(
     if not speaking.entries:
         return Found((), speaking.damaged)
     bundle = _bundle(ledger, speaking.entries, logs=logs, signers=signers)
-    return Found(tuple(verify_entries(bundle, logs=logs, authors=authors)), speaking.damaged)
+    names = [f"entry {index} of the ledger" for index in speaking.entries]
+    return Found(tuple(verify_entries(bundle, logs=logs, authors=authors, names=names)), speaking.damaged)
 
 
 def _bundle(

@@ -26,19 +26,22 @@ def make_private_folder(folder: Path) -> None:
     """The folder, created with mode 0700 where it is absent; refused when others can enter it."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        check_private_folder(folder)
     except OSError as reason:
         raise _failed("folder cannot be made", folder, reason) from reason
+    is_private_folder(folder)
 
 
-def check_private_folder(folder: Path) -> None:
-    """Refuses a folder that others than its owner can read, enter or change."""
+def is_private_folder(folder: Path) -> bool:
+    """Whether the folder is there; one that others than its owner can read, enter or change is refused."""
     try:
         mode = folder.stat().st_mode
+    except FileNotFoundError:
+        return False
     except OSError as reason:
         raise _failed("folder cannot be read", folder, reason) from reason
     if not stat.S_ISDIR(mode) or mode & OTHERS:
         raise _open_to_others(folder, mode, remedy="700")
+    return True
 
 
 def read_private(path: Path, *, limit: int, allowed: int = 0) -> bytes:
@@ -105,12 +108,19 @@ def locked(folder: Path) -> Iterator[None]:
     except OSError as reason:
         raise _failed("folder cannot be locked", folder, reason) from reason
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        for left_over in folder.glob(f"{TEMPORARY}*"):
-            left_over.unlink()
+        _clear(folder, handle)
         yield
     finally:
         os.close(handle)
+
+
+def _clear(folder: Path, lock: int) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for left_over in folder.glob(f"{TEMPORARY}*"):
+            left_over.unlink()
+    except OSError as reason:
+        raise _failed("folder cannot be cleared of half-written files", folder, reason) from reason
 
 
 def _write_new(path: Path, data: bytes) -> None:

@@ -65,7 +65,7 @@ def statement_of(predicate: Predicate) -> bytes:
         raise AncileError(
             "statement is too large",
             value=f"{len(data)} bytes",
-            remedy=f"leave exhibits out: at most {LARGEST}",
+            remedy=f"leave out exhibits, or name many files by one manifest: at most {LARGEST}",
         )
     return data
 
@@ -80,7 +80,10 @@ def subjects_of(predicate: Predicate) -> dict[str, str]:
     if isinstance(predicate, KeyEvent):
         return {"key": predicate.id}
     subject: Subject = predicate.subject
-    whole = percent_encoded(subject.name) or subject.kind
+    try:
+        whole = percent_encoded(subject.name) or subject.kind
+    except UnicodeEncodeError as reason:
+        raise _refused("the name of its subject is no text") from reason
     return {whole: subject.digest} | {f"{whole}/{part}": digest for part, digest in subject.parts.items()}
 
 
