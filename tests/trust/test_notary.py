@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -78,6 +79,18 @@ def test_the_entry_is_an_envelope_under_the_checkpoint(ledger: Ledger) -> None:
     assert ledger.latest_checkpoint() == evidence.checkpoint
     body = ledger.entry(evidence.index).body or b""
     assert verify(body, [ALICE.public]).payload == statement_of(report())
+
+
+def test_reports_recorded_at_once_are_each_under_their_checkpoint(ledger: Ledger) -> None:
+    def one(number: int) -> bool:
+        evidence = record(
+            ledger, statement_of(report(b"%d" % number)), author=ALICE, log=LOG, clock=lambda: NOW
+        )
+        return open_checkpoint(evidence.checkpoint, LOGS).size > evidence.index
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(one, range(24)))
+    assert [len(about(ledger, digest_of(b"%d" % number)).evidence) for number in range(24)] == [1] * 24
 
 
 def test_what_is_no_statement_is_not_recorded(ledger: Ledger) -> None:
