@@ -1,0 +1,134 @@
+"""What an attacker may change: a norm ball around each sample, cut by the bounds of the data.
+
+Everything is decided in the float type that the model sees: x + eps is rounded there, and a result that is
+one unit in the last place outside the ball is outside.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from ancile.attacks.ball import Ball, Norm, box
+from ancile.core.errors import AncileError
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+
+A = TypeVar("A", "NDArray[np.floating]", "torch.Tensor")
+
+UNITS = "give eps in the data's own units; for 8-bit images 8/255 = 0.0314"
+
+
+@dataclass(frozen=True, eq=False)
+class Constraint:
+    """A norm ball of radius ``eps``, cut by bounds.
+
+    eps        at least 0; 0 changes nothing, bit for bit
+    low, high  what a feature may be: one number, or an array that broadcasts to a sample's shape
+    scale      length of one unit of distance in each feature, None for 1: with the features' ranges, eps is a
+               share of the range; 0 makes a feature immovable
+    movable    where False, a feature stays as it is; None for all
+
+    A sample that is beyond the bounds as it came may stay there or move towards them, never further out.
+    """
+
+    norm: Norm
+    eps: float
+    low: float | NDArray[np.floating] = 0.0
+    high: float | NDArray[np.floating] = 1.0
+    scale: float | NDArray[np.floating] | None = None
+    movable: NDArray[np.bool_] | None = None
+
+    def __post_init__(self) -> None:
+        if self.norm not in ("linf", "l2"):
+            raise AncileError("no such norm", value=f"norm={self.norm}", remedy="give linf or l2")
+        if not (math.isfinite(self.eps) and self.eps >= 0):
+            raise AncileError("eps is not a distance", value=f"eps={self.eps:g}", remedy=UNITS)
+        low, high = np.asarray(self.low, dtype=np.float64), np.asarray(self.high, dtype=np.float64)
+        if not (np.isfinite(low).all() and np.isfinite(high).all() and (low <= high).all()):
+            raise AncileError(
+                "the bounds are not finite or are the wrong way round",
+                value=f"bounds {low.min():g}..{high.max():g}",
+                remedy="give the lowest and the highest value that each feature can take",
+            )
+        unit = self.unit
+        if not (np.isfinite(unit).all() and (unit >= 0).all()):
+            raise AncileError(
+                "a scale is negative or not finite",
+                value=f"scale {np.min(unit):g}..{np.max(unit):g}",
+                remedy="give the range of each feature, 0 for one that cannot change",
+            )
+        if self.norm == "linf" and self.eps > self.reach > 0:
+            raise AncileError(
+                "eps is beyond the data's range",
+                value=f"eps={self.eps:g}, bounds {low.min():g}..{high.max():g}"
+                + ("" if self.scale is None else f", {self.reach:g} in units of scale"),
+                remedy=UNITS,
+            )
+
+    @property
+    def unit(self) -> NDArray[np.float64]:
+        """Length of one unit of distance in each feature, 0 where nothing may move."""
+        scale = np.asarray(1.0 if self.scale is None else self.scale, dtype=np.float64)
+        return scale if self.movable is None else np.where(self.movable, scale, 0.0)
+
+    @property
+    def reach(self) -> float:
+        """The widest range of a movable feature in units of distance: a larger Linf eps means no more."""
+        span, unit = np.broadcast_arrays(
+            np.asarray(self.high, dtype=np.float64) - np.asarray(self.low, dtype=np.float64), self.unit
+        )
+        return float(np.divide(span, unit, out=np.zeros(span.shape), where=unit > 0).max())
+
+    def at(self, eps: float) -> Constraint:
+        """The same constraint with another eps."""
+        return replace(self, eps=eps)
+
+    def fits(self, shape: tuple[int, ...]) -> None:
+        """Refuse a sample's shape to which bounds, scale or mask do not broadcast."""
+        for name in ("low", "high", "scale", "movable"):
+            given = np.shape(getattr(self, name))
+            if len(given) > len(shape) or any(
+                a not in (1, b) for a, b in zip(given[::-1], shape[::-1], strict=False)
+            ):
+                raise AncileError(
+                    f"{name} does not fit the samples",
+                    value=f"{name} {given}, a sample {shape}",
+                    remedy="give one number, or an array of the shape of a sample",
+                )
+
+    def ball(self, around: A) -> Ball[A]:
+        """The ball around each sample, worked out once for many projections."""
+        self.fits(tuple(around.shape[1:]))
+        return box(self.norm, self.eps, around, low=self.low, high=self.high, unit=self.unit)
+
+    def project(self, x: A, around: A) -> A:
+        """``x`` brought inside ball and bounds, in the float type of ``around``: see ``Ball.project``."""
+        return self.ball(around).project(x)
+
+    def distance(self, x: A, around: A) -> NDArray[np.float64]:
+        """(n,) distances between samples in units of scale; infinite where an immovable feature moved."""
+        change = np.abs(_float64(x) - _float64(around))
+        unit = np.broadcast_to(self.unit, change.shape)
+        still = np.where(change > 0, np.inf, 0.0)
+        flat = np.divide(change, unit, out=still, where=unit > 0).reshape(len(change), -1)
+        return np.asarray(
+            flat.max(axis=1, initial=0.0) if self.norm == "linf" else np.sqrt((flat**2).sum(axis=1))
+        )
+
+    def holds(self, x: A, around: A) -> NDArray[np.bool_]:
+        """(n,) whether each sample is finite and inside ball and bounds, without tolerance."""
+        points, centres = _float64(x), _float64(around)
+        low, high = np.minimum(self.low, centres), np.maximum(self.high, centres)
+        inside = ((points >= low) & (points <= high)).reshape(len(points), -1).all(axis=1)
+        return np.asarray(inside & (self.distance(x, around) <= self.eps))
+
+
+def _float64(x: A) -> NDArray[np.float64]:
+    array = x if isinstance(x, np.ndarray) else x.detach().cpu().numpy()
+    return np.asarray(array, dtype=np.float64)

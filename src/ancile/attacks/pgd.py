@@ -1,0 +1,204 @@
+"""Projected gradient descent: Madry et al., ICLR 2018, arXiv:1706.06083, section 2.1.
+
+Two deviations, both to the attacker's gain: every iterate is judged, not only the last, and a sample that is
+broken leaves the batch at once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+import numpy as np
+
+from ancile.attacks.ball import Ball
+from ancile.attacks.constraint import Constraint
+from ancile.attacks.losses import SampleLoss, choose, margin
+from ancile.attacks.streams import Streams
+from ancile.core.errors import AncileError
+from ancile.core.extras import needs
+from ancile.core.text import plain
+
+if TYPE_CHECKING:
+    import torch
+
+    from ancile.models.model import GradientModel
+else:
+    torch = needs("torch", "torch")
+
+Schedule: TypeAlias = float | Sequence[float] | Callable[[int], float]
+
+STEP = 2.5  # of eps / steps: Madry et al. 2018, appendix; the border is reached from anywhere in the ball
+
+
+def pgd(
+    model: GradientModel,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    constraint: Constraint,
+    rng: Streams,
+    *,
+    steps: int = 20,
+    restarts: int = 1,
+    step_size: Schedule | None = None,
+    eps_share: Schedule = 1.0,
+    random_start: bool = True,
+    loss: str = "margin",
+    on_step: Callable[[], bool] | None = None,
+) -> torch.Tensor:
+    """The most wrong point found by climbing the loss from random starts in the ball, for each sample.
+
+    x          (n, *shape), in the data's own units, on the model's device and in its float type
+    y          (n,) true labels
+    step_size  length of a step in the constraint's units of distance: one number, one for each step, or a
+               function of the step from 0; 2.5 eps / steps where not given
+    eps_share  share of eps in force at a step, from 0 to 1, likewise: a ball that shrinks or grows
+    loss       ``ce``, ``margin`` or ``dlr``
+    on_step    asked before every step; True ends the attack with the best found so far
+    returns    (n, *shape) inside the ball: an adversarial iterate where one was met, else the one of the
+               largest margin; whether it fools the model is the caller's to judge
+
+    Draws the starts from ``rng``. Cost: at most steps + 1 forwards and steps backwards a sample and restart.
+    Where eps is 0 the samples come back as they are.
+    """
+    if steps < 1 or restarts < 1:
+        raise AncileError(
+            "an attack of no steps",
+            value=f"steps={steps}, restarts={restarts}",
+            remedy="give 1 or more of each",
+        )
+    if constraint.eps == 0 or not len(x):
+        return x.clone()
+    sizes = _unrolled("step_size", STEP * constraint.eps / steps if step_size is None else step_size, steps)
+    shares = _unrolled("eps_share", eps_share, steps)
+    climb = _Climb(model, constraint, choose(loss, model.traits.classes).function, sizes, shares, on_step)
+    found = _Found.of(x)
+    ball = constraint.ball(x)
+    for restart in range(restarts):
+        left = found.left()
+        if not len(left):
+            break
+        around = ball if len(left) == len(x) else ball.take(left)
+        start = around.around.clone()
+        if random_start:
+            start = _random_start(around, rng.take(left.cpu().numpy()), restart)
+        if not _climb(climb, start, y[left], around, left, found):
+            break
+    return found.x
+
+
+class _Climb(NamedTuple):
+    """What stays the same from step to step and from restart to restart."""
+
+    model: GradientModel
+    constraint: Constraint
+    raised: SampleLoss
+    sizes: Sequence[float]
+    shares: Sequence[float]
+    on_step: Callable[[], bool] | None
+
+
+class _Found(NamedTuple):
+    """The best of each sample so far; the tensors are written to."""
+
+    x: torch.Tensor
+    margin: torch.Tensor
+    broken: torch.Tensor
+
+    @classmethod
+    def of(cls, x: torch.Tensor) -> _Found:
+        n = len(x)
+        return cls(x.clone(), x.new_full((n,), -torch.inf), x.new_zeros(n, dtype=torch.bool))
+
+    def left(self) -> torch.Tensor:
+        """Places of the samples that stand."""
+        return (~self.broken).nonzero().squeeze(1)
+
+    def judge(
+        self, x: torch.Tensor, logits: torch.Tensor, y: torch.Tensor, place: torch.Tensor
+    ) -> torch.Tensor:
+        """Keep what is better than before; (n,) whether each sample still stands.
+
+        Logits that are not finite decide nothing: such an iterate is never kept.
+        """
+        value = margin(logits, y)
+        finite = torch.isfinite(logits).all(dim=1)
+        fooled = finite & (logits.argmax(dim=1) != y)
+        better = (fooled | (finite & (value > self.margin[place]))).nonzero().squeeze(1)
+        where = place[better]
+        self.x[where] = x[better]
+        self.margin[where] = value[better]
+        self.broken[place] = fooled
+        return ~fooled
+
+
+def _climb(
+    climb: _Climb,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    ball: Ball[torch.Tensor],
+    place: torch.Tensor,
+    found: _Found,
+) -> bool:
+    """One restart on the samples at ``place``, from ``x``, which is written to; False when told to stop."""
+    share = 1.0
+    for size, wanted in zip(climb.sizes, climb.shares, strict=True):
+        if climb.on_step is not None and climb.on_step():
+            return False
+        logits, gradient = climb.model.gradient(x, partial(_total, climb.raised, y))
+        stands = found.judge(x, logits, y, place)
+        if not stands.all():
+            x, y, place, gradient = x[stands], y[stands], place[stands], gradient[stands]
+            ball = ball.take(stands)
+            if not len(x):
+                return True
+        if wanted != share:
+            share, ball = wanted, climb.constraint.at(wanted * climb.constraint.eps).ball(ball.around)
+        x.add_(ball.ascent(gradient), alpha=size)
+        x = ball.project_(x)
+    found.judge(x, climb.model.logits(x), y, place)
+    return True
+
+
+def _total(raised: SampleLoss, y: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+    return raised(logits, y).sum()
+
+
+def _random_start(ball: Ball[torch.Tensor], rng: Streams, restart: int) -> torch.Tensor:
+    """A point drawn evenly from the ball, then cut by the bounds."""
+    around, size = ball.around, ball.around[0].numel()
+    if ball.norm == "linf":
+        drawn = 2.0 * rng.uniform("pgd-start", size, step=restart) - 1.0
+    else:
+        movable = np.ones(size) if ball.unit is None else _movable(ball).cpu().numpy()
+        direction = rng.normal("pgd-start", size, step=restart) * movable
+        length = np.sqrt((direction**2).sum(axis=1, keepdims=True))
+        radius = rng.uniform("pgd-radius", 1, step=restart) ** (1.0 / max(1.0, movable.sum()))
+        drawn = direction / np.where(length > 0, length, 1.0) * radius
+    shift = torch.from_numpy(drawn.reshape(around.shape)).to(device=around.device) * ball.eps
+    return ball.project((around + (shift if ball.unit is None else shift * ball.unit)).to(around.dtype))
+
+
+def _movable(ball: Ball[torch.Tensor]) -> torch.Tensor:
+    unit = torch.ones((), dtype=torch.float64) if ball.unit is None else ball.unit
+    return (unit > 0).expand(ball.around.shape[1:]).reshape(-1)
+
+
+def _unrolled(name: str, schedule: Schedule, steps: int) -> tuple[float, ...]:
+    """The value for each step, finite and not negative, and at most 1 where it is a share."""
+    if callable(schedule):
+        values = tuple(float(schedule(step)) for step in range(steps))
+    elif isinstance(schedule, Sequence):
+        values = tuple(float(value) for value in schedule)
+    else:
+        values = (float(schedule),) * steps
+    highest = 1.0 if name == "eps_share" else math.inf
+    if len(values) != steps or not all(math.isfinite(v) and 0 <= v <= highest for v in values):
+        raise AncileError(
+            f"{name} does not fit the steps",
+            value=plain(f"{len(values)} values for {steps} steps: {values}"),
+            remedy="give one value for each step: a length of 0 or more, a share from 0 to 1",
+        )
+    return values

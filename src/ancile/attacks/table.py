@@ -1,0 +1,53 @@
+"""The attacks there are and what each needs: what a planner reads, and what every general test runs over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, Literal, NamedTuple
+
+from ancile.core.errors import AncileError
+from ancile.core.extras import needs
+
+Needs = Literal["gradients", "scores", "labels"]
+
+
+class Row(NamedTuple):
+    """One attack.
+
+    function  module and name
+    needs     the least access that it works with; one that needs scores takes one-hot labels for them
+    norms     in which it is defined
+    random    whether it draws from its streams
+    """
+
+    name: str
+    function: str
+    needs: Needs
+    norms: tuple[Literal["linf", "l2"], ...]
+    random: bool
+
+    def load(self) -> Callable[..., Any]:
+        """The attack itself, or the error that names the missing extra."""
+        if self.needs == "gradients":
+            needs("torch", "torch")
+        module, _, name = self.function.partition(":")
+        found: Callable[..., Any] = getattr(import_module(module), name)
+        return found
+
+
+ATTACKS: tuple[Row, ...] = (
+    Row("fgsm", "ancile.attacks.fgsm:fgsm", "gradients", ("linf", "l2"), random=False),
+    Row("pgd", "ancile.attacks.pgd:pgd", "gradients", ("linf", "l2"), random=True),
+    Row("square", "ancile.attacks.square:square", "labels", ("linf", "l2"), random=True),
+)
+
+
+def row(name: str) -> Row:
+    """The attack of this name."""
+    for one in ATTACKS:
+        if one.name == name:
+            return one
+    raise AncileError(
+        "no such attack", value=name, remedy=f"give one of {', '.join(one.name for one in ATTACKS)}"
+    )

@@ -1,0 +1,1 @@
+"""Intervals and calibration: pure functions on arrays."""

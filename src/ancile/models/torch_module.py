@@ -1,0 +1,310 @@
+"""A PyTorch module of this process as a model with gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from ancile.core.errors import AncileError
+from ancile.core.extras import needs
+from ancile.core.text import plain
+from ancile.models.model import Gradient, Loss, Traits, Usage
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import ArrayLike, NDArray
+else:
+    torch = needs("torch", "torch")
+
+Kind = Literal["logits", "probabilities"]
+Prepare = Callable[["torch.Tensor"], "torch.Tensor"]
+
+SUM_TOLERANCE = 1e-4  # of a row of probabilities from 1: float32 rounding over some thousand classes
+STRETCH = 1e4  # takes the logits of a network with little confidence out of [0, 1]
+FOREIGN = (  # what other people's forward passes raise; out of memory is a RuntimeError too
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
+
+def torch_model(
+    net: torch.nn.Module,
+    *,
+    probe: NDArray[np.floating] | None = None,
+    classes: int | None = None,
+    output: Literal["auto", "logits", "probabilities"] = "auto",
+    mean: ArrayLike | None = None,
+    std: ArrayLike | None = None,
+    prepare: Prepare | None = None,
+) -> TorchModule:
+    """The module as a ``GradientModel``, on the device and in the float type of its parameters or buffers.
+
+    probe      (n, *shape) a few real samples; they show, once and here, the number of classes and whether
+               scores are logits or probabilities: rows that sum to 1, or a single column, all in [0, 1], and
+               still so for the samples enlarged ten thousand times
+    classes    needed without a probe, else compared with it; 2 for a network with a single output
+    output     needed without a probe
+    mean, std  what the network's input is normalised by, per channel (first axis of three) or per feature
+    prepare    told the samples as tensors before normalisation: another layout, an added axis, a scale
+
+    The network runs in eval mode, its own mode is put back after each pass; its parameters are not touched.
+    Probabilities become logits by their logarithm; where they round to 0 or 1 their gradient is gone.
+    A single logit is seen as (0, logit), a single probability p as (1 - p, p). Where no gradient path leads from
+    the scores to the input, gradients are zeros, ``graph_broken`` is set and a note says so: never an error.
+
+    Raises ``AncileError`` here, and at any later pass, for a network that fails on the samples, answers with
+    something else than one row of floating-point scores a sample, or changes their number; here alone for one
+    that answers NaN to the probe.
+    """
+    network = _Network(net, prepare, *_home(net), mean, std)
+    notes = ("the network came in train mode; it runs in eval mode",) if _training(net) else ()
+    if probe is None:
+        if output == "auto" or classes is None:
+            raise AncileError(
+                "classes and kind of output are not known",
+                value=f"classes={classes}, output={output}",
+                remedy="give probe=x with some samples, or classes= and output=logits or probabilities",
+            )
+        return TorchModule(network, _traits(output, classes, notes))
+    with torch.no_grad():
+        rows = network.run(network.tensor(probe))
+    if torch.isnan(rows).any():
+        bad = int(torch.isnan(rows).any(dim=1).sum())
+        raise AncileError(
+            "the network answers NaN",
+            value=f"{bad} of {len(rows)} samples",
+            remedy="check the input's range and normalisation, and the weights",
+        )
+    seen = max(2, rows.shape[1])
+    if classes not in (None, seen):
+        raise AncileError(
+            "the network has another number of classes",
+            value=f"classes={classes}, the network answers with {rows.shape[1]} columns",
+            remedy=f"give classes={seen} or none",
+        )
+    if output == "auto":
+        output = _kind([rows, *_stretched(network, probe)])
+        notes = (*notes, f"scores were taken for {output}, from their values on {len(rows)} samples")
+    return TorchModule(network, _traits(output, seen, notes))
+
+
+class TorchModule:
+    """A ``GradientModel`` around a module; ``torch_model`` makes it."""
+
+    def __init__(self, network: _Network, traits: Traits) -> None:
+        self._network = network
+        self._given = traits
+        self._usage = Usage()
+        self._cut = False
+
+    @property
+    def traits(self) -> Traits:
+        """What is known; with a note once a gradient was found to be cut off."""
+        if not self._cut:
+            return self._given
+        note = "no gradient path leads from the scores to the input: gradients are zeros"
+        return replace(self._given, notes=(*self._given.notes, note))
+
+    @property
+    def graph_broken(self) -> bool:
+        """Whether a backward pass so far met no path from the scores to the input."""
+        return self._cut
+
+    @property
+    def usage(self) -> Usage:
+        """Samples that went through so far; those of the probe are not counted."""
+        return self._usage
+
+    @property
+    def device(self) -> torch.device:
+        """Where its inputs must lie."""
+        return self._network.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of its inputs."""
+        return self._network.dtype
+
+    def scores(self, x: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Scores (n, classes), float64; counted as queries."""
+        with torch.no_grad():
+            columns = self._columns(self._network.tensor(x))
+        self._usage.queries += len(x)
+        return np.asarray(columns.cpu().numpy(), dtype=np.float64)
+
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits (n, classes) without a graph."""
+        with torch.no_grad():
+            logits = self._as_logits(self._columns(x.clone()))
+        self._usage.forwards += len(x)
+        return logits
+
+    def gradient(self, x: torch.Tensor, loss: Loss) -> Gradient:
+        """Logits and the gradient of ``loss(logits)`` on ``x``; zeros where no path leads there."""
+        with torch.enable_grad():
+            leaf = x.detach().requires_grad_()
+            # The network gets a copy: it may write into its input, and a leaf may not be written to
+            logits = self._as_logits(self._columns(leaf.clone()))
+            value = loss(logits)
+        self._usage.forwards += len(x)
+        self._usage.backwards += len(x)
+        found = _input_gradient(value, leaf)
+        self._cut |= found is None
+        return Gradient(logits.detach(), torch.zeros_like(x) if found is None else found)
+
+    def _columns(self, x: torch.Tensor) -> torch.Tensor:
+        """(n, classes) of the network's own kind."""
+        rows, traits = self._network.run(x), self._given
+        if rows.shape[1] == 1 and traits.classes == 2:
+            first = torch.zeros_like(rows) if traits.output == "logits" else 1.0 - rows
+            return torch.cat([first, rows], dim=1)
+        if rows.shape[1] != traits.classes:
+            raise AncileError(
+                "the network changed its number of classes",
+                value=f"{rows.shape[1]} columns for {traits.classes} classes",
+                remedy="give classes= as the network has them",
+            )
+        return rows
+
+    def _as_logits(self, columns: torch.Tensor) -> torch.Tensor:
+        if self._given.output == "logits":
+            return columns
+        # The smallest normal number keeps the logarithm and its slope finite; any p above 1e-30 swallows it
+        return torch.log(columns + torch.finfo(columns.dtype).tiny)
+
+
+@dataclass(frozen=True, eq=False)
+class _Network:
+    """A module with what its input needs."""
+
+    net: torch.nn.Module
+    prepare: Prepare | None
+    device: torch.device
+    dtype: torch.dtype
+    mean: ArrayLike | None
+    std: ArrayLike | None
+
+    def tensor(self, x: ArrayLike) -> torch.Tensor:
+        """A copy of ``x`` as the network wants it."""
+        return torch.tensor(np.asarray(x), device=self.device, dtype=self.dtype)
+
+    def run(self, x: torch.Tensor) -> torch.Tensor:
+        """What the network answers as (n, columns); it may write into ``x``."""
+        try:
+            with _evaluating(self.net):
+                given = x if self.prepare is None else self.prepare(x)
+                if self.mean is not None:
+                    given = given - _per_channel(self.tensor(self.mean), given)
+                if self.std is not None:
+                    given = given / _per_channel(self.tensor(self.std), given)
+                answer = self.net(given)
+        except FOREIGN as fault:
+            raise _failed(f"the network fails on samples of shape {tuple(x.shape[1:])}", fault) from fault
+        if not isinstance(answer, torch.Tensor) or not answer.is_floating_point():
+            raise AncileError(
+                "the network does not answer with one tensor of floating-point scores",
+                value=str(answer.dtype) if isinstance(answer, torch.Tensor) else type(answer).__name__,
+                remedy="wrap it in a module whose forward returns the scores alone",
+            )
+        rows = answer.unsqueeze(1) if answer.ndim == 1 else answer
+        if rows.ndim != 2 or len(rows) != len(x) or not rows.shape[1]:
+            raise AncileError(
+                "the network does not answer with one row of scores a sample",
+                value=f"{tuple(answer.shape)} for {len(x)} samples",
+                remedy="return (n, classes), or one logit or probability a sample as (n,) or (n, 1)",
+            )
+        return rows.to(self.dtype)
+
+
+def _input_gradient(value: torch.Tensor, leaf: torch.Tensor) -> torch.Tensor | None:
+    if not value.requires_grad:
+        return None
+    try:
+        (found,) = torch.autograd.grad(value, leaf, allow_unused=True)
+    except RuntimeError as fault:
+        raise _failed("the network's backward pass fails", fault) from fault
+    return found
+
+
+def _failed(what: str, fault: Exception) -> AncileError:
+    return AncileError(
+        what,
+        value=plain(f"{type(fault).__name__}: {fault}"),
+        remedy="call the network on such samples yourself, and give prepare= where it wants another layout",
+    )
+
+
+def _home(net: torch.nn.Module) -> tuple[torch.device, torch.dtype]:
+    """Device and float type of the first parameter or buffer that has one; CPU and float32 without any."""
+    for held in (*net.parameters(), *net.buffers()):
+        if held.is_floating_point():
+            if held.dtype not in (torch.float32, torch.float64):
+                raise AncileError(
+                    "the network computes in another type than float32 or float64",
+                    value=str(held.dtype).removeprefix("torch."),
+                    remedy="convert it: net.float()",
+                )
+            return held.device, held.dtype
+    return torch.device("cpu"), torch.float32
+
+
+def _traits(output: Kind, classes: int, notes: tuple[str, ...]) -> Traits:
+    if classes < 2:
+        raise AncileError(
+            "too few classes", value=f"classes={classes}", remedy="give 2 for a network with a single output"
+        )
+    return Traits(kind="torch", access="white-box", output=output, classes=classes, notes=notes)
+
+
+def _kind(answers: list[torch.Tensor]) -> Kind:
+    """Probabilities where all answers are in [0, 1] and sum to 1, as far as there is more than one a row."""
+    for rows in answers:
+        sums = rows.sum(dim=1)
+        summed = rows.shape[1] == 1 or bool(((sums - 1).abs() <= SUM_TOLERANCE).all())
+        if not (summed and bool(((rows >= 0) & (rows <= 1)).all())):
+            return "logits"
+    return "probabilities"
+
+
+def _stretched(network: _Network, probe: NDArray[np.floating]) -> list[torch.Tensor]:
+    """Finite answers to the probe enlarged both ways: logits leave [0, 1] there, probabilities never do."""
+    found = []
+    for factor in (STRETCH, -STRETCH):
+        try:
+            with torch.no_grad():
+                rows = network.run(network.tensor(probe) * factor)
+        except AncileError:  # some networks refuse such inputs; then the probe itself has to do
+            continue
+        found.append(rows[torch.isfinite(rows).all(dim=1)])
+    return found
+
+
+def _per_channel(value: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """``value`` shaped for ``x``: one number a channel lies along the first axis of a sample with three."""
+    return value.reshape(-1, 1, 1) if value.ndim == 1 and x.ndim == 4 else value
+
+
+def _training(net: torch.nn.Module) -> list[torch.nn.Module]:
+    return [module for module in net.modules() if module.training]
+
+
+@contextmanager
+def _evaluating(net: torch.nn.Module) -> Iterator[None]:
+    """Eval mode, and the mode of each part put back; by attribute, as exported modules refuse ``eval()``."""
+    training = _training(net)
+    try:
+        for module in training:
+            module.training = False
+        yield
+    finally:
+        for module in training:
+            module.training = True
