@@ -31,7 +31,7 @@ from ancile.cli.output import chosen, output_options
 @click.option("--query-cap", type=click.IntRange(min=1), help="Most samples sent to the model.")
 @click.option("--weights", type=click.Path(path_type=Path), help="safetensors or state dict for a factory.")
 @click.option("--factory-args", help="Keyword arguments of the factory, as a JSON object.")
-@click.option("--scores", type=click.Choice(["auto", "logits", "probabilities"]), default="auto")
+@click.option("--scores", type=click.Choice(["auto", "logits", "probabilities", "labels"]), default="auto")
 @click.option("--mean", help="Per channel or feature, comma-separated: the network gets (x - mean) / std.")
 @click.option("--std", help="See --mean.")
 @click.option("--trust-pickle", is_flag=True, help="Unpickle MODEL: it may run any code, in a child process.")

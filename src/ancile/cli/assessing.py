@@ -21,8 +21,10 @@ from ancile.cli.gating import gate_answer
 from ancile.cli.home import Home, find_config, find_home, need_home
 from ancile.cli.output import Output, deliver, talk, write_whole
 from ancile.cli.recorder import open_recorder
+from ancile.cli.values import factory_arguments, numbers
 from ancile.core.budget import Budget, seconds_of
 from ancile.core.errors import AncileError
+from ancile.core.measure import Scalar
 from ancile.core.report import Parameters, Record
 from ancile.inputs.opener import open_data
 from ancile.models.opener import open_model
@@ -31,9 +33,6 @@ from ancile.work.progress import progress_line
 if TYPE_CHECKING:
     from ancile.inputs.dataset import Dataset
     from ancile.models.opener import OpenedModel
-
-
-FactoryArgs = dict[str, str | int | float | bool | None]
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,8 +52,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     effort: Literal["quick", "standard", "thorough"]
     budget: Budget
     weights: str | None
-    factory_args: FactoryArgs
-    scores: str
+    factory_args: dict[str, Scalar]
+    scores: Literal["auto", "logits", "probabilities", "labels"]
     mean: tuple[float, ...]
     std: tuple[float, ...]
     trust_pickle: bool
@@ -98,9 +97,9 @@ def request(model: str, options: dict[str, object], config: AssessConfig) -> Req
         "data": data,
         "eps": eps,
         "bounds": given.get("bounds") or ",".join(f"{v:g}" for v in config.bounds) or None,
-        "mean": _numbers("--mean", given.get("mean")) or tuple(config.mean),
-        "std": _numbers("--std", given.get("std")) or tuple(config.std),
-        "factory_args": _object(given.get("factory_args")),
+        "mean": numbers("--mean", given.get("mean")) or tuple(config.mean),
+        "std": numbers("--std", given.get("std")) or tuple(config.std),
+        "factory_args": factory_arguments(given.get("factory_args")),
         "budget": {"seconds": seconds_of(str(budget)) if budget else None, "queries": given.get("query_cap")},
     }
     fields = Request.__struct_fields__
@@ -108,32 +107,8 @@ def request(model: str, options: dict[str, object], config: AssessConfig) -> Req
     return msgspec.convert(plain_values, Request, strict=False)
 
 
-def _numbers(flag: str, text: object) -> tuple[float, ...]:
-    if text is None:
-        return ()
-    try:
-        return tuple(float(part) for part in str(text).split(","))
-    except ValueError as reason:
-        raise AncileError(
-            "not numbers", value=f"{flag} {text}", remedy="separate them by commas: 0,1"
-        ) from reason
-
-
 def _ask(question: str) -> bool:
     return click.confirm(f"ancile: {question}", err=True)
-
-
-def _object(text: object) -> FactoryArgs:
-    if text is None:
-        return {}
-    try:
-        return msgspec.json.decode(str(text), type=FactoryArgs)
-    except (msgspec.DecodeError, msgspec.ValidationError) as reason:
-        raise AncileError(
-            "factory arguments are no JSON object of plain values",
-            value=str(text),
-            remedy="""give for example --factory-args '{"name": "small"}'""",
-        ) from reason
 
 
 def perform(asked: Request, output: Output) -> int:

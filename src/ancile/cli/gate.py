@@ -11,9 +11,12 @@ from ancile.cli.home import need_home
 from ancile.cli.ledger import reading
 from ancile.cli.output import chosen, deliver, output_options, talk
 from ancile.cli.recorder import open_recorder
+from ancile.cli.values import factory_arguments
 from ancile.core.report import Record
+from ancile.core.subject import DIGEST, Subject
 from ancile.govern.checks import decision_report
 from ancile.models.judged import copy_judged, judged_model
+from ancile.models.reference import Referred
 
 
 @click.command()
@@ -42,15 +45,24 @@ def gate(
     revoked or by an author who does not count.
     """
     way, home = chosen(format_, output, strict=strict), need_home(Path.cwd())
-    judged = judged_model(model, weights=weights, factory_args=factory_args)
+    judged = _judged(model, weights, factory_args)
+    subject = judged.subject if judged else Subject(kind="deployment", name=model, digest=model)
     if record:
         with open_recorder(home) as recorder:
-            decision = decision_about(home, recorder.ledger, judged.subject, files=files)
+            decision = decision_about(home, recorder.ledger, subject, files=files)
             evidence = recorder.decision(decision)
     else:
         with reading(home) as ledger:
-            decision, evidence = decision_about(home, ledger, judged.subject, files=files), None
-    if copy_to is not None and decision.outcome == "pass":
-        copy_judged(judged, copy_to)
+            decision, evidence = decision_about(home, ledger, subject, files=files), None
+    if judged and copy_to is not None and decision.outcome == "pass":
+        names = (Path(judged.order.path or model).name, weights.name if weights else "")
+        copy_judged(judged, copy_to, names=names[: len(judged.parts)])
         talk(f"handed over the bytes that were judged: {copy_to}")
     return deliver(Record(report=decision_report(decision), evidence=evidence), way)
+
+
+def _judged(model: str, weights: Path | None, factory_args: str | None) -> Referred | None:
+    """The bytes to judge; None where MODEL is the digest of an endpoint, as its report names it."""
+    if DIGEST.fullmatch(model):
+        return None
+    return judged_model(model, weights=weights, factory_args=factory_arguments(factory_args), base=Path.cwd())

@@ -1,4 +1,4 @@
-"""What a gate looks at: evidence from the own ledger, from imports and from files, each verified anew."""
+"""What a gate looks at: evidence from the ledger, from imports and from files, each verified anew."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from ancile.core.report import Report, exit_code
 from ancile.core.subject import Subject
 from ancile.govern.checks import decision_report
 from ancile.govern.gate import Held, decide
+from ancile.trust.audit import audit
 from ancile.trust.bundle import LARGEST
 from ancile.trust.events import RunStarted
 from ancile.trust.evidence import VerifiedEvidence, verify_bundle
@@ -27,12 +28,14 @@ from ancile.trust.notary import evidence_about
 
 def decision_about(home: Home, ledger: Ledger, subject: Subject, *, files: Sequence[Path]) -> Decision:
     """The gate's answer for the subject, from everything that this home can see."""
+    _intact(home, ledger)
     found = list(_seen(home, ledger, subject, files))
     revoked = {k.public.id: k.file.revoked.reason for k in list_keys(home.keys) if k.file.revoked}
     unique = {(e.origin, e.index, e.statement.digest): e for e in found}.values()
     held = [_held(e, report, revoked) for e in unique if isinstance(report := e.statement.predicate, Report)]
     runs = sum(
-        isinstance(e.statement.predicate, RunStarted) and e.statement.predicate.subject == subject
+        isinstance(e.statement.predicate, RunStarted)
+        and e.statement.predicate.subject.digest == subject.digest
         for e in unique
     )
     return decide(home.policy, subject, held, runs=runs, now=datetime.now(UTC), version=__version__)
@@ -46,6 +49,17 @@ def gate_answer(home: Home, recorder: Recorder, subject: Subject) -> int:
     for one in decision.requirements:
         talk(f"gate: {one.name}: {one.answer.replace('_', ' ')}: {one.reason}")
     return exit_code(decision_report(decision))
+
+
+def _intact(home: Home, ledger: Ledger) -> None:
+    """A changed leaf could hide the evidence that it stood for: nothing is decided from a changed ledger."""
+    first = audit(ledger, vkeys=[*home.log.keys, *home.log.before]).first
+    if first is not None:
+        raise AncileError(
+            "the ledger was changed",
+            value=f"{first.place}: {first.what}",
+            remedy="see `ancile ledger verify`, restore a copy from before, then decide again",
+        )
 
 
 def _seen(home: Home, ledger: Ledger, subject: Subject, files: Sequence[Path]) -> Iterator[VerifiedEvidence]:

@@ -14,7 +14,6 @@ from typing import NamedTuple
 import click
 
 from ancile.cli.output import talk, write_whole
-from ancile.cli.pins import vkeys_of
 from ancile.core.config import FILE, HOME
 from ancile.core.errors import AncileError
 from ancile.trust.keys import create_key
@@ -94,7 +93,7 @@ def _made(folder: Path, origin: str, author: str, protection: Protection) -> Pin
         for key in (signer, log):
             event = key_event(key.public, now=clock.now())
             record_key_event(ledger, event, author=signer, log=log, clock=clock.now)
-    return Pinned(origin, [signer.public.id], list(vkeys_of(log.public)))
+    return Pinned(origin, [signer.public.id], list(log.public.vkeys))
 
 
 def _configured(path: Path, pinned: Pinned) -> None:

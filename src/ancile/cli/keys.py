@@ -10,14 +10,15 @@ from pathlib import Path
 import click
 
 from ancile.cli.home import need_home
+from ancile.cli.ledger import reading
 from ancile.cli.output import talk
-from ancile.cli.pins import pin_author, pin_log, vkeys_of
+from ancile.cli.pins import pin_author, pin_log
 from ancile.cli.recorder import open_recorder
 from ancile.core.text import plain
 from ancile.trust.backup import backup_keys, restore_keys
 from ancile.trust.keys import find_key, list_keys, revoke_key, rotate_key
 from ancile.trust.lockbox import Protection
-from ancile.trust.notary import key_event
+from ancile.trust.notary import key_event, unannounced
 from ancile.trust.passphrase import passphrase
 
 
@@ -37,9 +38,12 @@ def list_(*, public: bool) -> None:
             if key.public.purpose == "author" and key.state == "active":
                 click.echo(f'[policy]\nauthors = ["{key.public.id}"]')
             elif key.state == "active":
-                pins = ", ".join(f'"{line}"' for line in vkeys_of(key.public))
+                pins = ", ".join(f'"{line}"' for line in key.public.vkeys)
                 click.echo(f'[[policy.logs]]\norigin = "{key.public.name}"\nkeys = [{pins}]')
         return
+    with reading(home) as opened:
+        for key in unannounced(opened, stored):
+            talk(f"not told in the ledger, a crash came between: {key.public.purpose} {key.public.id[:19]}")
     for key in stored:
         sealed = "sealed" if not key.is_open else "OPEN"
         state = f"{key.state}, {sealed}" if key.state != "revoked" else "revoked"
@@ -68,7 +72,7 @@ def rotate(purpose: str, *, unencrypted_key: bool) -> None:
         else:
             log = rotate_key(home.keys, "log", secret, protection=protection, now=now)
             recorder.write(key_event(log.new.public, now=now, after=log.old.public.id))
-            pin_log(home.config_file, keys=vkeys_of(log.new.public))
+            pin_log(home.config_file, keys=log.new.public.vkeys)
             new = log.new.public
     talk(f"{purpose} key is now {new.id}; {home.config_file.name} was changed: look at it and commit it")
 
@@ -98,7 +102,7 @@ def backup(file: Path) -> None:
     count = backup_keys(
         home.keys,
         file,
-        passphrase=lambda: passphrase(os.environ, prompt="passphrase of the keys"),
+        passphrase=functools.cache(lambda: passphrase(os.environ, prompt="passphrase of the keys")),
         backup_passphrase=_backup_passphrase(twice=True),
         now=datetime.now(UTC),
     )

@@ -11,8 +11,6 @@ from tomlkit.items import Array
 
 from ancile.cli.output import write_whole
 from ancile.core.errors import AncileError
-from ancile.trust.key import PublicKey
-from ancile.trust.note import COSIGNATURE_ED25519, COSIGNATURE_MLDSA44, ED25519, Vkey
 
 
 def pin_author(path: Path, id_: str) -> None:
@@ -36,14 +34,6 @@ def pin_log(path: Path, *, keys: Sequence[str]) -> None:
     now.multiline(multiline=True)
     before.multiline(multiline=True)
     _write(path, document)
-
-
-def vkeys_of(public: PublicKey) -> tuple[str, str]:
-    """The two C2SP verifier keys of a log or a witness, Ed25519 first."""
-    kinds = (COSIGNATURE_ED25519 if public.purpose == "witness" else ED25519, COSIGNATURE_MLDSA44)
-    keys = (public.ed25519, public.mldsa)
-    first, second = (Vkey(public.name, kind, key).text for kind, key in zip(kinds, keys, strict=True))
-    return first, second
 
 
 def _read(path: Path) -> tomlkit.TOMLDocument:

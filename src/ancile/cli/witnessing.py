@@ -11,7 +11,6 @@ import click
 
 from ancile.cli.home import Home
 from ancile.cli.output import talk
-from ancile.cli.pins import vkeys_of
 from ancile.core.errors import AncileError
 from ancile.trust.ask_witness import cosigned
 from ancile.trust.checkpoint import parse_head
@@ -74,6 +73,6 @@ def serve_witness(home: Home, *, name: str | None, host: str, port: int) -> None
     with witness_server(state, host=host, port=port) as server, suppress(KeyboardInterrupt):
         url = f"http://{host}:{server.server_port}"
         talk(f"witness {key.public.name} for {len(logs)} logs at {url}; lines for a quorum file:")
-        for kind, line in zip(("classical", "quantum"), vkeys_of(key.public), strict=True):
+        for kind, line in zip(("classical", "quantum"), key.public.vkeys, strict=True):
             click.echo(f"witness {kind} {line} {url}", err=True)
         server.serve_forever()

@@ -1,0 +1,15 @@
+"""How hypothesis runs: a few examples in the quick form, as many as ANCILE_FUZZ_EXAMPLES says in the long one."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+EXAMPLES = int(os.environ.get("ANCILE_FUZZ_EXAMPLES", "0"))
+
+settings.register_profile("short", deadline=None, print_blob=True)
+settings.register_profile(
+    "long", deadline=None, max_examples=EXAMPLES or 100, suppress_health_check=list(HealthCheck)
+)
+settings.load_profile("long" if EXAMPLES else "short")
