@@ -1,0 +1,181 @@
+"""The record as one page: no script, nothing loaded from elsewhere, below 2 MB whatever the record."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, NamedTuple, TypeVar
+
+import jinja2
+
+from ancile.core.exhibit import Curve, Picture, Table, Text
+from ancile.core.measure import Measure
+from ancile.core.report import Record, Report
+from ancile.core.text import plain
+from ancile.render import outline, phrases
+from ancile.render.chart import chart, strip
+from ancile.render.defuse import defused
+from ancile.render.verdict import verdict
+
+LARGEST = 2_000_000  # bytes: what mail and browsers take without thought
+
+STAGES = {"assess": "Assessment", "gate": "Gate decision", "ledger": "Ledger audit"}
+
+Item = TypeVar("Item")
+
+
+class Caps(NamedTuple):
+    """How much of a record is shown; what is beyond is counted in the page."""
+
+    items: int  # of any list: findings, parameters, parts, measures
+    places: int  # of one check
+    rows: int  # of one table
+    columns: int
+    exhibits: int
+    picture_bytes: int  # of all pictures together, before base64
+    words: int  # characters of one passage
+
+
+# Taken in turn until the page is small enough. The last one is below LARGEST by multiplication: at most
+# 6 lists of 12 items of 3 passages, 4 tables of 10 x 6 cells, each passage 200 characters that may be written
+# with 10 each.
+LEVELS = (
+    Caps(200, 20, 60, 24, 24, 700_000, 2000),
+    Caps(60, 5, 30, 12, 12, 300_000, 600),
+    Caps(12, 2, 10, 6, 4, 100_000, 200),
+)
+
+
+class Part(NamedTuple):
+    """The shown part of something and how much of it is left out."""
+
+    shown: Sequence[Any]
+    left: int
+
+
+def render(record: Record) -> str:
+    """The page."""
+    page = ""
+    for caps in LEVELS:
+        page = _page(record, caps)
+        if len(page.encode("utf-8")) <= LARGEST:
+            break
+    return page
+
+
+def _page(record: Record, caps: Caps) -> str:
+    report = record.report
+    text = _template().render(
+        report=report,
+        evidence=record.evidence,
+        verdict=verdict(report),
+        stage=STAGES.get(report.stage, report.stage.capitalize()),
+        caps=caps,
+        cut=_cut,
+        phrases=phrases,
+        strip=strip,
+        chart=chart,
+        reference=reference,
+        whole=outline.whole(report),
+        groups=_cut(outline.groups(report), caps.exhibits),
+        actions=_cut(outline.actions(report), caps.items),
+        open_questions=_cut(outline.open_questions(report), caps.items),
+        not_examined=_cut(outline.not_examined(report), caps.items),
+        passed=_cut(outline.passed(report), caps.items),
+        cited=_cut(tuple(outline.cited(report)), caps.items),
+        exhibits=_exhibits(report, caps),
+        methods=_methods(report.measures),
+    )
+    return defused(text, hash_sign="&#35;", colon="&#58;") + "\n"
+
+
+@cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("ancile.render"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_safe,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["picture"] = _picture_uri
+    return environment.get_template("report.html")
+
+
+def _safe(value: object) -> object:
+    """Every expression of the template goes through here: one line, no hidden character, bounded."""
+    return value if hasattr(value, "__html__") else plain(str(value), LEVELS[0].words)
+
+
+def _cut(items: Sequence[Item], limit: int) -> Part:
+    return Part(items[:limit], max(0, len(items) - limit))
+
+
+def _picture_uri(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
+
+
+class Exhibits(NamedTuple):
+    """Exhibits by kind; of the pictures those that fit."""
+
+    curves: Sequence[Curve]
+    pictures: Sequence[Picture]
+    tables: Sequence[Table]
+    texts: Sequence[Text]
+    left: int
+
+
+def _exhibits(report: Report, caps: Caps) -> Exhibits:
+    shown = report.exhibits[: caps.exhibits]
+    pictures, spent = [], 0
+    for one in shown:
+        if isinstance(one, Picture) and spent + len(one.png) <= caps.picture_bytes:
+            spent += len(one.png)
+            pictures.append(one)
+    others = [one for one in shown if not isinstance(one, Picture)]
+    return Exhibits(
+        curves=[one for one in others if isinstance(one, Curve)],
+        pictures=pictures,
+        tables=[one for one in others if isinstance(one, Table)],
+        texts=[one for one in others if isinstance(one, Text)],
+        left=len(report.exhibits) - len(others) - len(pictures),
+    )
+
+
+def _methods(measures: Sequence[Measure]) -> list[tuple[str, str, list[str]]]:
+    """(method, confidence, names of the measures) in the order of the report."""
+    found: dict[tuple[str, str], dict[str, None]] = {}
+    for one in measures:
+        confidence = "" if one.confidence is None else f"{100 * one.confidence:g} %"
+        found.setdefault((one.method, confidence), {})[one.name] = None
+    return [(method, confidence, list(names)) for (method, confidence), names in found.items()]
+
+
+class Reference(NamedTuple):
+    """A field identifier, its edition, and where it is defined (empty where that is not known)."""
+
+    id: str
+    edition: str
+    link: str
+
+
+EDITION = re.compile(r"(?P<id>[^()]+?) \((?P<edition>[^()]+)\)")
+# identifier of a public catalogue: where its page lies
+PAGES = (
+    (re.compile(r"(AML\.T\d{4}(?:\.\d{3})?)"), "https://atlas.mitre.org/techniques/{}"),
+    (re.compile(r"(AML\.M\d{4})"), "https://atlas.mitre.org/mitigations/{}"),
+    (re.compile(r"CWE-(\d{1,5})"), "https://cwe.mitre.org/data/definitions/{}.html"),
+)
+
+
+def reference(text: str) -> Reference:
+    """A reference taken apart: "AML.T0043 (ATLAS 5.6.0)" names its edition."""
+    parts = EDITION.fullmatch(text)
+    id_, edition = (parts["id"], parts["edition"]) if parts else (text, "")
+    for pattern, page in PAGES:
+        if known := pattern.fullmatch(id_):
+            return Reference(id_, edition, page.format(known[1]))
+    return Reference(id_, edition, "")

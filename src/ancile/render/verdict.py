@@ -1,0 +1,83 @@
+"""The first thing that every renderer says: the outcome, what it means for this stage, and why."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ancile.core.finding import Finding
+from ancile.core.report import Outcome, Report
+from ancile.render.outline import passed
+from ancile.render.phrases import counted
+
+WORDS: dict[Outcome, str] = {"pass": "Pass", "fail": "Fail", "no_conclusion": "No conclusion"}
+
+# (stage, outcome): what the outcome says, and what it does not
+MEANINGS: dict[tuple[str, Outcome], tuple[str, str]] = {
+    ("assess", "pass"): (
+        "The assessment ran to its end, and no check refuses its figures",
+        "It does not say that the model is robust enough: that is for a gate to decide.",
+    ),
+    ("assess", "fail"): (
+        "The assessment found what must not be shipped",
+        "What has to change stands under what to do.",
+    ),
+    ("assess", "no_conclusion"): (
+        "The figures cannot be relied on yet",
+        "They speak of what was done so far; do not compare or quote them.",
+    ),
+    ("gate", "pass"): (
+        "Every requirement of the policy is met",
+        "The evidence for this digest holds; another file needs evidence of its own.",
+    ),
+    ("gate", "fail"): ("The policy is not met", "This subject may not be shipped under this policy."),
+    ("gate", "no_conclusion"): (
+        "The policy cannot be answered from the evidence at hand",
+        "Missing, stale or contradicting evidence never counts as a pass.",
+    ),
+    ("ledger", "pass"): (
+        "The ledger is what the log signed",
+        "Whether it was replaced as a whole shows only against a checkpoint kept elsewhere.",
+    ),
+    ("ledger", "fail"): (
+        "The ledger is not what the log signed",
+        "Evidence from the first place named on is not to be believed.",
+    ),
+}
+
+GENERAL: dict[Outcome, tuple[str, str]] = {
+    "pass": ("Nothing was found that refuses this subject", "It speaks of what was examined, listed below."),
+    "fail": ("This subject is refused", "What has to change stands under what to do."),
+    "no_conclusion": ("No conclusion was reached", "This is not a pass."),
+}
+
+
+class Verdict(NamedTuple):
+    """Outcome in a word, its meaning in a sentence, what to keep in mind, and the reasons in figures."""
+
+    word: str
+    meaning: str
+    caution: str
+    because: str
+
+
+def verdict(report: Report) -> Verdict:
+    """The verdict on a report."""
+    meaning, caution = MEANINGS.get((report.stage, report.outcome), GENERAL[report.outcome])
+    return Verdict(WORDS[report.outcome], meaning, caution, because(report))
+
+
+def because(report: Report) -> str:
+    """What the outcome follows from: "1 failure, 2 warnings, 7 checks passed; the run is incomplete"."""
+    counts = [
+        (_number(report.findings, "FAIL"), "failure", ""),
+        (_number(report.findings, "ERROR"), "error", ""),
+        (_number(report.findings, "WARN"), "warning", ""),
+        (_number(report.findings, "SKIP"), "check not examined", "checks not examined"),
+        (len(passed(report)), "check passed", "checks passed"),
+    ]
+    words = ", ".join(counted(n, one, many) for n, one, many in counts if n) or "nothing was examined"
+    return words if report.complete else f"{words}; the run is incomplete"
+
+
+def _number(findings: tuple[Finding, ...], status: str) -> int:
+    return sum(f.status == status for f in findings)
