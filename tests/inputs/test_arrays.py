@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.inputs.files import archive, npy, npz
-from tests.shared import SHARED, needs_shared
 
 from ancile.core.errors import AncileError
 from ancile.inputs.arrays import read_npz
 from ancile.inputs.opener import open_data
 from ancile.inputs.source import LIMIT_BYTES
+from tests.inputs.files import archive, npy, npz
+from tests.shared import SHARED, needs_shared
 
 X = np.arange(24, dtype=np.float32).reshape(6, 4)
 Y = np.array([0, 1, 2, 0, 1, 2])

@@ -9,11 +9,11 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.inputs.tables import from_csv, from_parquet, parquet
-from tests.shared import SHARED, needs_shared
 
 from ancile.core.errors import AncileError
 from ancile.inputs.opener import open_data
+from tests.inputs.tables import from_csv, from_parquet, parquet
+from tests.shared import SHARED, needs_shared
 
 NUMBERS = st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=20)
 

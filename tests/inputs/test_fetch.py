@@ -7,11 +7,11 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.inputs.server import Answer, serving
 
 from ancile.core.errors import AncileError
 from ancile.inputs.catalogue import PinnedFile
 from ancile.inputs.fetch import fetch
+from tests.inputs.server import Answer, serving
 
 CONTENT = b"pictures" * 20_000
 

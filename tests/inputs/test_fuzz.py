@@ -9,10 +9,8 @@ from unicodedata import category
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from tests.inputs.files import archive, npy, npz
-from tests.inputs.tables import parquet
 
 from ancile.core.errors import AncileError
 from ancile.core.subject import Subject, digest_of
@@ -21,6 +19,8 @@ from ancile.inputs.arrays import read_npz
 from ancile.inputs.columns import Wanted
 from ancile.inputs.dataset import assemble
 from ancile.inputs.named import from_table
+from tests.inputs.files import archive, npy, npz
+from tests.inputs.tables import parquet
 
 LIMIT = 64 << 20
 SUBJECT = Subject(kind="dataset", name="fuzz", digest=digest_of(b""))
@@ -75,7 +75,6 @@ def test_the_sound_sample_opens(name: str) -> None:
 
 @pytest.mark.parametrize("name", SAMPLES)
 @given(data=st.data())
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_file_cut_short_is_one_error(name: str, data: st.DataObject) -> None:
     sample = SAMPLES[name]
     opens_or_says_why(name, sample[: data.draw(st.integers(0, len(sample) - 1))])
@@ -83,7 +82,6 @@ def test_a_file_cut_short_is_one_error(name: str, data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("name", SAMPLES)
 @given(data=st.data())
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_flipped_bits_are_one_error(name: str, data: st.DataObject) -> None:
     sample = bytearray(SAMPLES[name])
     places = data.draw(st.lists(st.integers(0, len(sample) - 1), min_size=1, max_size=4))
@@ -94,7 +92,6 @@ def test_flipped_bits_are_one_error(name: str, data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("name", ["npz stored", "parquet plain"])
 @given(data=st.data())
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_bytes_of_choice_are_one_error(name: str, data: st.DataObject) -> None:
     sample = bytearray(SAMPLES[name])
     start = data.draw(st.integers(0, len(sample) - 8))

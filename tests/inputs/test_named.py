@@ -12,10 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.inputs.files import npz
-from tests.inputs.server import Answer, serving
-from tests.inputs.tables import parquet
-from tests.shared import SHARED, needs_shared
 
 from ancile.core.errors import AncileError
 from ancile.core.subject import manifest_digest
@@ -23,6 +19,10 @@ from ancile.inputs.catalogue import Form, NamedSet, PinnedFile, catalogue, data_
 from ancile.inputs.named import Choice, named_set
 from ancile.inputs.opener import open_data
 from ancile.inputs.values import Bounds
+from tests.inputs.files import npz
+from tests.inputs.server import Answer, serving
+from tests.inputs.tables import parquet
+from tests.shared import SHARED, needs_shared
 
 PICTURES = np.arange(32, dtype=np.uint8).reshape(2, 4, 4)
 IMAGES = gzip.compress(struct.pack(">4I", 2051, 2, 4, 4) + PICTURES.tobytes(), mtime=0)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from tests.inputs.files import npy, npy_of
 
 from ancile.core.errors import AncileError
 from ancile.inputs.npy import read_array
+from tests.inputs.files import npy, npy_of
 
 TYPES = ("?", "<i1", "<i2", ">i4", "<i8", "<u1", ">u2", "<u4", "<u8", "<f2", "<f4", ">f8")
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.inputs.files import npy, npz
-from tests.inputs.tables import parquet
 
 from ancile.core.errors import AncileError
 from ancile.inputs.opener import open_data
+from tests.inputs.files import npy, npz
+from tests.inputs.tables import parquet
 
 TABLE = {"a": [1.0, 2.0], "y": [0, 1]}
 ARRAYS = npz(x=np.zeros((2, 3)), y=np.array([0, 1]))
@@ -51,7 +51,7 @@ def test_columns_are_dropped_rows_chosen_and_bounds_given(tmp_path: Path) -> Non
         (b"", "data file is empty"),
         (npy(np.zeros(3)), "a single array"),
         (b"\x80\x05K\x01.", "a pickle, which runs code"),
-        (gzip.compress(b"a,y\n1,0\n"), "gzipped"),
+        (gzip.compress(b"a,y\n1,0\n", mtime=0), "gzipped"),
         (b"\x89HDF\r\n\x1a\n", "HDF5"),
         (b"a,y\n1,0\n", "of no known kind"),
     ],

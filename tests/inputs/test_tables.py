@@ -8,11 +8,11 @@ import sys
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.inputs.tables import from_csv, from_parquet, parquet
 
 from ancile.core.errors import AncileError
 from ancile.inputs.source import LIMIT_BYTES
 from ancile.inputs.tables import COLUMNS, open_csv, open_parquet
+from tests.inputs.tables import from_csv, from_parquet, parquet
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
