@@ -8,7 +8,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.trust.ledger_help import AUTHOR, ORIGIN, VKEYS, checkpoint, drafts, filled, opened, signed
 
 from ancile.core.errors import AncileError
 from ancile.trust.audit import Audit, Erased, audit
@@ -16,6 +15,7 @@ from ancile.trust.leaf import leaf_head
 from ancile.trust.merkle import leaf_hash
 from ancile.trust.sqlite_schema import GUARDS
 from ancile.trust.tiles import Nodes, Tile, grow
+from tests.trust.ledger_help import AUTHOR, ORIGIN, VKEYS, checkpoint, drafts, filled, opened, signed
 
 
 def tampered(folder: Path, *statements: tuple[str, tuple[object, ...]]) -> None:

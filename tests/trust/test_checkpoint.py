@@ -9,6 +9,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ancile.core.errors import AncileError
+from ancile.trust.checkpoint import Head, open_checkpoint, parse_head, sign_checkpoint
+from ancile.trust.encoding import b64
+from ancile.trust.note import COSIGNATURE_ED25519, COSIGNATURE_MLDSA44, ED25519, sign_line, vkey_of
 from tests.trust.ledger_help import (
     ED,
     ML,
@@ -20,11 +25,6 @@ from tests.trust.ledger_help import (
     WITNESS_VKEYS,
     checkpoint,
 )
-
-from ancile.core.errors import AncileError
-from ancile.trust.checkpoint import Head, open_checkpoint, parse_head, sign_checkpoint
-from ancile.trust.encoding import b64
-from ancile.trust.note import COSIGNATURE_ED25519, COSIGNATURE_MLDSA44, ED25519, sign_line, vkey_of
 
 ROOT = bytes(range(32))
 

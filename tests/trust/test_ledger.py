@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.trust.ledger_help import AUTHOR, VKEYS, checkpoint, drafts, filled, opened, signed
 
 from ancile.core.errors import AncileError
 from ancile.trust.audit import audit
@@ -20,6 +19,7 @@ from ancile.trust.ledger import Draft, open_ledger
 from ancile.trust.merkle import EMPTY_ROOT, leaf_hash, verify_consistency, verify_inclusion
 from ancile.trust.sqlite_store import INLINE_BYTES
 from ancile.trust.tiles import entry_bundle, tile_path, widths
+from tests.trust.ledger_help import AUTHOR, VKEYS, checkpoint, drafts, filled, opened, signed
 
 
 def test_an_entry_comes_back_as_it_went_in(tmp_path: Path) -> None:

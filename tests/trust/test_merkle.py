@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.shared import SHARED, needs_shared
-from tests.trust.ledger_help import VECTORS
 
 from ancile.trust.merkle import (
     EMPTY_ROOT,
@@ -25,6 +23,8 @@ from ancile.trust.merkle import (
     verify_consistency,
     verify_inclusion,
 )
+from tests.shared import SHARED, needs_shared
+from tests.trust.ledger_help import VECTORS
 
 LEAVES = [leaf_hash(b"leaf-%d" % n) for n in range(320)]
 

@@ -12,18 +12,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from dilithium_py.ml_dsa import ML_DSA_44
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.trust.ledger_help import (
-    ED,
-    ML,
-    ORIGIN,
-    VECTORS,
-    VKEYS,
-    WITNESS,
-    WITNESS_ED,
-    WITNESS_ML,
-    WITNESS_VKEYS,
-    checkpoint,
-)
 
 from ancile.core.errors import AncileError
 from ancile.trust.checkpoint import Head
@@ -38,6 +26,18 @@ from ancile.trust.note import (
     sign_line,
     signed_message,
     vkey_of,
+)
+from tests.trust.ledger_help import (
+    ED,
+    ML,
+    ORIGIN,
+    VECTORS,
+    VKEYS,
+    WITNESS,
+    WITNESS_ED,
+    WITNESS_ML,
+    WITNESS_VKEYS,
+    checkpoint,
 )
 
 NOTES: list[dict[str, Any]] = VECTORS["signed_notes"]

@@ -9,6 +9,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ancile.core.errors import AncileError
+from ancile.trust.checkpoint import Head
+from ancile.trust.note import COSIGNATURE_ED25519, COSIGNATURE_MLDSA44, ED25519, Vkey, sign_line, vkey_of
+from ancile.trust.quorum import has_quorum, open_witnessed, parse_policy
 from tests.trust.ledger_help import (
     ED,
     ORIGIN,
@@ -19,11 +24,6 @@ from tests.trust.ledger_help import (
     WITNESS_VKEYS,
     checkpoint,
 )
-
-from ancile.core.errors import AncileError
-from ancile.trust.checkpoint import Head
-from ancile.trust.note import COSIGNATURE_ED25519, COSIGNATURE_MLDSA44, ED25519, Vkey, sign_line, vkey_of
-from ancile.trust.quorum import has_quorum, open_witnessed, parse_policy
 
 X1, X2, X3, Y1, Y2, Y3 = [Vkey(f"w{n}", COSIGNATURE_ED25519, bytes([n]) * 32) for n in range(6)]
 EXAMPLE = f"""# the example of the specification

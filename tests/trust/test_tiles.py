@@ -8,7 +8,6 @@ from contextlib import suppress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.trust.ledger_help import VECTORS
 
 from ancile.core.errors import AncileError
 from ancile.trust.merkle import edge_root, leaf_hash, node_hash
@@ -22,6 +21,7 @@ from ancile.trust.tiles import (
     tile_path,
     widths,
 )
+from tests.trust.ledger_help import VECTORS
 
 LEAVES = [b"leaf-%d" % n for n in range(700)]
 
@@ -125,3 +125,10 @@ def test_malformed_bundles_are_refused(data: bytes) -> None:
 def test_hostile_bundles_raise_nothing_but_our_error(data: bytes) -> None:
     with suppress(AncileError):
         assert entry_bundle(parse_bundle(data)) == data
+
+
+def test_a_full_tile_shows_in_the_level_above() -> None:
+    """The example of the specification: size 256 is one full tile and one hash above it."""
+    assert widths(0) == []
+    assert widths(256) == [(Tile(0, 0), 256), (Tile(1, 0), 1)]
+    assert partial_tiles(256) == [(Tile(1, 0), 1)]

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.trust.ledger_help import VECTORS, VKEYS, WITNESS_VKEYS, filled, opened
 
 from ancile.core.errors import AncileError
 from ancile.trust.quorum import parse_policy
 from ancile.trust.tlog_proof import TlogProof, parse_proof, verify_proof
+from tests.trust.ledger_help import VECTORS, VKEYS, WITNESS_VKEYS, filled, opened
 
 PUBLISHED = next(n for n in VECTORS["signed_notes"] if "tlog_proof_of_entry_123" in n)
 TEXT: str = PUBLISHED["tlog_proof_of_entry_123"]

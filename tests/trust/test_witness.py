@@ -14,18 +14,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.trust.ledger_help import (
-    ORIGIN,
-    VKEYS,
-    WITNESS,
-    WITNESS_ED,
-    WITNESS_ML,
-    WITNESS_VKEYS,
-    checkpoint,
-    drafts,
-    opened,
-    signed,
-)
 
 from ancile.core.errors import AncileError
 from ancile.trust.ask_witness import cosigned
@@ -42,6 +30,18 @@ from ancile.trust.witness import (
     parse_request,
     witness_server,
     write_request,
+)
+from tests.trust.ledger_help import (
+    ORIGIN,
+    VKEYS,
+    WITNESS,
+    WITNESS_ED,
+    WITNESS_ML,
+    WITNESS_VKEYS,
+    checkpoint,
+    drafts,
+    opened,
+    signed,
 )
 
 

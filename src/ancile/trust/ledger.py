@@ -88,7 +88,6 @@ class _Joined(NamedTuple):
 
     batch: _Batch
     place: int
-    waker: asyncio.Event | None
 
 
 class _Grown(NamedTuple):
@@ -152,9 +151,9 @@ class Ledger:
         """As ``append``, for asyncio. A cancelled call may have appended."""
         if not _checked(entries):
             return range(0)
-        joined = self._join(entries, loop=asyncio.get_running_loop())
-        if joined.waker is not None:
-            await joined.waker.wait()
+        loop = asyncio.get_running_loop()
+        joined = self._join(entries, loop=loop)
+        await joined.batch.wakers[loop].wait()
         return joined.batch.indices(joined.place, len(entries))
 
     def erase(self, index: int, author: bytes) -> int:
@@ -191,13 +190,14 @@ class Ledger:
             batch.drafts += drafts
             if erased is not None:
                 batch.erased.append(erased)
-            waker = batch.wakers.setdefault(loop, asyncio.Event()) if loop else None
+            if loop is not None and loop not in batch.wakers:
+                batch.wakers[loop] = asyncio.Event()
             if self._worker is None:  # readers never pay for a thread
                 self._worker = threading.Thread(target=self._work, name="ancile-ledger", daemon=True)
                 self._worker.start()
             if place == 0:
                 self._wake.notify()
-        return _Joined(batch, place, waker)
+        return _Joined(batch, place)
 
     def _work(self) -> None:
         while (batch := self._next_batch()) is not None:

@@ -65,7 +65,7 @@ def sqlite_faults(folder: Path) -> Iterator[None]:
     """Turns what SQLite or the system reports inside the block into AncileError."""
     try:
         yield
-    except sqlite3.Error as reason:
+    except (sqlite3.Error, UnicodeDecodeError) as reason:  # a damaged name in SQLite's message is no UTF-8
         # extended codes carry the primary one in their low byte: https://sqlite.org/rescode.html
         code = getattr(reason, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
         what, remedy = CODES.get(code, DAMAGED)
@@ -91,15 +91,21 @@ def _lenient(text: bytes) -> str:
     return text.decode("utf-8", "replace")  # a damaged note is named by the audit, not by SQLite
 
 
+def access(mode: str, *, can_write: bool, has_wal: bool) -> str:
+    """The part of SQLite's URI that says how to open a file.
+
+    To read in WAL mode SQLite writes a shared index beside the file; where it cannot, nobody else can.
+    """
+    return "immutable=1" if mode == "ro" and not can_write and not has_wal else f"mode={mode}"
+
+
 def connected(path: Path, *, mode: str) -> sqlite3.Connection:
     """A connection in autocommit for use by any thread, one at a time.
 
     mode  "ro" or "rw"; reading a folder that cannot be written works while no write-ahead log lies there
     """
-    query = f"mode={mode}"
-    wal = path.with_name(path.name + "-wal")
-    if mode == "ro" and not os.access(path.parent, os.W_OK) and not wal.exists():
-        query = "immutable=1"
+    can_write, has_wal = os.access(path.parent, os.W_OK), path.with_name(f"{path.name}-wal").exists()
+    query = access(mode, can_write=can_write, has_wal=has_wal)
     uri = f"file:{quote(os.fsencode(path.absolute()))}?{query}"
     db = sqlite3.connect(uri, uri=True, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False)
     db.text_factory = _lenient
@@ -144,12 +150,11 @@ def schema_oddities(db: sqlite3.Connection) -> list[str]:
 
 def version_of(db: sqlite3.Connection) -> int:
     """Version of the file; AncileError when it has none or holds what this program does not write."""
+    is_ours = found_schema(db).get("meta") == SCHEMA["meta"]
+    row = db.execute("SELECT value FROM meta WHERE name = 'version'").fetchone() if is_ours else None
     try:
-        row = db.execute("SELECT value FROM meta WHERE name = 'version'").fetchone()
-        return int(row[0])
-    except (sqlite3.OperationalError, TypeError, ValueError) as reason:
-        if getattr(reason, "sqlite_errorcode", sqlite3.SQLITE_ERROR) != sqlite3.SQLITE_ERROR:
-            raise
+        return int(row[0] if row else "")
+    except ValueError as reason:
         raise AncileError(
             "this database is no ledger",
             value="it names no version of ancile's schema",
@@ -157,9 +162,16 @@ def version_of(db: sqlite3.Connection) -> int:
         ) from reason
 
 
-def migrate(path: Path, *, wanted: int = VERSION, steps: Mapping[int, str] = STEPS) -> None:
+def migrate(
+    path: Path,
+    *,
+    wanted: int = VERSION,
+    steps: Mapping[int, str] = STEPS,
+    wait_seconds: float = WAIT_SECONDS,
+) -> None:
     """Brings the file to the wanted version: on a copy, which then takes its place in one rename.
 
+    wait_seconds  how long to wait for other processes that have it open
     Called under ``folder_lock``. A newer file is refused, and one with foreign definitions.
     """
     with closing(connected(path, mode="ro")) as db:
@@ -179,7 +191,11 @@ def migrate(path: Path, *, wanted: int = VERSION, steps: Mapping[int, str] = STE
             remedy="restore ledger.db from a backup",
         )
     if version < wanted:
-        _on_a_copy(path, lambda db: _stepwise(db, version=version, wanted=wanted, steps=steps))
+        _on_a_copy(
+            path,
+            lambda db: _stepwise(db, version=version, wanted=wanted, steps=steps),
+            wait_seconds=wait_seconds,
+        )
 
 
 def _stepwise(db: sqlite3.Connection, *, version: int, wanted: int, steps: Mapping[int, str]) -> None:
@@ -194,11 +210,12 @@ def _stepwise(db: sqlite3.Connection, *, version: int, wanted: int, steps: Mappi
     db.execute("UPDATE meta SET value = ? WHERE name = 'version'", (str(wanted),))
 
 
-def _on_a_copy(path: Path, change: Callable[[sqlite3.Connection], None]) -> None:
+def _on_a_copy(path: Path, change: Callable[[sqlite3.Connection], None], *, wait_seconds: float) -> None:
     copy = path.with_name(f".new-{path.name}")
     copy.unlink(missing_ok=True)
     os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     with closing(connected(path, mode="rw")) as old:
+        old.execute(f"PRAGMA busy_timeout = {int(wait_seconds * 1000)}")
         old.execute("PRAGMA locking_mode = EXCLUSIVE")  # refuses while another process has it open
         old.execute("PRAGMA journal_mode = DELETE")  # no write-ahead log may meet the new file
         with closing(connected(copy, mode="rw")) as new:

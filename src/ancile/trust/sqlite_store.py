@@ -16,6 +16,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from ancile.core.errors import AncileError
+from ancile.core.subject import percent_encoded
 from ancile.trust.private_file import make_private_folder, read_private, sync_folder, write_private
 from ancile.trust.sqlite_schema import (
     connected,
@@ -46,6 +47,16 @@ def tile_id(tile: Tile) -> int:
 def object_path(folder: Path, leaf: bytes) -> Path:
     """Where the long body of the entry with this leaf lies; every leaf is unique, its salt is random."""
     return folder / OBJECTS / hashlib.sha256(leaf).hexdigest()
+
+
+def _read_object(path: Path) -> bytes:
+    if path.exists() and path.stat().st_size > MAX_BODY_BYTES:  # refused before memory is taken
+        raise AncileError(
+            "file is too large",
+            value=percent_encoded(path),
+            remedy="restore it from a backup: no body has over 1 GiB",
+        )
+    return read_private(path, limit=MAX_BODY_BYTES, allowed=0o077)
 
 
 class SqliteReader:
@@ -94,12 +105,10 @@ class SqliteReader:
             return Stored(index, leaf, None, None, "its salt or body is no blob")
         if body is not None:
             return Stored(index, leaf, salt, body, "")
-        path = object_path(self._folder, leaf)
         try:
-            body = read_private(path, limit=MAX_BODY_BYTES, allowed=0o077)
+            return Stored(index, leaf, salt, _read_object(object_path(self._folder, leaf)), "")
         except AncileError as reason:
             return Stored(index, leaf, salt, None, f"its long body cannot be read: {reason}")
-        return Stored(index, leaf, salt, body, "")
 
     def checkpoints(self) -> Iterator[StoredCheckpoint]:
         """Every checkpoint by size, largest first."""
@@ -262,7 +271,9 @@ def open_sqlite(folder: Path, *, create: bool = False) -> Store:
     if create:
         make_private_folder(folder)
     if not folder.is_dir() or not (create or path.exists()):
-        raise AncileError("there is no ledger here", value=str(folder), remedy="run `ancile init`")
+        raise AncileError(
+            "there is no ledger here", value=percent_encoded(folder), remedy="run `ancile init`"
+        )
     with sqlite_faults(folder), folder_lock(folder):
         if not path.exists():
             create_database(path)

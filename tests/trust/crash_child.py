@@ -1,0 +1,97 @@
+"""What the children of the crash tests run; they tell what was acknowledged as soon as it was."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from pathlib import Path
+
+from ancile.core.errors import AncileError
+from ancile.trust.ledger import Draft, Ledger
+from ancile.trust.sqlite_store import INLINE_BYTES, SqliteStore
+from tests.trust.ledger_help import AUTHOR, drafts, opened, signed
+
+LONG = INLINE_BYTES + 10
+
+
+def body_of(name: str, *, long: bool = False) -> bytes:
+    """A body that can be made again from its name."""
+    block = hashlib.sha256(name.encode()).digest()
+    return block * (LONG // 32) if long else block * 3
+
+
+def append_forever(folder: str, name: str) -> None:
+    """Four threads append until the process is killed; a line "index name" for each acknowledged entry."""
+    with opened(Path(folder)) as ledger:
+        threads = [threading.Thread(target=_appender, args=(ledger, f"{name}-{k}")) for k in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+
+def _appender(ledger: Ledger, name: str) -> None:
+    n = 0
+    while True:
+        long = n % 50 == 7
+        bodies = [f"{name}-{n}-{k}" for k in range(1 + n % 3)]
+        indices = ledger.append([Draft("run", AUTHOR, body_of(one, long=long)) for one in bodies])
+        lines = [f"{index} {one} {int(long)}\n" for index, one in zip(indices, bodies, strict=True)]
+        os.write(1, "".join(lines).encode())
+        n += 1
+
+
+def append_some(folder: str, name: str, count: str) -> None:
+    """Appends ``count`` entries one by one and ends."""
+    with opened(Path(folder)) as ledger:
+        for n in range(int(count)):
+            (index,) = ledger.append([Draft("run", AUTHOR, body_of(f"{name}-{n}"))])
+            os.write(1, f"{index} {name}-{n} 0\n".encode())
+
+
+def live(folder: str, acknowledged: str) -> None:
+    """A ledger's life in small: appends of all sizes, checkpoints, erasures, log resets, reopening."""
+    path = Path(folder)
+    acks = os.open(acknowledged, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for life in range(2):
+        with opened(path) as ledger:
+            ledger.append(drafts(1))  # makes the writing connection
+            assert isinstance(ledger.store, SqliteStore)
+            assert ledger.store._write is not None
+            ledger.store._write.execute("PRAGMA wal_autocheckpoint = 12")
+            for n in range(6):
+                _live_once(ledger, f"{life}-{n}", acks)
+            ledger.store.forget()
+
+
+def _live_once(ledger: Ledger, name: str, acks: int) -> None:
+    for count in (1, 3, 90):
+        names = [f"{name}-{count}-{k}" for k in range(count)]
+        indices = ledger.append([Draft("run", AUTHOR, body_of(one)) for one in names])
+        lines = [f"entry {index} {one} 0\n" for index, one in zip(indices, names, strict=True)]
+        os.write(acks, "".join(lines).encode())
+    if name.endswith(("2", "4")):
+        (index,) = ledger.append([Draft("segment", AUTHOR, body_of(name, long=True))])
+        os.write(acks, f"entry {index} {name} 1\n".encode())
+        if name.endswith("4"):
+            by = ledger.erase(index, AUTHOR)
+            os.write(acks, f"erased {index} {by}\n".encode())
+    if name.endswith("3"):
+        index = ledger.size() - 5
+        by = ledger.erase(index, AUTHOR)
+        os.write(acks, f"erased {index} {by}\n".encode())
+    note = signed(ledger)
+    ledger.store_checkpoint(note)
+    os.write(acks, f"checkpoint {note!r}\n".encode())
+
+
+def fill_disk(folder: str) -> None:
+    """Appends until the disk is full, prints the error, and how many entries were acknowledged."""
+    count = 0
+    try:
+        with opened(Path(folder)) as ledger:
+            while True:
+                count += len(ledger.append([Draft("run", AUTHOR, bytes(50_000)), *drafts(3)]))
+    except AncileError as error:
+        print(f"{count}|{error.what}|{error.remedy}", flush=True)
