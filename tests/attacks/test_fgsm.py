@@ -7,11 +7,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.attacks.worlds import FAR, linear, world
 
 from ancile.attacks.constraint import Constraint
 from ancile.attacks.fgsm import fgsm
 from ancile.models.torch_module import torch_model
+from tests.attacks.worlds import FAR, linear, world
 
 
 @given(eps=st.floats(1e-3, 5), seed=st.integers(0, 2**31), scale=st.sampled_from([None, 0.5, 3.0]))

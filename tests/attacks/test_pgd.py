@@ -7,13 +7,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.attacks.worlds import FAR, blocks, digits_world, least_margin, linear, robust, world
 
 from ancile.attacks.constraint import Constraint
 from ancile.attacks.pgd import pgd
 from ancile.core.errors import AncileError
 from ancile.models.model import Gradient, Loss
 from ancile.models.torch_module import TorchModule
+from tests.attacks.worlds import FAR, blocks, digits_world, least_margin, linear, robust, world
 
 Norm = Literal["linf", "l2"]
 NORMS: list[Norm] = ["linf", "l2"]

@@ -61,7 +61,7 @@ class Ball(Generic[A]):
     high: A
     unit: A | None
 
-    def take(self, chosen: A) -> Ball[A]:
+    def take(self, chosen: A | NDArray[np.bool_]) -> Ball[A]:
         """The balls of the chosen samples, by mask or index."""
         return Ball(self.norm, self.eps, self.around[chosen], self.low[chosen], self.high[chosen], self.unit)
 
@@ -139,8 +139,8 @@ def _onto_sphere(x: A, ball: Ball[A]) -> A:
     """``x`` inside the L2 ball and the bounds; samples that are inside stay as they are.
 
     The nearest point of ball and box is clip(around + s * change) for the s that uses eps up. With the
-    features clipped at one s taken as fixed, the s for the rest is known; it comes to the true one from inside,
-    and reaches it once no further feature is clipped.
+    features clipped at one s taken as fixed, the s for the rest is known; it comes to the true one from
+    inside, and reaches it once no further feature is clipped.
     """
     xp = namespace(x)
     centre = xp.asarray(ball.around, dtype=xp.float64)

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from scipy import stats
+from sklearn.datasets import load_breast_cancer
+from sklearn.ensemble import RandomForestClassifier
+
+from ancile.attacks.constraint import Constraint
+from ancile.attacks.square import square
+from ancile.attacks.streams import Streams
+from ancile.core.errors import AncileError
+from tests.attacks.worlds import FAR, digits_world, least_margin, linear, robust
+
+Norm = Literal["linf", "l2"]
+NORMS: list[Norm] = ["linf", "l2"]
+Scores = NDArray[np.floating[Any]]
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("queries", [1, 2, 37])
+def test_queries_are_counted_exactly_and_end_when_a_sample_is_broken(norm: Norm, queries: int) -> None:
+    """Each sample carries its number in a feature that cannot move; the scores count the questions about it."""
+    asked = np.zeros(40, dtype=int)
+
+    def scores(x: Scores) -> Scores:
+        np.add.at(asked, x[:, 0].astype(int), 1)
+        best = x[:, 1:].sum(axis=1) - x[:, 0] * 0.05
+        return np.stack([best, np.zeros(len(x))], axis=1)
+
+    x = np.full((40, 9), 0.5)
+    x[:, 0] = np.arange(40)
+    movable = np.arange(9) > 0
+    eps = 0.3 if norm == "linf" else 0.9
+    c = Constraint(norm, eps, 0.0, 100.0, movable=movable)
+    found = square(scores, x, np.zeros(40, dtype=np.int64), c, Streams(0, np.arange(40)), queries=queries)
+    counted = asked.copy()
+    standing = scores(found)[:, 0] >= 0
+    assert (counted[standing] == queries).all()
+    assert (counted <= queries).all()
+    assert (counted >= 1).all()
+    assert counted[~standing].size == 0 or counted[~standing].min() < queries or queries == 1
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_on_linear_models_square_comes_close_to_the_closed_form_and_never_below(norm: Norm) -> None:
+    here = linear(np.random.default_rng(4).normal(size=(2, 16)), np.zeros(2), n=100)
+    eps = 0.25 if norm == "linf" else 0.9
+    c = Constraint(norm, eps, -FAR, FAR)
+    found = square(here.model.scores, here.x.numpy(), here.y.numpy(), c, here.rng, queries=600)
+    standing, should = robust(here, torch.from_numpy(found)), least_margin(here, eps, norm) > 0
+    assert (standing >= should).all()
+    assert standing.mean() - should.mean() <= (0.0 if norm == "linf" else 0.1)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_more_queries_never_leave_a_worse_point(norm: Norm) -> None:
+    here = digits_world(20)
+    c = Constraint(norm, 0.05 if norm == "linf" else 0.3)
+
+    def margins(queries: int) -> Scores:
+        steps = iter(range(10_000))
+        found = square(
+            here.model.scores, here.x.numpy(), here.y.numpy(), c, here.rng,
+            queries=64, on_step=lambda: next(steps) >= queries,
+        )  # fmt: skip
+        scores = here.model.scores(found)
+        right = scores[np.arange(20), here.y]
+        scores[np.arange(20), here.y] = -np.inf
+        return np.asarray(right - scores.max(axis=1))
+
+    ladder = [margins(q) for q in (4, 16, 64)]
+    assert (ladder[0] >= ladder[1]).all()
+    assert (ladder[1] >= ladder[2]).all()
+
+
+def test_labels_alone_are_enough_to_break_a_random_forest() -> None:
+    """One-hot scores: the search walks along equals until a label turns; feature ranges are the units."""
+    bunch = load_breast_cancer()
+    x, y = bunch.data.astype(np.float32), bunch.target.astype(np.int64)
+    forest: Any = RandomForestClassifier(10, random_state=0).fit(x[:400], y[:400])
+    held = x[400:][forest.predict(x[400:]) == y[400:]][:60]
+    labels = forest.predict(held).astype(np.int64)
+    low, high = x.min(axis=0), x.max(axis=0)
+    c = Constraint("linf", 0.08, low, high, scale=high - low)
+
+    def one_hot(z: Scores) -> Scores:
+        return np.asarray(np.eye(2)[forest.predict(z)])
+
+    streams = Streams(0, np.arange(len(held)))
+    by_label = square(one_hot, held, labels, c, streams, queries=60)
+    by_score = square(forest.predict_proba, held, labels, c, streams, queries=60)
+    assert c.holds(by_label, held).all()
+    left = [(forest.predict(found) == labels).mean() for found in (by_label, by_score)]
+    assert left[1] <= left[0] < 0.95
+
+
+def test_the_figure_agrees_with_pgd_on_a_network_that_hides_nothing() -> None:
+    """A thousand queries come within a few points of what gradients find on 8 x 8 pixels."""
+    from ancile.attacks.pgd import pgd
+
+    here, c = digits_world(60), Constraint("linf", 0.12)
+    white = robust(here, pgd(here.model, here.x, here.y, c, here.rng)).mean()
+    found = square(here.model.scores, here.x.numpy(), here.y.numpy(), c, here.rng, queries=800)
+    assert abs(robust(here, torch.from_numpy(found)).mean() - white) < 0.1
+
+
+def test_the_l2_search_uses_the_whole_ball() -> None:
+    here = digits_world(10)
+    c = Constraint("l2", 0.05)
+    found = square(here.model.scores, here.x.numpy(), here.y.numpy(), c, here.rng, queries=5)
+    assert c.distance(found, here.x.numpy()) == pytest.approx(np.full(10, 0.05), rel=1e-3)
+
+
+@pytest.mark.parametrize("settings", [{"queries": 0}, {"first_share": 0.0}, {"first_share": 1.5}])
+def test_settings_that_make_no_sense_are_refused(settings: dict[str, Any]) -> None:
+    here = linear(np.eye(2), np.zeros(2), n=2)
+    with pytest.raises(AncileError, match="without queries or windows"):
+        square(here.model.scores, here.x.numpy(), here.y.numpy(), Constraint("l2", 0.1), here.rng, **settings)
+
+
+def test_signs_of_the_start_are_fair() -> None:
+    x = np.full((500, 20), 0.5)
+    seen: list[Scores] = []
+
+    def scores(z: Scores) -> Scores:
+        seen.append(z.copy())
+        return np.tile([1.0, 0.0], (len(z), 1))
+
+    square(
+        scores,
+        x,
+        np.zeros(500, dtype=np.int64),
+        Constraint("linf", 0.1),
+        Streams(0, np.arange(500)),
+        queries=1,
+    )
+    up = int((seen[0] > 0.5).sum())
+    assert stats.binomtest(up, seen[0].size).pvalue > 0.01
