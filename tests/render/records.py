@@ -51,9 +51,12 @@ def rate(cls: type[Estimate | Bound], name: str, hits: int, n: int, **slice_: st
 
 
 def png(grey: int) -> bytes:
-    """A small grey ramp."""
-    width = height = 24
-    lines = b"".join(b"\0" + bytes((grey + 7 * x + 3 * y) % 256 for x in range(width)) for y in range(height))
+    """Three grey ramps side by side, as an assessment draws a sample, the changed one and the difference."""
+    width, height = 296, 96
+    lines = b"".join(
+        b"\0" + bytes((grey + 9 * (x % 100 // 12) + 5 * (y // 12)) % 256 for x in range(width))
+        for y in range(height)
+    )
     chunks = (
         (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)),
         (b"IDAT", zlib.compress(lines)),

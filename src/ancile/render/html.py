@@ -17,11 +17,12 @@ from ancile.core.text import plain
 from ancile.render import outline, phrases
 from ancile.render.chart import chart, strip
 from ancile.render.defuse import defused
-from ancile.render.verdict import verdict
+from ancile.render.verdict import stage_name, verdict
 
 LARGEST = 2_000_000  # bytes: what mail and browsers take without thought
 
-STAGES = {"assess": "Assessment", "gate": "Gate decision", "ledger": "Ledger audit"}
+# parameters without which a robustness figure means nothing
+THREAT = ("goal", "norm", "eps", "access", "effort")
 
 Item = TypeVar("Item")
 
@@ -71,15 +72,17 @@ def _page(record: Record, caps: Caps) -> str:
         report=report,
         evidence=record.evidence,
         verdict=verdict(report),
-        stage=STAGES.get(report.stage, report.stage.capitalize()),
+        stage=stage_name(report),
         caps=caps,
         cut=_cut,
         phrases=phrases,
         strip=strip,
         chart=chart,
         reference=reference,
+        against=_against(report),
         whole=outline.whole(report),
         groups=_cut(outline.groups(report), caps.exhibits),
+        drawn=outline.drawn(report),
         actions=_cut(outline.actions(report), caps.items),
         open_questions=_cut(outline.open_questions(report), caps.items),
         not_examined=_cut(outline.not_examined(report), caps.items),
@@ -142,6 +145,15 @@ def _exhibits(report: Report, caps: Caps) -> Exhibits:
         tables=[one for one in others if isinstance(one, Table)],
         texts=[one for one in others if isinstance(one, Text)],
         left=len(report.exhibits) - len(others) - len(pictures),
+    )
+
+
+def _against(report: Report) -> str:
+    """The threat that the figures speak of, from the parameters that say it."""
+    named = [(name, report.parameters[name]) for name in THREAT if name in report.parameters]
+    return ", ".join(
+        phrases.setting(value) if name == "goal" else f"{phrases.label(name)} {phrases.setting(value)}"
+        for name, value in named
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from ancile.core.exhibit import Curve
 from ancile.core.finding import SEVERITIES, Finding, Location
 from ancile.core.measure import Measure
 from ancile.core.report import Report
@@ -93,6 +94,17 @@ def _row(names: tuple[str, ...], found: dict[str, Measure]) -> tuple[str, tuple[
     of = next(iter(found.values())).slice
     key = slice_text(of) if len(of) > 1 else scalar(next(iter(of.values())))
     return key, tuple(found.get(name) for name in names)
+
+
+def drawn(report: Report) -> set[str]:
+    """The slice keys over which a curve is drawn: its x label begins with the key ("eps (linf)")."""
+    keys = {group.key for group in groups(report)}
+    return {word for word in (c.x_label.partition(" ")[0] for c in curves(report)) if word in keys}
+
+
+def curves(report: Report) -> tuple[Curve, ...]:
+    """The curves among the exhibits."""
+    return tuple(one for one in report.exhibits if isinstance(one, Curve))
 
 
 def cited(report: Report) -> Iterator[tuple[str, tuple[str, ...]]]:

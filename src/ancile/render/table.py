@@ -6,12 +6,22 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
-from ancile.core.exhibit import Curve, Exhibit, Picture, Table, Text
+from ancile.core.exhibit import Curve, Picture, Table, Text
 from ancile.core.measure import Measure
 from ancile.core.report import Record, Report
 from ancile.core.text import plain
 from ancile.render.defuse import defused
-from ancile.render.outline import Action, Group, actions, groups, not_examined, open_questions, passed, whole
+from ancile.render.outline import (
+    Action,
+    Group,
+    actions,
+    drawn,
+    groups,
+    not_examined,
+    open_questions,
+    passed,
+    whole,
+)
 from ancile.render.phrases import (
     counted,
     interval_text,
@@ -82,7 +92,7 @@ def _wrapped(text: str, width: int, first: str = "  ", rest: str | None = None) 
 
 def _head(report: Report, *, colour: bool, width: int) -> list[str]:
     said = verdict(report)
-    word = _painted(said.word.upper(), report.outcome, colour=colour)
+    word = _painted(said.word.upper(), "no_conclusion" if said.warned else report.outcome, colour=colour)
     subject = report.subject
     return [
         f"{word}  {plain(report.stage, 20)}",
@@ -199,8 +209,14 @@ def _looked_at(report: Report, *, colour: bool, width: int) -> Iterator[list[str
 
 def _exhibits(report: Report, *, colour: bool, width: int) -> Iterator[list[str]]:
     """Tables, text, and curves that no group of measures shows; pictures by their words."""
-    sliced = {group.key for group in groups(report)}
-    shown = [e for e in report.exhibits if not isinstance(e, Picture) and not _repeats(e, sliced)]
+    # a curve over a slice key says what the group of that key says
+    known = drawn(report)
+    shown = [
+        one
+        for one in report.exhibits
+        if not isinstance(one, Picture)
+        and not (isinstance(one, Curve) and one.x_label.partition(" ")[0] in known)
+    ]
     for one in shown[:EXHIBITS]:
         note = plain(one.note, 400) if isinstance(one, Table | Curve) else ""
         lines = [*_exhibit_lines(one, width), *_wrapped(note, width)]
@@ -209,11 +225,6 @@ def _exhibits(report: Report, *, colour: bool, width: int) -> Iterator[list[str]
     captions = [_wrapped(plain(one.caption or one.alt), width) for one in pictures[:EXHIBITS]]
     lines = [*chain.from_iterable(captions), *_more(pictures, EXHIBITS, "picture")]
     yield _section("Examples", lines, colour=colour)
-
-
-def _repeats(exhibit: Exhibit, sliced: set[str]) -> bool:
-    """Whether it is a curve over a quantity by which the measures are given anyway."""
-    return isinstance(exhibit, Curve) and exhibit.x_label.partition(" ")[0] in sliced
 
 
 def _exhibit_lines(one: Table | Curve | Text, width: int) -> list[str]:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from ancile.core.finding import Finding
 from ancile.core.report import Outcome, Report
+from ancile.core.text import plain
 from ancile.render.outline import passed
 from ancile.render.phrases import counted
 
@@ -18,7 +19,7 @@ MEANINGS: dict[tuple[str, Outcome], tuple[str, str]] = {
         "It does not say that the model is robust enough: that is for a gate to decide.",
     ),
     ("assess", "fail"): (
-        "The assessment found what must not be shipped",
+        "The assessment found a failure",
         "What has to change stands under what to do.",
     ),
     ("assess", "no_conclusion"): (
@@ -47,23 +48,39 @@ MEANINGS: dict[tuple[str, Outcome], tuple[str, str]] = {
 GENERAL: dict[Outcome, tuple[str, str]] = {
     "pass": ("Nothing was found that refuses this subject", "It speaks of what was examined, listed below."),
     "fail": ("This subject is refused", "What has to change stands under what to do."),
-    "no_conclusion": ("No conclusion was reached", "This is not a pass."),
+    "no_conclusion": ("What was examined is not enough to decide", "This is not a pass."),
 }
 
 
+STAGES = {"assess": "Assessment", "gate": "Gate decision", "ledger": "Ledger audit"}
+
+
 class Verdict(NamedTuple):
-    """Outcome in a word, its meaning in a sentence, what to keep in mind, and the reasons in figures."""
+    """Outcome in words, its meaning in a sentence, what to keep in mind, and the reasons in figures.
+
+    warned  a pass that carries warnings: shown in another colour than one without
+    """
 
     word: str
     meaning: str
     caution: str
     because: str
+    warned: bool
 
 
 def verdict(report: Report) -> Verdict:
     """The verdict on a report."""
     meaning, caution = MEANINGS.get((report.stage, report.outcome), GENERAL[report.outcome])
-    return Verdict(WORDS[report.outcome], meaning, caution, because(report))
+    word, warnings = WORDS[report.outcome], _number(report.findings, "WARN")
+    warned = report.outcome == "pass" and warnings > 0
+    if warned:
+        word = f"{word} with {counted(warnings, 'warning')}"
+    return Verdict(word, meaning, caution, because(report), warned)
+
+
+def stage_name(report: Report) -> str:
+    """What the report is, as a heading begins: "Assessment" of a model."""
+    return STAGES.get(report.stage, plain(report.stage, 40).capitalize())
 
 
 def because(report: Report) -> str:
