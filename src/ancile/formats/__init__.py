@@ -1,0 +1,1 @@
+"""Formats room: what a file is and what it holds, from its bytes alone; nothing executes."""

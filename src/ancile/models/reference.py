@@ -1,0 +1,228 @@
+"""What a user's reference to a model names: files read once, an order for the child, a subject."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.machinery import PathFinder
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from ancile.core.errors import AncileError
+from ancile.core.subject import Subject, digest_of, percent_encoded, subject_of_parts
+from ancile.core.text import plain
+from ancile.formats.identify import Format, identify
+from ancile.models.order import Kind, Order, Scalar
+from ancile.models.source import Source, read_once
+
+IN_MODULE = re.compile(r"(?P<module>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):(?P<name>[A-Za-z_]\w*)", re.ASCII)
+IN_FILE = re.compile(r"(?P<file>.+\.py):(?P<name>[A-Za-z_]\w*)", re.DOTALL)
+SAFE_WAYS = (
+    "ask for a form that holds no code: torch.export (.pt2), safetensors with FILE.py:factory, ONNX or skops"
+)
+
+DIRECT: dict[Format, Kind] = {
+    "torch-export": "torch-export",
+    "onnx": "onnx",
+    "skops": "skops",
+    "xgboost-json": "xgboost",
+    "xgboost-ubj": "xgboost",
+    "lightgbm": "lightgbm",
+}
+PICKLED: dict[Format, Kind] = {"pickle": "pickle", "joblib": "joblib", "torch-legacy": "pickle"}
+WHAT: dict[Format, str] = {
+    "npz": "a .npz file holds data",
+    "npy": "a .npy file holds data",
+    "safetensors": "a safetensors file holds weights and no network",
+    "torch-state": "a torch.save file holds weights, or a pickled network",
+    "torch-package": "a torch.package file runs code when it is opened",
+    "keras": "Keras files are programs, and are not opened",
+    "hdf5": "HDF5 files (Keras) are not opened",
+    "gguf": "GGUF files hold language models",
+    "tar": "an archive of files is not opened",
+    "zip": "a zip archive of another kind, or a damaged one",
+    "compressed": "a compressed file is not opened",
+    "empty": "the file is empty",
+    "unknown": "the file is of no known kind",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Referred:
+    """A reference with its bytes.
+
+    parts    bytes of the model, then of its weights
+    code     the user's code that will run, empty for none
+    trusted  format that was let through by a flag
+    beside   modules beside the code, which it may import
+    folder   where the model lies
+    """
+
+    order: Order
+    parts: tuple[bytes, ...]
+    subject: Subject
+    folder: Path
+    code: str = ""
+    trusted: str = ""
+    beside: tuple[str, ...] = ()
+
+
+def refer(
+    reference: str,
+    *,
+    base: Path,
+    weights: str | Path | None,
+    factory_args: dict[str, Scalar],
+    trust_pickle: bool,
+    trust_torchscript: bool,
+) -> Referred:
+    """What the reference names; each file is read once, nothing of it runs."""
+    path = base / reference
+    if not path.exists():
+        if found := IN_FILE.fullmatch(reference):
+            file = base / found["file"]
+            return _code(read_once(file), found["name"], weights, factory_args, base=base, module=None)
+        if found := IN_MODULE.fullmatch(reference):
+            source = read_once(module_file(found["module"], (str(base), *sys.path)))
+            return _code(source, found["name"], weights, factory_args, base=base, module=found["module"])
+    if weights is not None or factory_args:
+        raise AncileError(
+            "weights and factory arguments are for code",
+            value=plain(reference),
+            remedy="give FILE.py:factory or package.module:factory with them",
+        )
+    return _file(read_once(path), trust_pickle=trust_pickle, trust_torchscript=trust_torchscript)
+
+
+def module_file(name: str, folders: Sequence[str]) -> Path:
+    """The source file of a module, found as an import would find it, without running any package's code."""
+    where: Sequence[str] | None = [folder for folder in folders if folder]
+    found = None
+    prefix = ""
+    for part in name.split("."):
+        prefix = f"{prefix}.{part}".lstrip(".")
+        found = PathFinder.find_spec(prefix, where) if where is not None else None
+        if found is None:
+            break
+        where = found.submodule_search_locations
+    if found is None or not found.origin or not found.origin.endswith(".py"):
+        raise AncileError(
+            "no such module",
+            value=plain(name),
+            remedy="install its package beside ancile, or give the path: FILE.py:factory",
+        )
+    return Path(found.origin)
+
+
+def _code(
+    source: Source,
+    name: str,
+    weights: str | Path | None,
+    factory_args: dict[str, Scalar],
+    *,
+    base: Path,
+    module: str | None,
+) -> Referred:
+    """Code and its weights; ``module`` is the dotted name, None for a file given by path."""
+    whole = source.path.resolve()
+    title = f"{module or source.path.name}:{name}"
+    parts = {percent_encoded(title): source.digest}
+    if factory_args:
+        parts["factory-args"] = digest_of(msgspec.json.encode(factory_args, order="sorted"))
+    installed = _distribution(module) if module else {}
+    parts |= installed
+    blocks = [source.data]
+    if weights is not None:
+        held = read_once(base / weights)
+        parts[percent_encoded(held.path.name)] = held.digest
+        blocks.append(held.data)
+    order = Order(
+        kind="code",
+        name=name,
+        # A name of its own: a file named json.py must neither find nor hide the module of that name.
+        module=module or re.sub(r"\W", "_", f"model_code_{whole.stem}"),
+        path=str(whole),
+        folders=(str(base.resolve() if module else whole.parent),),
+        arguments=factory_args,
+        weights="" if weights is None else _weights_kind(held),
+    )
+    return Referred(
+        order=order,
+        parts=tuple(blocks),
+        subject=subject_of_parts("model", plain(title), parts),
+        folder=whole.parent,
+        code=title,
+        beside=() if installed else _beside(whole),
+    )
+
+
+def _file(source: Source, *, trust_pickle: bool, trust_torchscript: bool) -> Referred:
+    shown, found = plain(source.path.name), identify(source.data)
+    if kind := DIRECT.get(found):
+        return _whole(source, kind)
+    pickled = PICKLED.get(found) or ("pickle" if found == "torch-state" else None)
+    if found == "torchscript" and trust_torchscript:
+        return _whole(source, "torchscript", trusted="TorchScript")
+    if pickled and trust_pickle:
+        return _whole(source, pickled, trusted=found)
+    if found == "torchscript":
+        raise AncileError(
+            "a TorchScript file is a program, and was not opened",
+            value=shown,
+            remedy=f"{SAFE_WAYS}; or run it on purpose with --trust-torchscript",
+        )
+    if found in PICKLED:
+        raise AncileError(
+            f"a {found} file runs code when it is opened, and was not opened",
+            value=shown,
+            remedy=f"{SAFE_WAYS}; or run it on purpose with --trust-pickle",
+        )
+    in_code = f"name what in the file is the model: {shown}:FACTORY or {shown}:PREDICT"
+    raise AncileError(
+        "the file holds no model that can be opened",
+        value=f"{shown}: {WHAT[found]}",
+        remedy=in_code if source.path.suffix == ".py" else SAFE_WAYS,
+    )
+
+
+def _whole(source: Source, kind: Kind, *, trusted: str = "") -> Referred:
+    return Referred(
+        order=Order(kind=kind),
+        parts=(source.data,),
+        subject=Subject(kind="model", name=plain(source.path.name), digest=source.digest),
+        folder=source.path.resolve().parent,
+        trusted=trusted,
+    )
+
+
+def _weights_kind(held: Source) -> Literal["safetensors", "state-dict"]:
+    found = identify(held.data)
+    if found == "safetensors":
+        return "safetensors"
+    if found in ("torch-state", "torch-legacy"):
+        return "state-dict"
+    raise AncileError(
+        "the weights are of no known kind",
+        value=f"{plain(held.path.name)}: {WHAT.get(found, found)}",
+        remedy="save them with safetensors.torch.save_file(net.state_dict(), path)",
+    )
+
+
+def _distribution(module: str) -> dict[str, str]:
+    """The installed distribution that the module comes from, as a part; empty for code beside the user."""
+    names = packages_distributions().get(module.partition(".")[0], [])
+    known = [f"{name}=={version(name)}" for name in sorted(set(names))]
+    return {percent_encoded(f"distribution/{one}"): digest_of(one.encode()) for one in known}
+
+
+def _beside(path: Path) -> tuple[str, ...]:
+    """Other modules in the folder of a file, which it may import."""
+    try:
+        return tuple(sorted(p.name for p in path.parent.glob("*.py") if p.name != path.name))
+    except OSError:
+        return ()

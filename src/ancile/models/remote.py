@@ -1,0 +1,157 @@
+"""A model that lives in a child process, as the parent sees it.
+
+The parent counts, and checks type, shape and size of every answer; what the numbers say is the model's to
+answer for. Losses are reckoned here: the child gets the samples, answers with logits, gets the loss's
+gradient on them, and answers with its gradient on the samples (the vector-Jacobian product).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from ancile.core.extras import needs
+from ancile.models.blocks import array_of, block_of
+from ancile.models.model import Gradient, Loss, Traits, Usage
+from ancile.work.child import Child
+from ancile.work.frames import Frame, decoded
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+
+BATCH_BYTES = 32 << 20  # of samples in one message; keeps the memory of a forward pass in bounds too
+ANSWER_SECONDS = 600.0  # for one batch
+
+
+class RemoteModel:
+    """A ``Model`` in a child process."""
+
+    def __init__(self, child: Child, traits: Traits, *, seconds: float = ANSWER_SECONDS) -> None:
+        self._child, self._given, self._seconds = child, traits, seconds
+        self._usage = Usage()
+
+    @property
+    def traits(self) -> Traits:
+        """What is known before the first sample."""
+        return self._given
+
+    @property
+    def usage(self) -> Usage:
+        """Samples that went through so far, counted here."""
+        return self._usage
+
+    def scores(self, x: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Scores (n, classes), float64, for samples (n, *shape). Cost: n queries."""
+        found = np.empty((len(x), self._given.classes), dtype=np.float64)
+        for part in batches(x):
+            found[part] = self._ask("scores", x[part], "float64")
+        return found
+
+    def _ask(self, word: str, x: NDArray[np.floating], dtype: str) -> NDArray[np.float64]:
+        wanted = (len(x), self._given.classes)
+        answer = self._child.ask(
+            word,
+            blocks=(block_of(x),),
+            seconds=self._seconds,
+            limit_bytes=wanted[0] * wanted[1] * np.dtype(dtype).itemsize,
+        )
+        self._usage.queries += len(x)
+        return array_of(answer, 0, dtype=dtype, axes=wanted).astype(np.float64, copy=False)
+
+
+class RemoteGradientModel(RemoteModel):
+    """A ``GradientModel`` in a child process; its tensors are the parent's, on the CPU."""
+
+    def __init__(
+        self,
+        child: Child,
+        traits: Traits,
+        *,
+        dtype: Literal["float32", "float64"],
+        seconds: float = ANSWER_SECONDS,
+    ) -> None:
+        super().__init__(child, traits, seconds=seconds)
+        self._torch = needs("torch", "torch")
+        self._dtype: str = dtype
+        self._cut = False
+
+    @property
+    def traits(self) -> Traits:
+        """What is known; with a note once the child said that a gradient was cut off."""
+        if not self._cut:
+            return self._given
+        note = "no gradient path leads from the scores to the input: gradients are zeros"
+        return replace(self._given, notes=(*self._given.notes, note))
+
+    @property
+    def device(self) -> torch.device:
+        """The CPU: where the network itself computes is the child's affair."""
+        found: torch.device = self._torch.device("cpu")
+        return found
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the network's inputs."""
+        found: torch.dtype = getattr(self._torch, self._dtype)
+        return found
+
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits (n, classes) without a graph. Cost: n forwards."""
+        samples = self._numpy(x)
+        found = self._torch.empty((len(samples), self._given.classes), dtype=self.dtype)
+        for part in batches(samples):
+            answer = self._pass("logits", samples[part], axes=(len(samples[part]), self._given.classes))
+            found[part] = self._torch.from_numpy(array_of(answer, 0, dtype=self._dtype, axes=None))
+        self._usage.forwards += len(samples)
+        return self._like(found, x)
+
+    def gradient(self, x: torch.Tensor, loss: Loss) -> Gradient:
+        """Logits and the gradient of ``loss(logits)``, a scalar summed over samples, on ``x``.
+
+        Cost: n forwards, n backwards. A loss that raises leaves the child as it was.
+        """
+        samples = self._numpy(x)
+        wanted = (len(samples), self._given.classes)
+        answer = self._pass("gradient", samples, axes=wanted)
+        logits = self._like(self._torch.from_numpy(array_of(answer, 0, dtype=self._dtype, axes=wanted)), x)
+        pull = self._numpy(_pull(loss, logits))
+        answer = self._pass("pull", pull, axes=samples.shape)
+        found = array_of(answer, 0, dtype=self._dtype, axes=samples.shape)
+        self._usage.forwards += len(samples)
+        self._usage.backwards += len(samples)
+        self._cut |= decoded(answer.body, bool)
+        return Gradient(logits, self._like(self._torch.from_numpy(found), x))
+
+    def _pass(self, word: str, x: NDArray[np.floating], *, axes: tuple[int, ...]) -> Frame:
+        """One exchange; ``axes`` of what is wanted bounds what is taken."""
+        limit = int(np.prod(axes, dtype=np.int64)) * np.dtype(self._dtype).itemsize
+        return self._child.ask(word, blocks=(block_of(x),), seconds=self._seconds, limit_bytes=limit)
+
+    def _numpy(self, x: torch.Tensor) -> NDArray[np.floating]:
+        found: NDArray[np.floating] = x.detach().to(device="cpu", dtype=self.dtype).numpy()
+        return found
+
+    def _like(self, found: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        return found.to(device=x.device, dtype=x.dtype)
+
+
+def batches(x: NDArray[np.floating]) -> list[slice]:
+    """Slices of samples of at most ``BATCH_BYTES``, at least one sample each."""
+    rows = max(1, BATCH_BYTES // max(1, x[:1].nbytes))
+    return [slice(at, at + rows) for at in range(0, len(x), rows)]
+
+
+def _pull(loss: Loss, logits: torch.Tensor) -> torch.Tensor:
+    """The gradient of the loss on the logits; zeros where it does not depend on them."""
+    from torch import autograd, enable_grad, zeros_like  # noqa: PLC0415 - an extra
+
+    with enable_grad():
+        leaf = logits.detach().requires_grad_()
+        value = loss(leaf)
+    if not value.requires_grad:
+        return zeros_like(leaf)
+    (found,) = autograd.grad(value, leaf, allow_unused=True)
+    return zeros_like(leaf) if found is None else found

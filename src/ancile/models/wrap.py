@@ -1,0 +1,151 @@
+"""What a piece of Python answers, made a model: networks, estimators, functions; runs in the child."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from ancile.core.errors import AncileError
+from ancile.core.text import plain
+from ancile.models.answers import Call, array_model, prepared, require_classes
+from ancile.models.layout import layouts
+from ancile.models.model import Model
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+
+    from ancile.models.order import Order
+
+TRIED_ROWS = (
+    5  # a number that is no usual count of channels: one row alone can pass for a sample's first axis
+)
+
+
+class Ready(NamedTuple):
+    """A model that answers, what kind it is, and what was done to its input, in words."""
+
+    model: Model
+    kind: str
+    notes: tuple[str, ...]
+
+
+def is_network(thing: object) -> bool:
+    """Whether it is a PyTorch module; torch is not imported for the question."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(thing, torch.nn.Module)
+
+
+def network_model(
+    net: torch.nn.Module, order: Order, probe: NDArray[np.floating], *, kind: str, notes: tuple[str, ...] = ()
+) -> Ready:
+    """A network in the first layout of the samples that it takes; the probe shows what it answers with."""
+    from ancile.models.torch_module import torch_model  # noqa: PLC0415 - torch is an extra
+
+    if order.output == "labels":
+        raise AncileError(
+            "a network with gradients answers with scores",
+            value="--scores labels",
+            remedy="leave it out, or give a function predict(x) that returns labels",
+        )
+    faults: list[AncileError] = []
+    tiled = tried(probe)
+    for layout in layouts(probe.shape[1:]):
+        try:
+            model = torch_model(
+                net,
+                probe=tiled,
+                output=order.output,
+                mean=order.mean or None,
+                std=order.std or None,
+                prepare=layout.change,
+            )
+        except AncileError as reason:
+            faults.append(reason)
+            continue
+        require_classes(model.traits.classes, order.classes)
+        return Ready(model, kind, (*notes, layout.note) if layout.note else notes)
+    raise _most_telling(faults)
+
+
+def function_model(
+    call: Call, order: Order, probe: NDArray[np.floating], *, kind: str, notes: tuple[str, ...] = ()
+) -> Ready:
+    """A function of samples in the first layout of them that it takes."""
+    faults: list[AncileError] = []
+    tiled = tried(probe)
+    for layout in layouts(probe.shape[1:]):
+        try:
+            model = array_model(
+                prepared(call, layout=layout, mean=order.mean, std=order.std),
+                tiled,
+                kind=kind,
+                output=order.output,
+                classes=order.classes,
+            )
+        except AncileError as reason:
+            faults.append(reason)
+        except Exception as reason:  # noqa: BLE001 - what foreign code raises on a layout that it does not take
+            faults.append(_failed(reason, probe))
+        else:
+            return Ready(model, kind, (*notes, layout.note) if layout.note else notes)
+    raise _most_telling(faults)
+
+
+def estimator_model(
+    estimator: Any, order: Order, probe: NDArray[np.floating], *, notes: tuple[str, ...] = ()
+) -> Ready:
+    """An estimator in the manner of scikit-learn: predict_proba, else decision_function, else predict."""
+    known = getattr(estimator, "classes_", None)
+    if known is None or np.ndim(known) != 1:
+        raise AncileError(
+            "the estimator is no classifier for one label",
+            value=plain(type(estimator).__name__),
+            remedy="give a fitted classifier with classes_; regressors and several outputs are not assessed",
+        )
+    columns = np.asarray(known)
+    if len(columns) < 2:
+        raise AncileError(
+            "the classifier knows one class", value=plain(str(known[0])), remedy="fit it on two"
+        )
+    if columns.dtype.kind in "iub" and not np.array_equal(columns, np.arange(len(columns))):
+        notes = (*notes, f"classes in the order of the model: {plain(str(columns.tolist()))}")
+    require_classes(len(columns), order.classes)
+    told = msgspec.structs.replace(order, classes=len(columns))
+    return function_model(_answer_of(estimator, columns, order), told, probe, kind="sklearn", notes=notes)
+
+
+def _answer_of(estimator: Any, columns: NDArray[np.generic], order: Order) -> Call:
+    for name in () if order.output == "labels" else ("predict_proba", "decision_function"):
+        if callable(getattr(estimator, name, None)):
+            return getattr(estimator, name)  # type: ignore[no-any-return]  # an estimator's method
+
+    def labels(x: NDArray[np.floating]) -> NDArray[np.int64]:
+        found: NDArray[np.int64] = np.searchsorted(columns, estimator.predict(x)).astype(np.int64)
+        return found
+
+    return labels
+
+
+def tried(probe: NDArray[np.floating]) -> NDArray[np.floating]:
+    """The samples, repeated up to a number that a model cannot take for channels."""
+    if len(probe) >= TRIED_ROWS:
+        return probe
+    return np.resize(probe, (TRIED_ROWS, *probe.shape[1:]))
+
+
+def _most_telling(faults: list[AncileError]) -> AncileError:
+    """What is wrong where samples went through, else what stopped them as they are."""
+    through = [fault for fault in faults if " fails on samples" not in fault.what]
+    return (through or faults)[0]
+
+
+def _failed(reason: Exception, probe: NDArray[np.floating]) -> AncileError:
+    return AncileError(
+        f"the model fails on samples of shape {probe.shape[1:]}",
+        value=plain(f"{type(reason).__name__}: {reason}"),
+        remedy="call it on such samples yourself, and bring the data into the layout that it wants",
+    )

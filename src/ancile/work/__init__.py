@@ -1,0 +1,1 @@
+"""Work room: child processes without keys, their confinement, budgets, progress, the clock."""
