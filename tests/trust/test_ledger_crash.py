@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import os
 import random
 import select
@@ -25,7 +26,7 @@ SAMPLES = 12 * ROUNDS  # power cuts that are tried; with ANCILE_SOAK=200 every s
 
 
 class Acknowledged(NamedTuple):
-    """What a process was told to be durable."""
+    """What a process was told to be durable; a body by its digest."""
 
     entries: dict[int, bytes]
     erased: dict[int, int]
@@ -46,7 +47,11 @@ def read_lines(child: subprocess.Popen[bytes], seconds: float) -> bytes:
 def entries_of(lines: bytes) -> dict[int, bytes]:
     whole = lines[: lines.rfind(b"\n") + 1].decode().splitlines()
     rows = [line.split(" ") for line in whole]
-    return {int(index): body_of(name, long=long == "1") for index, name, long in rows}
+    return {int(index): digest(body_of(name, long=long == "1")) for index, name, long in rows}
+
+
+def digest(body: bytes | None) -> bytes:
+    return hashlib.sha256(body or b"").digest()
 
 
 def check(folder: Path, acknowledged: Acknowledged) -> None:
@@ -54,22 +59,22 @@ def check(folder: Path, acknowledged: Acknowledged) -> None:
     with opened(folder) as ledger:
         found = audit(ledger, vkeys=VKEYS, against=acknowledged.checkpoints[-1:])
         assert found.is_intact, found.faults
-        stored = {entry.index: entry.body for entry in ledger.entries(0, ledger.size())}
-        for index, body in acknowledged.entries.items():
-            assert stored[index] == body or index in dict(found.erased)
+        stored = {entry.index: digest(entry.body) for entry in ledger.entries(0, ledger.size())}
+        erased = {entry for entry, _ in found.erased}
+        assert {i for i, body in acknowledged.entries.items() if stored.get(i) != body} <= erased
         assert set(acknowledged.erased.items()) <= set(found.erased)
         assert len(ledger.append(drafts(2))) == 2
         assert audit(ledger, vkeys=VKEYS).is_intact
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_kill_9_at_random_moments_loses_nothing_acknowledged(tmp_path: Path) -> None:
-    """Each round goes on with the ledger that the killed processes of the one before left."""
+    """A round goes on with what the killed processes of the one before left; every tenth starts anew."""
     rng = random.Random(0)
-    entries: dict[int, bytes] = {}
-    kept: list[str] = []
-    folder = tmp_path / "ledger"
     for round_ in range(ROUNDS):
+        if round_ % 10 == 0:
+            entries, kept, folder = dict[int, bytes](), list[str](), tmp_path / f"ledger-{round_}"
         children = [script("append_forever", str(folder), f"{round_}-{k}") for k in range(2)]
         lines = [read_lines(child, rng.random() / 10) for child in children]
         for child in children:
@@ -117,7 +122,7 @@ def acknowledged_by(lines: bytes) -> Acknowledged:
         word, rest = line.split(" ", 1)
         if word == "entry":
             index, name, long = rest.split(" ")
-            entries[int(index)] = body_of(name, long=long == "1")
+            entries[int(index)] = digest(body_of(name, long=long == "1"))
         elif word == "erased":
             entry, by = rest.split(" ")
             erased[int(entry)] = int(by)
@@ -176,7 +181,7 @@ def test_a_power_cut_test_without_syncs_would_fail(tmp_path: Path, library: Path
             restore(disk.cut(random.Random(0), keep=0.0), folder)
             try:
                 check(folder / "ledger", acknowledged_by(told))
-            except (AssertionError, KeyError):
+            except AssertionError:
                 lost += 1
             shutil.rmtree(folder)
     assert lost > 5
