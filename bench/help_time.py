@@ -14,15 +14,15 @@ HEAVY = ("torch", "numpy", "matplotlib", "scipy", "sklearn", "pyarrow", "onnxrun
 
 OURS = "import sys; sys.argv = ['ancile', '--help']; from ancile.cli.main import main; main()"
 PLANTED = f"import numpy; {OURS}"  # a heavy library on the way to --help
-LOADED = (
-    "import sys, atexit; atexit.register(lambda: print([m for m in {heavy!r} if m in sys.modules], file=sys.stderr));"
-)
+LOADED = "import sys, atexit; atexit.register(lambda: print([m for m in {heavy!r} if m in sys.modules], file=sys.stderr));"
 
 
 def cpu_seconds(code: str) -> float:
     """User and system time of one Python process that runs ``code``."""
     before = os.times()
-    subprocess.run([sys.executable, "-c", code], check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(
+        [sys.executable, "-c", code], check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     after = os.times()
     used = after.children_user - before.children_user + after.children_system - before.children_system
     return float(used)

@@ -14,6 +14,7 @@ from ancile.core.budget import Budget, seconds_of
 from ancile.core.report import Report
 from ancile.core.subject import Subject, digest_of
 from ancile.inputs.dataset import assemble
+from ancile.inputs.values import Bounds
 from ancile.models.in_process import model_here
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def assess(
     """
     inputs, labels = np.asarray(x), np.asarray(y)
     data = Subject(kind="dataset", name="x, y", digest=digest_of(inputs.tobytes() + labels.tobytes()))
-    held = assemble(data, x=inputs, y=labels, bounds=bounds)
+    held = assemble(data, x=inputs, y=labels, bounds=Bounds(*bounds) if bounds else None)
     drawn = held.draw(samples, seed=seed)
     opened = model_here(model, held.x[:64])
     return assess_evasion(

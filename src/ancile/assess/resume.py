@@ -11,6 +11,7 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import BadZipFile
 
 import msgspec
 import numpy as np
@@ -58,11 +59,11 @@ def restored(path: Path, x: NDArray[np.float32], *, steps: int) -> State | None:
     try:
         if path.stat().st_size > LARGEST:
             return None
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             moved, x_adv, broken_by = file["moved"], file["x_adv"], file["broken_by"]
             progress = msgspec.json.decode(file["progress"].tobytes(), type=Progress)
         costs = {place: _cost(cost) for place, cost in progress.costs.items()}
-    except (OSError, ValueError, KeyError, TypeError, EOFError, msgspec.MsgspecError):
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, msgspec.MsgspecError):
         return None
     fits = (
         moved.dtype.kind == "i"

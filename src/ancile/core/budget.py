@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Annotated
 
 import msgspec
 
 from ancile.core.errors import AncileError
+from ancile.core.text import plain
 
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)(s|m|h|d))+")
-PART = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)")
+DURATION = re.compile(r"(?:([0-9]{1,9}(?:\.[0-9]{1,9})?)(s|m|h|d))+")
+PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(s|m|h|d)")
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 
@@ -23,12 +25,19 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
     queries: Annotated[int, msgspec.Meta(ge=1)] | None = None
     memory_bytes: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
+    def __post_init__(self) -> None:
+        given = [v for v in (self.seconds, self.queries, self.memory_bytes) if v is not None]
+        if not all(0 < v < math.inf for v in given):
+            raise ValueError("a limit of a budget is above 0 and finite")
+
 
 def seconds_of(text: str) -> float:
     """Seconds in a duration such as ``90s``, ``10m``, ``1h30m``, ``365d``; a bare number is refused."""
     if not DURATION.fullmatch(text.strip()):
         raise AncileError(
-            "not a duration", value=text, remedy="give number and unit, for example 90s, 10m, 1h30m or 30d"
+            "not a duration",
+            value=plain(text),
+            remedy="give number and unit: 90s, 10m, 1h30m or 30d",
         )
     total = sum(float(number) * UNITS[unit] for number, unit in PART.findall(text))
     if total <= 0:

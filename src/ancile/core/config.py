@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TypeVar
 import msgspec
 
 from ancile.core.errors import AncileError
+from ancile.core.text import plain
 
 FILE = "ancile.toml"
 HOME = ".ancile"
@@ -27,11 +29,14 @@ def find_upwards(name: str, start: Path) -> Path | None:
 def read_config(path: Path) -> dict[str, object]:
     """The tables of a configuration file as plain values."""
     try:
+        if not path.is_file():  # a pipe would be waited for
+            raise FileNotFoundError(errno.ENOENT, "not a file")
         with path.open("rb") as file:
             data = file.read(LARGEST + 1)
-    except OSError as reason:
+    except (OSError, ValueError) as reason:  # ValueError: a NUL in the path
+        told = getattr(reason, "strerror", None) or str(reason)
         raise AncileError(
-            "configuration cannot be read", value=f"{path}: {reason.strerror}", remedy="mend its permissions"
+            "configuration cannot be read", value=f"{plain(str(path))}: {told}", remedy="mend its permissions"
         ) from reason
     if len(data) > LARGEST:
         raise AncileError("configuration is too large", value=str(path), remedy=f"at most {LARGEST} bytes")
@@ -49,7 +54,7 @@ def sections(
     tables: Mapping[str, object], wanted: Mapping[str, type[msgspec.Struct]], *, path: Path
 ) -> Sections:
     """Each table as its stage's struct; every fault of every table in one error."""
-    faults = [f"[{name}] is no table of ancile" for name in tables if name not in wanted]
+    faults = [f"[{plain(name, 60)}] is no table of ancile" for name in tables if name not in wanted]
     found: dict[str, msgspec.Struct] = {}
     for name, kind in wanted.items():
         table = tables.get(name, {})
@@ -83,17 +88,17 @@ class Sections:
 
 def _faults(name: str, table: Mapping[str, object], kind: type[msgspec.Struct]) -> list[str]:
     fields = {f.encode_name: f for f in msgspec.structs.fields(kind)}
-    faults = [f"{name}.{key} is no key" for key in table if key not in fields]
+    faults = [f"{name}.{plain(key, 60)} is no key" for key in table if key not in fields]
     faults += [f"{name}.{key} is missing" for key, f in fields.items() if f.required and key not in table]
     for key, value in table.items():
         if key in fields:
             try:
                 msgspec.convert(value, fields[key].type)
-            except msgspec.ValidationError as reason:
-                faults.append(f"{name}.{key}: {str(reason).removesuffix(' - at `$`')}")
+            except (msgspec.ValidationError, AncileError) as reason:
+                faults.append(f"{name}.{key}: {plain(str(reason).removesuffix(' - at `$`'))}")
     if not faults:
         try:
             msgspec.convert(table, kind)
         except (msgspec.ValidationError, AncileError) as reason:
-            faults.append(f"{name}: {reason}")
+            faults.append(f"{name}: {plain(str(reason))}")
     return faults

@@ -10,11 +10,22 @@ import msgspec
 from ancile.core.measure import Scalar
 
 TEXT_LENGTH = 20_000
+TITLE_LENGTH = 500
+NOTE_LENGTH = 2_000
+TABLE_COLUMNS = 100
+TABLE_ROWS = 5_000
+CURVE_SERIES = 20
 TABLE_CELLS = 5_000
 CELL_LENGTH = 500
 CURVE_POINTS = 2_000
 PICTURE_BYTES = 65_536
 PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def _bounded(*words: str, limit: int) -> None:
+    for word in words:
+        if len(word) > limit:
+            raise ValueError(f"exhibit: words of {len(word)} characters, {limit} at most")
 
 
 class Text(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="text"):
@@ -24,8 +35,8 @@ class Text(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="tex
     text: str
 
     def __post_init__(self) -> None:
-        if len(self.text) > TEXT_LENGTH:
-            raise ValueError(f"exhibit {self.title!r}: text beyond {TEXT_LENGTH} characters")
+        _bounded(self.title, limit=TITLE_LENGTH)
+        _bounded(self.text, limit=TEXT_LENGTH)
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="table"):
@@ -37,6 +48,10 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="ta
     note: str = ""
 
     def __post_init__(self) -> None:
+        _bounded(self.title, *self.columns, limit=TITLE_LENGTH)
+        _bounded(self.note, limit=NOTE_LENGTH)
+        if len(self.columns) > TABLE_COLUMNS or len(self.rows) > TABLE_ROWS:
+            raise ValueError(f"exhibit {self.title!r}: over {TABLE_COLUMNS} columns or {TABLE_ROWS} rows")
         if any(len(row) != len(self.columns) for row in self.rows):
             raise ValueError(f"exhibit {self.title!r}: a row has another length than the columns")
         if len(self.columns) * len(self.rows) > TABLE_CELLS:
@@ -78,6 +93,10 @@ class Curve(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="cu
     note: str = ""
 
     def __post_init__(self) -> None:
+        _bounded(self.title, self.x_label, self.y_label, *(s.name for s in self.series), limit=TITLE_LENGTH)
+        _bounded(self.note, limit=NOTE_LENGTH)
+        if len(self.series) > CURVE_SERIES:
+            raise ValueError(f"exhibit {self.title!r}: more than {CURVE_SERIES} series")
         if sum(len(s.points) for s in self.series) > CURVE_POINTS:
             raise ValueError(f"exhibit {self.title!r}: more than {CURVE_POINTS} points")
 
@@ -91,6 +110,8 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="
     caption: str = ""
 
     def __post_init__(self) -> None:
+        _bounded(self.title, limit=TITLE_LENGTH)
+        _bounded(self.alt, self.caption, limit=NOTE_LENGTH)
         if len(self.png) > PICTURE_BYTES or not self.png.startswith(PNG):
             raise ValueError(f"exhibit {self.title!r}: not a PNG of at most {PICTURE_BYTES} bytes")
         if not self.alt:

@@ -46,6 +46,8 @@ class Number(msgspec.Struct, frozen=True, kw_only=True):
             )
         if self.low is not None and self.high is not None and not self.low <= self.value <= self.high:
             raise ValueError(f"measure {self.name}: {self.value} is outside [{self.low}, {self.high}]")
+        if self.confidence is not None and not 0 < self.confidence < 1:
+            raise ValueError(f"measure {self.name}: a confidence lies between 0 and 1")
         if self.n is not None and self.n < 0:
             raise ValueError(f"measure {self.name}: n is negative")
         if self.unit == RATE and not (self.n and self.low is not None):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from importlib import import_module
@@ -30,6 +31,10 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
     wall_seconds: float = 0.0
     peak_memory_bytes: int = 0
 
+    def __post_init__(self) -> None:
+        if not all(0 <= v < math.inf for v in msgspec.structs.astuple(self)):
+            raise ValueError("a cost is finite and not negative")
+
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """One run of one stage on one subject.
@@ -57,6 +62,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.started.tzinfo is None or self.finished.tzinfo is None:
             raise ValueError("times of a report are aware")
+        given = [v if isinstance(v, list) else [v] for v in self.parameters.values()]
+        if any(isinstance(v, float) and not math.isfinite(v) for values in given for v in values):
+            raise ValueError("a parameter of a report is not finite")
         if any(n < 1 for n in self.passed.values()):
             raise ValueError("a count of passes is at least 1")
         names = [(m.name, tuple(sorted(m.slice.items()))) for m in self.measures]
@@ -67,7 +75,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"outcome {self.outcome} does not follow from the findings: {follows}")
         msgspec.structs.force_setattr(self, "outcome", follows)
 
-    def measure(self, name: str, **slice_: str | float) -> Estimate | Bound | Count | None:
+    def measure(self, name: str, /, **slice_: str | float) -> Estimate | Bound | Count | None:
         """The measure of this name and slice, or None."""
         return next((m for m in self.measures if m.name == name and m.slice == slice_), None)
 

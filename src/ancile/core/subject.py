@@ -51,6 +51,8 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
         wrong = [d for d in (self.digest, *self.parts.values()) if not DIGEST.fullmatch(d)]
         if wrong:
             raise ValueError(f"not a sha256 digest: {wrong[0][:80]!r}")
+        if not all(path.isascii() and path.isprintable() for path in self.parts):
+            raise ValueError("the paths of parts are percent-encoded: ASCII")
         if self.parts and self.digest != manifest_digest(self.parts):
             raise ValueError("the digest of a subject with parts is that of its manifest")
 

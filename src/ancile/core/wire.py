@@ -8,6 +8,7 @@ import msgspec
 
 from ancile.core.errors import AncileError
 from ancile.core.report import Record, Report
+from ancile.core.text import plain
 
 LARGEST = 64 << 20  # bytes of a JSON document that is read whole
 
@@ -28,7 +29,7 @@ def read(kind: type[Noun], data: bytes, *, name: str) -> Noun:
     except (msgspec.DecodeError, msgspec.ValidationError, ValueError, RecursionError) as reason:
         raise AncileError(
             f"{name} is damaged or of another kind",
-            value=str(reason),
+            value=plain(str(reason)),
             remedy="take it from its source once more",
         ) from reason
 

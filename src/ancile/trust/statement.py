@@ -84,7 +84,9 @@ def subjects_of(predicate: Predicate) -> dict[str, str]:
         whole = percent_encoded(subject.name) or subject.kind
     except UnicodeEncodeError as reason:
         raise _refused("the name of its subject is no text") from reason
-    return {whole: subject.digest} | {f"{whole}/{part}": digest for part, digest in subject.parts.items()}
+    return {whole: subject.digest} | {
+        f"{whole}/{part}": digest for part, digest in sorted(subject.parts.items())
+    }
 
 
 def parse_statement(data: bytes) -> Statement:
