@@ -202,7 +202,9 @@ def test_a_full_disk_is_one_error_and_the_ledger_stays_whole(
         "RECORD_LOG": "/dev/null",
         "RECORD_SPACE": str(space),
     }
-    said = script("fill_disk", str(folder), environment=environment).communicate()[0].decode()
+    child = script("fill_disk", str(folder), environment=environment)
+    said = child.communicate()[0].decode()
+    assert child.returncode == 0
     count, what, remedy = said.strip().split("|")
     assert what in {"the disk is full", "the disk fails or is full"}
     assert "free some space" in remedy
