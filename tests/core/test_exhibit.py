@@ -37,7 +37,7 @@ def test_an_exhibit_may_be_as_large_as_its_cap() -> None:
 
 
 def test_an_exhibit_beyond_its_cap_is_refused() -> None:
-    with pytest.raises(ValueError, match="20001 characters, 20000 at most"):
+    with pytest.raises(ValueError, match="at most"):
         Text(title="a", text="x" * (TEXT_LENGTH + 1))
     with pytest.raises(ValueError, match="more than 5000 cells"):
         Table(title="a", columns=("a",), rows=((1,),) * (TABLE_CELLS + 1))
