@@ -26,6 +26,7 @@ from ancile.render.outline import (
 )
 from ancile.render.phrases import (
     counted,
+    guarded,
     interval_text,
     is_formula,
     label,
@@ -39,7 +40,7 @@ from ancile.render.verdict import stage_name, verdict
 
 LONGEST = 60_000  # characters; GitHub takes 65,536 in a comment
 INLINE = re.compile(r"([\\`*_\[\]<>#|~&$])")  # what begins an inline construct of CommonMark, GFM, or math
-LEADING = re.compile(r"^(\d{0,9})([-+=:.)])")  # what makes a line a list, a heading's underline, a table
+LEADING = re.compile(r"^(\d{1,9}(?=[.)](?:\s|$))|(?=[-+=:](?:[-+=:\s]|$)))(.)")  # list, underline, table
 LINKED = re.compile(r"@|://|www\.|#\d|[0-9a-f]{7}", re.IGNORECASE)  # what GitHub links by itself
 TICKS = re.compile(r"`+")
 ITEMS, ROWS, PLACES, SETTINGS = 40, 40, 5, 60  # shown of what their names say
@@ -63,7 +64,7 @@ def render(record: Record) -> str:
 
 def code(text: str, limit: int = 200, *, in_table: bool = False) -> str:
     """A foreign string as a code span (CommonMark 6.1), whatever it holds; a formula gets a quote."""
-    shown = plain(f"'{text}" if is_formula(text) else text, limit).strip() or " "
+    shown = guarded(text, limit).strip() or " "
     if in_table:  # a cell ends at a pipe that no backslash precedes, also inside a code span (GFM 4.10)
         shown = re.sub(r"\\+\|", lambda m: f"{m[0][:-1]} |", shown).replace("|", "\\|")
     fence = "`" * (max((len(run) for run in TICKS.findall(shown)), default=0) + 1)

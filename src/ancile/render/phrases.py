@@ -12,14 +12,14 @@ from ancile.core.text import plain
 
 SIDES = {"at_most": "at most", "at_least": "at least"}
 FORMULA = ("=", "+", "-", "@")  # what spreadsheets take as a formula: OWASP, CSV injection
-FIGURE = re.compile(r"[-+]?[\d.]")
+FIGURE = re.compile(r"[-+]?[\d.,]+(?:e[-+]?\d+)?")
 LONGEST_INTEGER = 256  # bits of an integer that is shown; a digest fits
 FINEST = 6  # decimals of a percentage that is not quite 0 or 100
 
 
 def label(name: str) -> str:
     """A measure's or parameter's name for people: ``clean_accuracy`` is "clean accuracy"."""
-    return plain(name.replace("_", " "), 80)
+    return guarded(name.replace("_", " "), 80)
 
 
 def slice_text(of: Slice) -> str:
@@ -34,15 +34,20 @@ def scalar(value: Scalar, limit: int = 120) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str):
-        return f"'{plain(value, limit)}" if is_formula(value) else plain(value, limit)
+        return guarded(value, limit)
     if isinstance(value, int) and value.bit_length() > LONGEST_INTEGER:
         return f"an integer of {value.bit_length()} bits"
     return str(value) if isinstance(value, int) else f"{value:.6g}"
 
 
+def guarded(text: str, limit: int) -> str:
+    """A foreign string, safe to show and to paste: what a spreadsheet would run gets a quote before it."""
+    return f"'{plain(text, limit)}" if is_formula(text) else plain(text, limit)
+
+
 def is_formula(text: str) -> bool:
     """Whether a spreadsheet would run the text: it begins like a formula and is no plain figure."""
-    return text.lstrip().startswith(FORMULA) and not FIGURE.match(text.lstrip())
+    return text.lstrip().startswith(FORMULA) and not FIGURE.fullmatch(text.strip())
 
 
 def value_text(measure: Measure) -> str:

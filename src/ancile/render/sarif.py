@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ancile.core.finding import Finding, Location, Severity
-from ancile.core.report import Record, Report, exit_code
+from ancile.core.report import Evidence, Record, Report, exit_code
 from ancile.core.text import plain
 from ancile.core.wire import builtins
 from ancile.render.json import written
@@ -201,7 +201,18 @@ def _properties(record: Record) -> dict[str, Any]:
         "parameters": _shortened(report.parameters),
         "cost": builtins(report.cost),
         "passed": _shortened(dict(passed(report))),
-        "evidence": None if record.evidence is None else builtins(record.evidence),
+        "evidence": _evidence(record.evidence),
+    }
+
+
+def _evidence(evidence: Evidence | None) -> dict[str, Any] | None:
+    """Where the report is recorded; the checkpoint is in the JSON form."""
+    if evidence is None:
+        return None
+    return {
+        "index": evidence.index,
+        "statement_digest": plain(evidence.statement_digest),
+        "log": plain(evidence.checkpoint.partition("\n")[0]),
     }
 
 

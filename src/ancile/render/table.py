@@ -69,7 +69,12 @@ def render(record: Record, *, colour: bool = False, width: int = 80) -> str:
         _section("Evidence", _evidence(record, width), colour=colour),
     ]
     text = "\n\n".join("\n".join(line.rstrip() for line in block) for block in blocks if block)
-    return defused(text, hash_sign="\\x23", colon="\\x3a") + "\n"
+    return _obeyed_by_none(text) + "\n"
+
+
+def _obeyed_by_none(text: str) -> str:
+    """The text without commands to build servers; done before wrapping for the width, and last for safety."""
+    return defused(text, hash_sign="\\x23", colon="\\x3a")
 
 
 def _painted(text: str, key: str, *, colour: bool) -> str:
@@ -82,7 +87,7 @@ def _section(title: str, lines: Sequence[str], *, colour: bool) -> list[str]:
 
 def _wrapped(text: str, width: int, first: str = "  ", rest: str | None = None) -> list[str]:
     return textwrap.wrap(
-        text,
+        _obeyed_by_none(text.replace(" ::", " \\x3a:")),
         width,
         initial_indent=first,
         subsequent_indent=" " * len(first) if rest is None else rest,
@@ -92,10 +97,13 @@ def _wrapped(text: str, width: int, first: str = "  ", rest: str | None = None) 
 
 def _head(report: Report, *, colour: bool, width: int) -> list[str]:
     said = verdict(report)
-    word = _painted(said.word.upper(), "no_conclusion" if said.warned else report.outcome, colour=colour)
+    word = said.word.upper()
+    first = _wrapped(f"{word}  {plain(report.stage, 20)}", width, "")
+    painted = _painted(word, "no_conclusion" if said.warned else report.outcome, colour=colour)
     subject = report.subject
     return [
-        f"{word}  {plain(report.stage, 20)}",
+        first[0].replace(word, painted, 1),
+        *first[1:],
         *_wrapped(f"{said.meaning}. {said.caution}", width),
         *_wrapped(f"{said.because[:1].upper()}{said.because[1:]}.", width),
         "",
@@ -141,7 +149,7 @@ def _span(measure: Measure) -> str:
 
 def _grid(header: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[str]:
     """Rows under their header where they fit; else one block of lines for each row."""
-    shown = [[_cut(cell, 2 * COLUMN) for cell in row] for row in (header, *rows[:ROWS])]
+    shown = [[_cut(_obeyed_by_none(cell), 2 * COLUMN) for cell in row] for row in (header, *rows[:ROWS])]
     widths = [max(len(row[i]) for row in shown) for i in range(len(header))]
     if 2 + sum(widths) + 2 * (len(widths) - 1) <= width:
         lines = ["  " + "  ".join(f"{c:<{w}}" for c, w in zip(row, widths, strict=True)) for row in shown]
