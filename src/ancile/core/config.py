@@ -42,11 +42,9 @@ def read_config(path: Path) -> dict[str, object]:
         raise AncileError("configuration is too large", value=str(path), remedy=f"at most {LARGEST} bytes")
     try:
         return dict(tomllib.loads(data.decode("utf-8")))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as reason:
+    except (ValueError, RecursionError) as reason:  # bytes, TOML, integers of thousands of digits
         raise AncileError(
-            "configuration is damaged",
-            value=f"{path}: {reason}",
-            remedy="mend that line",
+            "configuration is damaged", value=f"{path}: {plain(str(reason))}", remedy="mend that line"
         ) from reason
 
 

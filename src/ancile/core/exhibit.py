@@ -13,7 +13,6 @@ TEXT_LENGTH = 20_000
 TITLE_LENGTH = 500
 NOTE_LENGTH = 2_000
 TABLE_COLUMNS = 100
-TABLE_ROWS = 5_000
 CURVE_SERIES = 20
 TABLE_CELLS = 5_000
 CELL_LENGTH = 500
@@ -50,8 +49,8 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="ta
     def __post_init__(self) -> None:
         _bounded(self.title, *self.columns, limit=TITLE_LENGTH)
         _bounded(self.note, limit=NOTE_LENGTH)
-        if len(self.columns) > TABLE_COLUMNS or len(self.rows) > TABLE_ROWS:
-            raise ValueError(f"exhibit {self.title!r}: over {TABLE_COLUMNS} columns or {TABLE_ROWS} rows")
+        if not 1 <= len(self.columns) <= TABLE_COLUMNS:
+            raise ValueError(f"exhibit {self.title!r}: a table has 1 to {TABLE_COLUMNS} columns")
         if any(len(row) != len(self.columns) for row in self.rows):
             raise ValueError(f"exhibit {self.title!r}: a row has another length than the columns")
         if len(self.columns) * len(self.rows) > TABLE_CELLS:
