@@ -74,6 +74,25 @@ def test_on_linear_models_robust_accuracy_is_the_closed_form(norm: Norm, loss: s
         assert not exact or np.array_equal(standing, should)
 
 
+@pytest.mark.parametrize("classes", [2, 3, 5, 10])
+def test_targets_in_turn_are_exact_on_any_linear_model(classes: int) -> None:
+    """The margin's own climb may stay with a class that is near but hard to reach; here each has its turn."""
+    here = linear(np.random.default_rng(classes).normal(size=(classes, 9)), np.zeros(classes), n=150)
+    for eps in TEN:
+        c = Constraint("linf", eps, -FAR, FAR)
+        found = pgd(here.model, here.x, here.y, c, here.rng, steps=5, loss="targets")
+        assert np.array_equal(robust(here, found), least_margin(here, eps, "linf") > 0)
+
+
+def test_targets_cost_one_forward_more_and_a_restart_for_each_wrong_class() -> None:
+    here = linear(blocks(4, 3), np.zeros(4), n=30)
+    model = Counting(here.model)
+    found = pgd(model, here.x, here.y, Constraint("linf", 1e-6, -FAR, FAR), here.rng, steps=3, loss="targets")
+    assert robust(here, found).all()
+    assert len(model.forwards) == 1 + 3 * (3 + 1)
+    assert len(model.backwards) == 3 * 3
+
+
 @pytest.mark.parametrize("steps", [1, 7])
 @pytest.mark.parametrize("restarts", [1, 3])
 def test_a_sample_costs_at_most_steps_and_one_forwards_a_restart(steps: int, restarts: int) -> None:

@@ -39,6 +39,17 @@ def dlr(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return margin(logits, y) / (ordered[:, 0] - ordered[:, 2] + TINY)
 
 
+def towards(logits: torch.Tensor, y: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """(n,) logit of a target class less the right one: Gowal et al. 2019, arXiv:1910.09338, equation 5."""
+    return (logits.gather(1, target.unsqueeze(1)) - logits.gather(1, y.unsqueeze(1))).squeeze(1)
+
+
+def ranked(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """(n, classes - 1) the wrong classes of each sample, the likeliest first."""
+    without = logits.scatter(1, y.unsqueeze(1), float("-inf"))
+    return without.argsort(dim=1, descending=True, stable=True)[:, : logits.shape[1] - 1]
+
+
 class Chosen(NamedTuple):
     """A loss and what reports call it, with the reason where it is not the one that was asked for."""
 
@@ -47,7 +58,10 @@ class Chosen(NamedTuple):
 
 
 def choose(name: str, classes: int) -> Chosen:
-    """The loss ``ce``, ``margin`` or ``dlr`` for so many classes; below three, dlr becomes margin."""
+    """The loss ``ce``, ``margin`` or ``dlr`` for so many classes; below three, dlr becomes margin.
+
+    Targets in turn are no loss of logits and labels alone, hence not chosen here: see ``pgd``.
+    """
     if name == "ce":
         return Chosen("ce", cross_entropy)
     if name == "dlr" and classes >= 3:
@@ -56,4 +70,6 @@ def choose(name: str, classes: int) -> Chosen:
         return Chosen(f"margin, as dlr needs 3 classes and there are {classes}", margin)
     if name == "margin":
         return Chosen("margin", margin)
-    raise AncileError("no such loss", value=f"loss={name}", remedy="give ce, margin or dlr")
+    raise AncileError(
+        "no such loss", value=f"loss={name}", remedy="give ce, margin or dlr, or to pgd targets"
+    )

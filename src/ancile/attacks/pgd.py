@@ -15,7 +15,7 @@ import numpy as np
 
 from ancile.attacks.ball import Ball
 from ancile.attacks.constraint import Constraint
-from ancile.attacks.losses import SampleLoss, choose, margin
+from ancile.attacks.losses import SampleLoss, choose, margin, ranked, towards
 from ancile.attacks.streams import Streams
 from ancile.core.errors import AncileError
 from ancile.core.extras import needs
@@ -31,6 +31,7 @@ else:
 Schedule: TypeAlias = float | Sequence[float] | Callable[[int], float]
 
 STEP = 2.5  # of eps / steps: Madry et al. 2018, appendix; the border is reached from anywhere in the ball
+TARGETS = 9  # as in AutoAttack: Croce and Hein 2020, arXiv:2003.01690, section 4
 
 
 def pgd(
@@ -41,7 +42,7 @@ def pgd(
     rng: Streams,
     *,
     steps: int = 20,
-    restarts: int = 1,
+    restarts: int | None = None,
     step_size: Schedule | None = None,
     eps_share: Schedule = 1.0,
     random_start: bool = True,
@@ -55,14 +56,19 @@ def pgd(
     step_size  length of a step in the constraint's units of distance: one number, one for each step, or a
                function of the step from 0; 2.5 eps / steps where not given
     eps_share  share of eps in force at a step, from 0 to 1, likewise: a ball that shrinks or grows
-    loss       ``ce``, ``margin`` or ``dlr``
+    restarts   1 where not given; with ``targets`` one for each wrong class, at most 9
+    loss       ``ce``, ``margin``, ``dlr``; or ``targets``: a restart for each wrong class, the likeliest
+               first, that raises its logit over the right one (on linear models in Linf this is exact)
     on_step    asked before every step; True ends the attack with the best found so far
     returns    (n, *shape) inside the ball: an adversarial iterate where one was met, else the one of the
                largest margin; whether it fools the model is the caller's to judge
 
-    Draws the starts from ``rng``. Cost: at most steps + 1 forwards and steps backwards a sample and restart.
-    Where eps is 0 the samples come back as they are.
+    Draws the starts from ``rng``. Cost: at most steps + 1 forwards and steps backwards a sample and restart,
+    with ``targets`` one forward more. Where eps is 0 the samples come back as they are.
     """
+    classes = model.traits.classes
+    if restarts is None:
+        restarts = min(classes - 1, TARGETS) if loss == "targets" else 1
     if steps < 1 or restarts < 1:
         raise AncileError(
             "an attack of no steps",
@@ -73,7 +79,9 @@ def pgd(
         return x.clone()
     sizes = _unrolled("step_size", STEP * constraint.eps / steps if step_size is None else step_size, steps)
     shares = _unrolled("eps_share", eps_share, steps)
-    climb = _Climb(model, constraint, choose(loss, model.traits.classes).function, sizes, shares, on_step)
+    raised = margin if loss == "targets" else choose(loss, classes).function
+    climb = _Climb(model, constraint, raised, sizes, shares, on_step)
+    aims = ranked(model.logits(x), y) if loss == "targets" else None
     found = _Found.of(x)
     ball = constraint.ball(x)
     for restart in range(restarts):
@@ -84,7 +92,8 @@ def pgd(
         start = around.around.clone()
         if random_start:
             start = _random_start(around, rng.take(left.cpu().numpy()), restart)
-        if not _climb(climb, start, y[left], around, left, found):
+        aim = None if aims is None else aims[left, restart % (classes - 1)]
+        if not _climb(climb, start, y[left], aim, around, left, found):
             break
     return found.x
 
@@ -138,6 +147,7 @@ def _climb(
     climb: _Climb,
     x: torch.Tensor,
     y: torch.Tensor,
+    aim: torch.Tensor | None,
     ball: Ball[torch.Tensor],
     place: torch.Tensor,
     found: _Found,
@@ -147,11 +157,11 @@ def _climb(
     for size, wanted in zip(climb.sizes, climb.shares, strict=True):
         if climb.on_step is not None and climb.on_step():
             return False
-        logits, gradient = climb.model.gradient(x, partial(_total, climb.raised, y))
+        logits, gradient = climb.model.gradient(x, partial(_total, climb.raised, y, aim))
         stands = found.judge(x, logits, y, place)
         if not stands.all():
             x, y, place, gradient = x[stands], y[stands], place[stands], gradient[stands]
-            ball = ball.take(stands)
+            aim, ball = None if aim is None else aim[stands], ball.take(stands)
             if not len(x):
                 return True
         if wanted != share:
@@ -162,8 +172,10 @@ def _climb(
     return True
 
 
-def _total(raised: SampleLoss, y: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
-    return raised(logits, y).sum()
+def _total(
+    raised: SampleLoss, y: torch.Tensor, aim: torch.Tensor | None, logits: torch.Tensor
+) -> torch.Tensor:
+    return (raised(logits, y) if aim is None else towards(logits, y, aim)).sum()
 
 
 def _random_start(ball: Ball[torch.Tensor], rng: Streams, restart: int) -> torch.Tensor:
