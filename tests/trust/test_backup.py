@@ -8,12 +8,12 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.trust.keys_help import CHEAP, NOW, OPEN, SEALED, passphrase
 
 from ancile.core.errors import AncileError
 from ancile.trust.backup import Backup, backup_keys, restore_keys
 from ancile.trust.keys import create_key, list_keys, revoke_key, rotate_key, unlock_key
 from ancile.trust.lockbox import Protection, lock
+from tests.trust.keys_help import CHEAP, NOW, OPEN, SEALED, passphrase
 
 VAULT = b"another passphrase"
 

@@ -11,11 +11,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from dilithium_py.ml_dsa import ML_DSA_65
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.trust.keys_help import seeds
 
 from ancile.core.errors import AncileError
 from ancile.trust.dsse import IN_TOTO, LARGEST, MOST_SIGNATURES, pae, sign, unverified, verify
 from ancile.trust.key import PublicKey, private_key
+from tests.trust.keys_help import seeds
 
 ALICE = private_key("author", "alice", seeds(1))
 BOB = private_key("author", "bob", seeds(2))

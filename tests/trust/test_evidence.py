@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from tests.trust.keys_help import MODEL, NOW, report, seeds
 
 from ancile.core.errors import AncileError
 from ancile.core.subject import digest_of
@@ -26,6 +25,7 @@ from ancile.trust.merkle import leaf_hash, node_hash
 from ancile.trust.notary import export_evidence, record
 from ancile.trust.statement import statement_of
 from ancile.trust.tlog_proof import TlogProof
+from tests.trust.keys_help import MODEL, NOW, report, seeds
 
 ALICE = private_key("author", "alice", seeds(1))
 BOB = private_key("author", "bob", seeds(2))

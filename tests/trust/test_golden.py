@@ -6,13 +6,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.golden.write import BACKUP_PASSPHRASE, ORIGIN, PASSPHRASE, WHEN, golden_predicates, write
 
 from ancile.trust.backup import restore_keys
 from ancile.trust.evidence import verify_bundle
 from ancile.trust.key import parse_public_key
 from ancile.trust.keys import list_keys, unlock_key
 from ancile.trust.lockbox import Protection
+from tests.golden.write import BACKUP_PASSPHRASE, ORIGIN, PASSPHRASE, WHEN, golden_predicates, write
 
 VERSIONS = sorted((Path(__file__).parents[1] / "golden").glob("v*/"))
 

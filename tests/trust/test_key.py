@@ -9,11 +9,11 @@ import pytest
 from dilithium_py.ml_dsa import ML_DSA_44, ML_DSA_65
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.trust.keys_help import seeds
 
 from ancile.core.errors import AncileError
 from ancile.trust.key import PublicKey, Purpose, parse_public_key, private_key
 from ancile.trust.note import parse_vkey
+from tests.trust.keys_help import seeds
 
 ALICE = private_key("author", "alice", seeds(1)).public
 LOG = private_key("log", "example.org/log", seeds(2)).public

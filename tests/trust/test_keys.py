@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.trust.keys_help import CHEAP, NOW, OPEN, SEALED, passphrase, seeds
 
 from ancile.core.errors import AncileError
 from ancile.trust.key import private_key
@@ -29,6 +28,7 @@ from ancile.trust.keys import (
     unlock_key,
 )
 from ancile.trust.lockbox import Protection
+from tests.trust.keys_help import CHEAP, NOW, OPEN, SEALED, passphrase, seeds
 
 ALICE = private_key("author", "alice", seeds(1))
 SEALED_ALICE = encode_key_file(

@@ -8,10 +8,9 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from tests.trust.keys_help import NOW, OPEN
-
 from ancile.trust.keys import active_key, create_key, list_keys, revoke_key, rotate_key, unlock_key
 from ancile.trust.private_file import TEMPORARY
+from tests.trust.keys_help import NOW, OPEN
 
 # Runs one change in a forked child per step, each on its own copy, and kills the child at that step: an audit
 # hook sees every open, link, rename, unlink and mkdir before it happens.

@@ -6,10 +6,10 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.trust.keys_help import CHEAP
 
 from ancile.core.errors import AncileError
 from ancile.trust.lockbox import Lockbox, Stretching, lock, unlock
+from tests.trust.keys_help import CHEAP
 
 BOX = lock(b"secret", b"pass", header=b"head", stretching=CHEAP)
 

@@ -9,7 +9,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.trust.keys_help import MODEL, NOW, OPEN, report, seeds
 
 from ancile.core.errors import AncileError
 from ancile.core.subject import Subject, digest_of, subject_of_parts
@@ -31,6 +30,7 @@ from ancile.trust.notary import (
 )
 from ancile.trust.statement import statement_of
 from ancile.trust.subjects import FILE, entries_about
+from tests.trust.keys_help import MODEL, NOW, OPEN, report, seeds
 
 ALICE = private_key("author", "alice", seeds(1))
 BOB = private_key("author", "bob", seeds(2))

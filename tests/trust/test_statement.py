@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
-from tests.trust.keys_help import NOW, report, seeds
 
 from ancile.core.decision import Decision, Ground, Requirement
 from ancile.core.errors import AncileError
@@ -27,6 +26,7 @@ from ancile.trust.statement import (
     parse_statement,
     statement_of,
 )
+from tests.trust.keys_help import NOW, report, seeds
 
 KEY = private_key("author", "alice", seeds(1)).public
 GROUND = Ground(origin="example.org/log", index=3, statement_digest=digest_of(b"s"), author=KEY.id)
