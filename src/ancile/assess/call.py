@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
 from ancile.assess.evasion import Context, Settings, assess_evasion
 from ancile.assess.plan import Effort
 from ancile.assess.run import Samples
@@ -16,6 +14,7 @@ from ancile.core.subject import Subject, digest_of
 from ancile.inputs.dataset import assemble
 from ancile.inputs.values import Bounds
 from ancile.models.in_process import model_here
+from ancile.numeric import np
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from ancile.assess.measures import robust_accuracy
 from ancile.assess.plan import Step
 from ancile.assess.run import BATCH, Samples, predicted, step_seed, wrong
 from ancile.attacks.launch import launch
 from ancile.attacks.streams import Streams
 from ancile.core.measure import Bound
+from ancile.numeric import np
 
 if TYPE_CHECKING:
     from collections.abc import Callable

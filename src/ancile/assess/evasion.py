@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
-import numpy as np
 
 from ancile import __version__
 from ancile.assess.checks import EVASION_CHECKS, INPUT_CHECKS
@@ -26,6 +25,7 @@ from ancile.core.errors import AncileError
 from ancile.core.finding import Finding
 from ancile.core.report import Cost, Parameters, Report
 from ancile.core.subject import Subject
+from ancile.numeric import np
 from ancile.work.clock import Clock, system_clock
 
 if TYPE_CHECKING:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ancile.assess.pictures import side_by_side
 from ancile.assess.run import UNBROKEN
 from ancile.core.exhibit import CELL_LENGTH, Curve, Exhibit, Picture, Point, Series, Table
 from ancile.core.text import plain
+from ancile.numeric import np
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ancile.core.measure import RATE, Bound, Count, Estimate, Measure, Slice
 from ancile.measure.calibration import brier_score, calibration_error, probabilities
 from ancile.measure.intervals import clopper_pearson
+from ancile.numeric import np
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ import struct
 import zlib
 from typing import TYPE_CHECKING
 
-import numpy as np
+from ancile.numeric import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ancile.assess.run import UNBROKEN, Samples, State, predicted, wrong
+from ancile.numeric import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

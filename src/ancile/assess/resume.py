@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from zipfile import BadZipFile
 
 import msgspec
-import numpy as np
 
 from ancile.assess.run import State, StepCost
+from ancile.numeric import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

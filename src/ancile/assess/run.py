@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from ancile.assess.plan import Step
 from ancile.attacks.launch import launch
 from ancile.attacks.streams import Streams
 from ancile.core.errors import AncileError
+from ancile.numeric import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

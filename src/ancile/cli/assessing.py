@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 import msgspec
-import numpy as np
 
 from ancile.assess.config import AssessConfig, ThreatModel
 from ancile.assess.evasion import Assessment, Context, Settings, assess_evasion
@@ -28,6 +27,7 @@ from ancile.core.measure import Scalar
 from ancile.core.report import Parameters, Record
 from ancile.inputs.opener import open_data
 from ancile.models.opener import open_model
+from ancile.numeric import np
 from ancile.work.progress import progress_line
 
 if TYPE_CHECKING:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ancile.attacks.constraint import Constraint
 from ancile.attacks.streams import Streams
 from ancile.core.extras import needs
+from ancile.numeric import np
 
 if TYPE_CHECKING:
     import torch

@@ -6,9 +6,6 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ancile.core.errors import AncileError
 from ancile.core.extras import needs
 from ancile.core.text import plain
@@ -16,6 +13,7 @@ from ancile.inputs.faults import named, raise_faults
 from ancile.inputs.labels import Labels, labels, numbered
 from ancile.inputs.tables import Columns, arrow_errors, is_number, is_text
 from ancile.inputs.values import EXACT, Floats
+from ancile.numeric import NDArray, np
 
 if TYPE_CHECKING:
     import pyarrow as pa

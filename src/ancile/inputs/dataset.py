@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ancile.core.errors import AncileError
 from ancile.core.subject import Subject
 from ancile.inputs.faults import raise_faults
 from ancile.inputs.labels import Labels, labels, misplaced
 from ancile.inputs.values import Bounds, Edge, Floats, Kind, Values, values
+from ancile.numeric import NDArray, np
 
 REMEDY = "mend these in the file"
 

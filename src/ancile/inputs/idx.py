@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 import zlib
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
+from ancile.numeric import NDArray, np
 
 GZIP = 16 + zlib.MAX_WBITS
 UNSIGNED_BYTE = 0x08

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ancile.core.text import plain
 from ancile.inputs.faults import named
+from ancile.numeric import NDArray, np
 
 LARGEST = 1 << 17  # classes; the largest public label set, ImageNet-21k, has 21,841
 NAME_LENGTH = 100  # of a class, in a report

@@ -8,9 +8,6 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ancile.core.errors import AncileError
 from ancile.core.extras import needs
 from ancile.core.subject import Subject, digest_of, percent_encoded, subject_of_parts
@@ -24,6 +21,7 @@ from ancile.inputs.idx import read_idx
 from ancile.inputs.source import LIMIT_BYTES, Source, read_once
 from ancile.inputs.tables import open_csv, open_parquet
 from ancile.inputs.values import Bounds
+from ancile.numeric import NDArray, np
 
 
 class Choice(NamedTuple):

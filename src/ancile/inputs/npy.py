@@ -9,11 +9,9 @@ from __future__ import annotations
 import math
 import re
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
+from ancile.numeric import NDArray, np
 
 MAGIC = b"\x93NUMPY"
 HEADER_BYTES = 1 << 16  # numpy itself stops at 10,000

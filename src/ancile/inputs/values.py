@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from typing import Literal, NamedTuple, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
+from ancile.numeric import NDArray, np
 
 Kind = Literal["images", "table", "rows"]
 Floats: TypeAlias = NDArray[np.float32]

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
 from ancile.core.measure import Estimate, Slice
 from ancile.measure.intervals import CELLS, RESAMPLES, Interval, bootstrap_mean
+from ancile.numeric import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

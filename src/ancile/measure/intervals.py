@@ -6,11 +6,14 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-from scipy import stats
+from ancile.core.extras import needs
+from ancile.numeric import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from scipy import stats
+else:
+    stats = needs("scipy.stats", "arrays")
 
 RESAMPLES = (
     2000  # the ends of a 95 % interval rest on 50 resamples each: Efron and Tibshirani 1993, chapter 13

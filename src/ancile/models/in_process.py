@@ -8,11 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from ancile.core.errors import AncileError
 from ancile.core.subject import Subject, digest_of
 from ancile.models.model import Model, Output, Traits, Usage
+from ancile.numeric import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -81,7 +80,7 @@ def _scoring(model: object) -> Scoring:
         if callable(found):
             return found  # type: ignore[no-any-return] # scikit-learn's interface, by name
     if callable(model):
-        return model  # type: ignore[return-value] # its answers are checked instead
+        return model
     raise AncileError(
         "this is no model",
         value=type(model).__name__,
