@@ -236,6 +236,7 @@ def _parameters(result: Result, settings: Settings, context: Context) -> Paramet
         "access": traits.access,
         "model_kind": traits.kind,
         "model_output": traits.output,
+        "model_notes": list(traits.notes),
         "classes": traits.classes,
         "input_low": float(np.min(constraint.low)),
         "input_high": float(np.max(constraint.high)),

@@ -98,7 +98,7 @@ def _words(result: Result, i: int, classes: Sequence[str]) -> str:
     before, after = int(result.scores[i].argmax()), int(result.attacked_scores[i].argmax())
     attack = result.plan[int(result.broken_by[i])].name
     distance = f"{result.constraint.norm} distance {result.distances[i]:.4g}"
-    return f"row {int(result.samples.ids[i])}: {name(before)} becomes {name(after)}, {distance}, by {attack}"
+    return f"{name(before)} becomes {name(after)}, {distance}, by {attack}"
 
 
 def _picture(result: Result, i: int, classes: Sequence[str]) -> Picture:
@@ -106,10 +106,10 @@ def _picture(result: Result, i: int, classes: Sequence[str]) -> Picture:
     png = side_by_side(result.samples.x[i], result.x_adv[i], low=low, high=high)
     words = _words(result, i, classes)
     return Picture(
-        title=f"Sample {int(result.samples.ids[i])}",
+        title=f"Row {int(result.samples.ids[i])}: sample, changed, difference",
         png=png,
-        alt=f"Sample, changed sample and the difference. {words}",
-        caption=f"{words}. Left the sample, middle the changed one, right the difference (grey: none).",
+        alt=f"The sample, the changed sample and their difference, where grey is none. {words}",
+        caption=words,
     )
 
 
@@ -128,7 +128,7 @@ def _row_table(result: Result, i: int, features: Sequence[str] | None, classes: 
     )
     left = len(changed) - len(rows)
     return Table(
-        title=_words(result, i, classes),
+        title=f"Row {int(result.samples.ids[i])}: {_words(result, i, classes)}",
         columns=("feature", "before", "after", "change"),
         rows=rows,
         note=f"and {left} smaller changes" if left else "",
