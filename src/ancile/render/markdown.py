@@ -48,18 +48,17 @@ ITEMS, ROWS, PLACES, SETTINGS = 40, 40, 5, 60  # shown of what their names say
 
 def render(record: Record) -> str:
     """The report as Markdown; sections that no longer fit a comment are named, not cut in the middle."""
-    blocks, length, left = [], 0, 0
-    for block in _blocks(record):
-        if not block:
-            continue
-        length += len(block) + 2
-        if length > LONGEST:
+    proof = _proof(record)
+    blocks, room, left = [], LONGEST - len(proof), 0
+    for block in filter(None, _blocks(record)):
+        if len(block) + 2 > room:
             left += 1
         else:
             blocks.append(block)
+            room -= len(block) + 2
     if left:
         blocks.append(f"{counted(left, 'more section')} left out to keep this short; the JSON form has all.")
-    return defused("\n\n".join(blocks), hash_sign="&#35;", colon="&#58;") + "\n"
+    return defused("\n\n".join([*blocks, proof]), hash_sign="&#35;", colon="&#58;") + "\n"
 
 
 def code(text: str, limit: int = 200, *, in_table: bool = False) -> str:
@@ -104,7 +103,7 @@ def _blocks(record: Record) -> Iterator[str]:
     yield from _to_do(report)
     yield from _parts(report)
     yield from _exhibits(report)
-    yield from _run(record)
+    yield from _run(report)
 
 
 def _figures(report: Report) -> str:
@@ -197,8 +196,7 @@ def _curve(curve: Curve) -> str:
     return grid + _more(len(rows), ROWS, "point") + note
 
 
-def _run(record: Record) -> Iterator[str]:
-    report = record.report
+def _run(report: Report) -> Iterator[str]:
     clean = passed(report)
     names = ", ".join(code(name, 80) for name, _ in clean[:ITEMS])
     yield f"## Passed\n\n{names}{_more(len(clean), ITEMS, 'check')}" if clean else ""
@@ -208,7 +206,6 @@ def _run(record: Record) -> Iterator[str]:
     finished = f"Finished {report.finished:%Y-%m-%d %H:%M:%S %Z}, ancile {prose(report.version, 40)}."
     cost = f"{', '.join(work(report.cost))}. {finished}"
     yield "\n\n".join(part for part in ("## Settings and cost", table, cost) if part)
-    yield _proof(record)
 
 
 def _proof(record: Record) -> str:
@@ -219,7 +216,7 @@ def _proof(record: Record) -> str:
         index = record.evidence.index
         lines += [
             f"Ledger entry {index}, statement {code(record.evidence.statement_digest)}.",
-            f"In the folder of the ledger: `ancile ledger show {index}`, then with the JSON form of this",
-            "report `ancile ledger verify --against REPORT.json`.",
+            f"What it says: `ancile ledger show {index}`, in the folder of the ledger.",
+            "Whether the log was rewritten since: `ancile ledger verify --against REPORT.json`.",
         ]
     return "## Proof\n\n" + "  \n".join(lines)

@@ -275,7 +275,7 @@ def _run(report: Report, width: int) -> list[str]:
 def _evidence(record: Record, width: int) -> list[str]:
     evidence = record.evidence
     if evidence is None:
-        return ["  not evidence: this report was not recorded in a ledger"]
+        return _wrapped("not evidence: this report was not recorded in a ledger", width)
     return [
         *_wrapped(f"entry {evidence.index}, statement {plain(evidence.statement_digest, 80)}", width),
         *_wrapped(f"log {plain(evidence.checkpoint.partition(chr(10))[0], 80)}", width),
