@@ -146,7 +146,16 @@ def test_the_proof_names_commands_that_need_no_name_from_the_report() -> None:
 def test_the_checkpoint_stands_in_the_page_line_by_line() -> None:
     page = render(assessed())
     found = re.findall(r"<pre>(.*?)</pre>", page, re.DOTALL)[-1]
-    assert found.rstrip("\n") == EVIDENCE.checkpoint.rstrip("\n").replace("+", "&#43;").replace("&#43;", "+")
+    assert found.rstrip("\n") == EVIDENCE.checkpoint.rstrip("\n")
+
+
+def test_a_checkpoint_is_shown_whole_or_not_at_all() -> None:
+    cosigned = f"{EVIDENCE.checkpoint}— example.org/witness {'A' * 3400}\n"
+    evidence = msgspec.structs.replace(EVIDENCE, checkpoint=cosigned)
+    assert f"— example.org/witness {'A' * 3400}\n" in render(Record(report=report(), evidence=evidence))
+    too_long = msgspec.structs.replace(EVIDENCE, checkpoint=cosigned * 10)
+    text = words(render(Record(report=report(), evidence=too_long)))
+    assert "The checkpoint is too long for this page" in text
 
 
 def test_a_report_without_ledger_claims_no_proof() -> None:

@@ -20,6 +20,8 @@ from ancile.render.defuse import defused
 from ancile.render.verdict import stage_name, verdict
 
 LARGEST = 2_000_000  # bytes: what mail and browsers take without thought
+LONGEST = 5000  # characters of one string; a line of a checkpoint with an ML-DSA-44 cosignature has 3,400
+CHECKPOINT = 20_000  # characters of a checkpoint that is shown whole, or not at all
 
 # parameters without which a robustness figure means nothing
 THREAT = ("goal", "norm", "eps", "access", "effort")
@@ -39,9 +41,8 @@ class Caps(NamedTuple):
     words: int  # characters of one passage
 
 
-# Taken in turn until the page is small enough. The last one is below LARGEST by multiplication: at most
-# 6 lists of 12 items of 3 passages, 4 tables of 10 x 6 cells, each passage 200 characters that may be written
-# with 10 each.
+# Taken in turn until the page is small enough. With the last one the largest record of the tests, each of
+# whose characters is written with ten, takes a third of LARGEST.
 LEVELS = (
     Caps(200, 20, 60, 24, 24, 700_000, 2000),
     Caps(60, 5, 30, 12, 12, 300_000, 600),
@@ -71,6 +72,7 @@ def _page(record: Record, caps: Caps) -> str:
     text = _template().render(
         report=report,
         evidence=record.evidence,
+        checkpoint=_checkpoint(record),
         verdict=verdict(report),
         stage=stage_name(report),
         caps=caps,
@@ -110,7 +112,17 @@ def _template() -> jinja2.Template:
 
 def _safe(value: object) -> object:
     """Every expression of the template goes through here: one line, no hidden character, bounded."""
-    return value if hasattr(value, "__html__") else plain(str(value), LEVELS[0].words)
+    if hasattr(value, "__html__"):
+        return value
+    text = str(value)
+    is_plain = len(text) <= LONGEST and text.isascii() and text.isprintable()  # most are, and plain() is slow
+    return text if is_plain else plain(text, LONGEST)
+
+
+def _checkpoint(record: Record) -> list[str]:
+    """The lines of the checkpoint; none where it is too long to be shown whole."""
+    text = "" if record.evidence is None else record.evidence.checkpoint
+    return text.split("\n") if len(text) <= CHECKPOINT else []
 
 
 def _cut(items: Sequence[Item], limit: int) -> Part:
