@@ -26,7 +26,7 @@ WEIGHTS_OPCODES = frozenset(
 )
 
 TORCH_DTYPES = (
-    *("bfloat16", "bool", "complex128", "complex32", "complex64", "float16", "float32", "float64", "half"),
+    *("bfloat16", "bool", "complex128", "complex32", "complex64", "float16", "float32", "float64"),
     *("int16", "int32", "int64", "int8", "uint16", "uint32", "uint64", "uint8"),
     *("float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz"),
 )

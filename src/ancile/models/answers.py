@@ -211,7 +211,8 @@ def _one_hot(rows: NDArray[np.generic], classes: int) -> NDArray[np.float64]:
 
 def _per_channel(values: tuple[float, ...], x: NDArray[np.floating]) -> NDArray[np.float64]:
     found = np.asarray(values, dtype=np.float64)
-    return found.reshape(-1, 1, 1) if x.ndim == 4 else found
+    channels_first = x.ndim == 4 and len(found) in (1, x.shape[1])
+    return found.reshape(-1, 1, 1) if channels_first else found
 
 
 def _shape(answer: NDArray[np.generic], samples: int | None) -> AncileError:

@@ -41,7 +41,7 @@ def read_once(path: Path, *, limit_bytes: int = LIMIT_BYTES) -> Source:
         ) from reason
     except (OSError, ValueError) as reason:
         raise _refused("model cannot be opened", shown, reason) from reason
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         before = os.fstat(descriptor)
         if not stat.S_ISREG(before.st_mode):
             raise AncileError("model is not a file", value=shown, remedy="give the path of a regular file")
@@ -51,11 +51,14 @@ def read_once(path: Path, *, limit_bytes: int = LIMIT_BYTES) -> Source:
                 value=f"{shown}: {before.st_size} bytes",
                 remedy=f"at most {limit_bytes} bytes are read",
             )
-        try:
+        # The descriptor is opened as a file only now: Python refuses a folder's in words of its own.
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
             data = file.read(before.st_size + 1)
-        except (OSError, MemoryError) as reason:
-            raise _refused("model cannot be read", shown, reason) from reason
         after = os.fstat(descriptor)
+    except (OSError, MemoryError) as reason:
+        raise _refused("model cannot be read", shown, reason) from reason
+    finally:
+        os.close(descriptor)
     if len(data) != before.st_size or _state(before) != _state(after):
         raise AncileError(
             "model changed while it was read", value=shown, remedy="wait until its writer is done and repeat"

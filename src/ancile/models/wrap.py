@@ -11,7 +11,7 @@ import numpy as np
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
 from ancile.models.answers import Call, array_model, prepared, require_classes
-from ancile.models.layout import layouts
+from ancile.models.layout import Layout, layouts
 from ancile.models.model import Model
 
 if TYPE_CHECKING:
@@ -72,15 +72,21 @@ def network_model(
 
 
 def function_model(
-    call: Call, order: Order, probe: NDArray[np.floating], *, kind: str, notes: tuple[str, ...] = ()
+    call: Call,
+    order: Order,
+    probe: NDArray[np.floating],
+    *,
+    kind: str,
+    notes: tuple[str, ...] = (),
+    layout: Layout | None = None,
 ) -> Ready:
-    """A function of samples in the first layout of them that it takes."""
+    """A function of samples in the layout that it declares, else in the first that it takes."""
     faults: list[AncileError] = []
     tiled = tried(probe)
-    for layout in layouts(probe.shape[1:]):
+    for one in (layout,) if layout else layouts(probe.shape[1:]):
         try:
             model = array_model(
-                prepared(call, layout=layout, mean=order.mean, std=order.std),
+                prepared(call, layout=one, mean=order.mean, std=order.std),
                 tiled,
                 kind=kind,
                 output=order.output,
@@ -91,7 +97,7 @@ def function_model(
         except Exception as reason:  # noqa: BLE001 - what foreign code raises on a layout that it does not take
             faults.append(_failed(reason, probe))
         else:
-            return Ready(model, kind, (*notes, layout.note) if layout.note else notes)
+            return Ready(model, kind, (*notes, one.note) if one.note else notes)
     raise _most_telling(faults)
 
 

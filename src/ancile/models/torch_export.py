@@ -1,0 +1,91 @@
+"""A torch.export program (.pt2): checked as bytes, written anew, then loaded by torch in the child."""
+
+from __future__ import annotations
+
+import logging
+import math
+import operator
+import warnings
+from io import BytesIO
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+from ancile.core.errors import AncileError
+from ancile.core.text import plain
+from ancile.formats.export_graph import OTHERS
+from ancile.formats.torch_export import read_export
+from ancile.models.weights import safe_torch
+from ancile.models.wrap import Ready, network_model
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
+    from ancile.models.order import Order
+
+
+def open_bytes(order: Order, parts: list[bytes], probe: NDArray[np.floating]) -> Ready:
+    """The program as a network; one exported for a fixed number of samples is run that many at a time."""
+    found = read_export(parts[0])
+    torch = safe_torch()
+    logging.getLogger("torch").setLevel(logging.ERROR)  # its remarks on loading belong to nobody here
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program = torch.export.load(BytesIO(found.archive))
+            _require_operators(program.graph_module)
+            net = program.module(check_guards=False)
+    except AncileError:
+        raise
+    except Exception as reason:  # torch raises what its many parts raise
+        raise AncileError(
+            "torch cannot load the program",
+            value=plain(f"{type(reason).__name__}: {' '.join(str(reason).split())}"),
+            remedy=f"export it with a torch of this version or before: {torch.__version__}",
+        ) from reason
+    notes = found.notes
+    rows = found.shape[0] if found.shape else None
+    if rows is not None:
+        net = fixed_rows(net, rows)
+        notes = (*notes, f"the program was exported for {rows} samples at a time")
+    return network_model(net, order, probe, kind="torch-export", notes=notes)
+
+
+def fixed_rows(net: torch.nn.Module, rows: int) -> torch.nn.Module:
+    """The network behind one that takes any number of samples, and gives it ``rows`` of them at a time."""
+    from torch import cat, nn  # noqa: PLC0415 - torch is an extra
+
+    class Fixed(nn.Module):
+        """Chunks of a fixed size; the last is filled up with its own last sample."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = net
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            """Rows of scores, as the inner network gives them."""
+            short = -len(x) % rows
+            whole = cat([x, x[-1:].expand(short, *x.shape[1:])]) if short else x
+            parts = (whole[at : at + rows] for at in range(0, len(whole), rows))
+            return cat([self.inner(part) for part in parts])[: len(x)]
+
+    return Fixed()
+
+
+def _require_operators(module: torch.fx.GraphModule) -> None:
+    """Once more, on what torch made of the names: each call is an operator, and none any other function."""
+    import torch  # noqa: PLC0415 - an extra
+
+    roots = {"_operator": operator, "math": math, "torch": torch}
+    others = {attrgetter(path)(roots[root]) for root, _, path in (one.partition(".") for one in OTHERS)}
+    overload = type(torch.ops.aten.add.Tensor)
+    graphs = [part for part in module.modules() if isinstance(part, torch.fx.GraphModule)]
+    for node in (node for graph in graphs for node in graph.graph.nodes):
+        known = isinstance(node.target, overload) and node.target.namespace in ("aten", "prims")
+        if node.op == "call_function" and not (known or node.target in others):
+            raise AncileError(
+                "the program calls something else than an operator on tensors",
+                value=plain(str(node.target)),
+                remedy="export the model again yourself",
+            )
