@@ -21,7 +21,6 @@ def render(record: Record) -> str:
 def written(document: object) -> str:
     """A document as indented ASCII in which no terminal or build server finds anything to obey."""
     text = json.dumps(encodable(document), indent=1, ensure_ascii=True, allow_nan=False)
-    text = text.replace("\x7f", "\\u007f")  # the one control character that JSON lets stand
     return defused(text, hash_sign="\\u0023", colon="\\u003a") + "\n"
 
 
