@@ -58,8 +58,8 @@ def torch_model(
 
     The network runs in eval mode, its own mode is put back after each pass; its parameters are not touched.
     Probabilities become logits by their logarithm; where they round to 0 or 1 their gradient is gone.
-    A single logit is seen as (0, logit), a single probability p as (1 - p, p). Where no gradient path leads from
-    the scores to the input, gradients are zeros, ``graph_broken`` is set and a note says so: never an error.
+    A single logit is seen as (0, logit), a single probability p as (1 - p, p). Where no gradient path leads
+    from the scores to the input, gradients are zeros, ``graph_broken`` is set and a note says so: no error.
 
     Raises ``AncileError`` here, and at any later pass, for a network that fails on the samples, answers with
     something else than one row of floating-point scores a sample, or changes their number; here alone for one
