@@ -146,6 +146,7 @@ def test_nothing_shown_begins_like_a_formula(text: str) -> None:
 def test_a_long_list_names_what_is_left_out() -> None:
     assert setting(list(range(20))) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 8 more"
     assert setting("linf") == "linf"
+    assert setting(["pgd, 20 steps", "square"]) == "pgd, 20 steps / square"
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,8 @@ def setting(value: Scalar | list[Scalar]) -> str:
     """A parameter's value; of a list the first dozen."""
     values = value if isinstance(value, list) else [value]
     more = f" and {len(values) - 12} more" if len(values) > 12 else ""
-    return ", ".join(scalar(one) for one in values[:12]) + more
+    shown = [scalar(one) for one in values[:12]]
+    return (" / " if any("," in one for one in shown) else ", ").join(shown) + more
 
 
 def work(cost: Cost) -> tuple[str, ...]:
