@@ -166,6 +166,15 @@ def test_more_restarts_never_leave_more_standing() -> None:
     assert (left[1] >= left[2]).all()
 
 
+def test_no_restart_is_begun_once_all_are_broken() -> None:
+    here = linear(blocks(3, 3), np.zeros(3), n=12)
+    model = Counting(here.model)
+    c = Constraint("linf", 50.0, -FAR, FAR)
+    found = pgd(model, here.x, here.y, c, here.rng, steps=3, restarts=5)
+    assert not robust(here, found).any()
+    assert len(model.forwards) <= 3 + 1
+
+
 def test_pgd_is_at_least_as_strong_as_fgsm_on_a_real_network() -> None:
     from ancile.attacks.fgsm import fgsm
 
