@@ -235,6 +235,7 @@ def test_the_room_gives_each_attack_by_name_even_after_its_file_was_imported(one
     assert getattr(module, one.name) is one.load()
 
 
+@pytest.mark.slow
 def test_the_room_loads_no_attack_and_no_torch_by_itself() -> None:
     code = (
         "import sys, ancile.attacks as a; assert 'torch' not in sys.modules and 'numpy' not in sys.modules;"
@@ -251,6 +252,7 @@ def test_a_name_that_is_no_attack_is_refused() -> None:
         ancile.attacks.nonsense  # noqa: B018 - the access is the test
 
 
+@pytest.mark.slow
 def test_without_torch_a_gradient_attack_names_the_extra_and_square_works() -> None:
     code = (
         "import sys; sys.modules['torch'] = None\n"

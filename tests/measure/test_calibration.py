@@ -67,6 +67,7 @@ def test_a_known_shift_is_found_and_lies_in_the_interval(shift: float) -> None:
     assert found.low <= shift <= found.high
 
 
+@pytest.mark.slow
 def test_the_interval_covers_about_as_often_as_it_says() -> None:
     covered = 0
     for seed in range(60):
