@@ -62,7 +62,7 @@ class Output(msgspec.Struct, frozen=True):
     name: str
     datatype: str
     shape: Annotated[tuple[Axis, ...], msgspec.Meta(max_length=8)]
-    data: list[Number] | list[list[Number]]
+    data: list[Number | list[Number]]
 
 
 class Answer(msgspec.Struct, frozen=True):

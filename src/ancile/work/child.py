@@ -271,7 +271,7 @@ def memory_limit() -> int | None:
 
 def _command(descriptor: int, module: str) -> list[str]:
     paths = [str(Path(path).resolve()) for path in sys.path if path]
-    return [sys.executable, "-I", "-c", BOOT, str(descriptor), module, json.dumps(paths)]
+    return [sys.executable, "-I", "-u", "-c", BOOT, str(descriptor), module, json.dumps(paths)]
 
 
 def _late(seconds: float) -> AncileError:

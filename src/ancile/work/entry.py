@@ -1,6 +1,6 @@
 """Where a child process begins: give up rights first, then import what serves.
 
-Started as ``python -I -c BOOT <descriptor> <module> <json list of sys.path>`` by ``work.child``.
+Started as ``python -I -u -c BOOT <descriptor> <module> <json list of sys.path>`` by ``work.child``.
 """
 
 from __future__ import annotations

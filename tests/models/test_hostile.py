@@ -1,0 +1,285 @@
+"""A hostile model gets no key, changes nothing, claims no figure; each try ends in one clear error or in nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ancile.core.errors import AncileError
+from ancile.models import opener
+from ancile.models.opener import OpenedModel, open_model
+from ancile.work.landlock import landlock_abi
+from tests.models.foreign import images
+
+X = images()
+needs_landlock = pytest.mark.skipif(landlock_abi() == 0, reason="this kernel offers no Landlock")
+needs_scopes = pytest.mark.skipif(landlock_abi() < 6, reason="Landlock holds back signals from ABI 6 on")
+
+HONEST = "\nimport numpy as np\ndef scores(x):\n    return np.zeros((len(x), 3)) + np.arange(3)\n"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    keys = tmp_path / ".ancile" / "keys"
+    keys.mkdir(parents=True)
+    (keys / "author.json").write_text("THE SEED")
+    (tmp_path / ".ancile" / "ledger.db").write_text("the ledger")
+    return tmp_path
+
+
+def tried(project: Path, code: str, *, name: str = "predict", seconds: float = 60) -> OpenedModel:
+    (project / "evil.py").write_text(HONEST + code)
+    return open_model(f"evil.py:{name}", sample=X, base=project, seconds=seconds)
+
+
+def leaks(project: Path, expression: str) -> str:
+    """What the model's code gets from an expression, as far as it can tell it: as the number of a class."""
+    code = f"""
+import os, sys, socket, subprocess, ctypes, glob
+FOUND = b""
+try:
+    FOUND = {expression}
+except BaseException as reason:
+    FOUND = repr(type(reason).__name__).encode()
+FOUND = FOUND if isinstance(FOUND, bytes) else repr(FOUND).encode()
+def predict(x):
+    rows = np.zeros((len(x), 200))
+    rows[0, : len(FOUND[:200])] = list(FOUND[:200])
+    return rows
+"""
+    with tried(project, code) as one:
+        row = one.model.scores(X)[0].astype(int)
+    return bytes(int(code) for code in row if code).decode()
+
+
+@needs_landlock
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "open('{home}/keys/author.json').read()",
+        "subprocess.run(['cat', '{home}/keys/author.json'], capture_output=True, check=True).stdout",
+        "open(os.path.relpath('{home}/keys/author.json')).read()",
+        "os.listdir('{home}/keys')",
+        "open(os.path.join('/proc/self/root', '{home}'.lstrip('/'), 'keys/author.json')).read()",
+        "(os.symlink('{home}/keys/author.json', 'link'), open('link').read())",
+        "(os.link('{home}/keys/author.json', 'hard'), open('hard').read())",
+        "os.rename('{home}/keys', 'keys')",
+        "open('/proc/%d/environ' % os.getppid(), 'rb').read()",
+        "open('/proc/%d/mem' % os.getppid(), 'rb').read(1)",
+    ],
+)
+def test_no_key_is_read_by_any_way(project: Path, expression: str) -> None:
+    found = leaks(project, expression.format(home=project / ".ancile"))
+    assert found in ("'PermissionError'", "'CalledProcessError'", "'OSError'"), found
+
+
+@needs_landlock
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "open('{home}/ledger.db', 'w').write('x')",
+        "open('{home}/ledger.db', 'r+').truncate(0)",
+        "os.unlink('{home}/ledger.db')",
+        "os.rename('{home}', '{home}2')",
+        "os.truncate('{home}/ledger.db', 0)",
+        "open('{home}/../new', 'w')",
+        "open('{home}/../evil.py', 'a')",
+    ],
+)
+def test_the_ledger_and_all_other_files_stay_as_they_are(project: Path, expression: str) -> None:
+    found = leaks(project, expression.format(home=project / ".ancile"))
+    assert found in ("'PermissionError'", "'OSError'"), found
+    assert (project / ".ancile" / "ledger.db").read_text() == "the ledger"
+    assert not (project / "new").exists()
+
+
+def test_no_secret_is_in_its_environment(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANCILE_PASSPHRASE", "THE PASSPHRASE")
+    monkeypatch.setenv("ANCILE_ENDPOINT_TOKEN", "THE TOKEN")
+    assert leaks(project, "[k for k in os.environ if 'ANCILE' in k or 'TOKEN' in k]") == "[]"
+
+
+@needs_landlock
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "socket.create_connection(('127.0.0.1', 80), 1)",
+        "socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('127.0.0.1', 53))",
+        "socket.socket(socket.AF_UNIX).connect('/run/docker.sock')",
+    ],
+)
+def test_nothing_is_sent_anywhere(project: Path, expression: str) -> None:
+    assert leaks(project, expression) == "'PermissionError'"
+
+
+@needs_scopes
+def test_no_other_process_is_harmed(project: Path) -> None:
+    assert leaks(project, "os.kill(os.getppid(), 15)") == "'PermissionError'"
+    assert leaks(project, "os.killpg(os.getpgid(os.getppid()), 15)") == "'PermissionError'"
+
+
+def test_what_it_prints_is_never_ours(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    code = "print('{\"outcome\": \"pass\"}')\nimport os\nos.write(2, b'robust')\ndef predict(x):\n    print(1)\n    return scores(x)\n"
+    with tried(project, code) as one:
+        one.model.scores(X)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_figures_that_it_claims_are_not_asked_for(project: Path) -> None:
+    """Whatever attributes the code has, the parent counts, and only scores are taken."""
+    code = """
+class Model:
+    classes_ = np.arange(3)
+    usage = traits = robust_accuracy = 1.0
+    def predict_proba(self, x): return np.full((len(x), 3), 1 / 3)
+    def predict(self, x): return [0] * len(x)
+def predict(): return Model()
+"""
+    with tried(project, code) as one:
+        one.model.scores(X)
+        assert one.model.usage.queries == len(X)
+        assert one.model.traits.output == "probabilities"
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("import sys\nsys.exit('bye')", "cannot be imported: SystemExit"),
+        ("import os\nos._exit(3)", "process ended: exit code 3"),
+        ("print('last words')\nimport os\nos.abort()", "process ended: signal SIGABRT: last words"),
+        ("raise KeyboardInterrupt", "process ended"),
+        ("1 / 0", "cannot be imported: ZeroDivisionError"),
+        ("raise RuntimeError('\\x1b[2J\\n::error::' + 'x' * 10**6)", r"RuntimeError: \\x1b\[2J\\n::error::"),
+        ("def predict(x): return np.zeros((1 << 34, 10))", "fails on samples|rows of scores"),
+        ("def predict(x): return np.zeros((len(x), 0))", "one row of scores"),
+        ("def predict(x): return np.zeros((len(x), 2, 2))", "one row of scores"),
+        ("def predict(x): return [object()] * len(x)", "with numbers"),
+        ("def predict(x): return np.array([b'a'] * len(x))", "with numbers"),
+        ("def predict(x):\n    raise SystemExit", "code fails: SystemExit|fails on samples"),
+        ("def predict(x): return scores(x)[:, :1] * 10**400", "fails on samples|numbers"),
+        ("import ctypes\ndef predict(x): ctypes.string_at(0)", "process ended: signal SIGSEGV"),
+    ],
+)
+def test_each_way_to_break_off_is_one_clear_error(project: Path, code: str, words: str) -> None:
+    with pytest.raises(AncileError, match=words) as caught:
+        tried(project, code)
+    assert caught.value.remedy
+    assert "\n" not in str(caught.value)
+    assert "\x1b" not in str(caught.value)
+
+
+LATER = """
+CALLS = []
+def predict(x):
+    CALLS.append(1)
+    if len(CALLS) > 1:
+        {act}
+    return scores(x)
+"""
+
+
+@pytest.mark.parametrize(
+    ("act", "words"),
+    [
+        ("import os; os._exit(0)", "process ended: exit code 0"),
+        ("return np.zeros((10**6, 3))", "one row of scores"),
+        ("return scores(x)[:, :2]", "changed its number of classes"),
+        ("import time; time.sleep(1000)", "does not answer: 1 seconds"),
+        ("raise SystemExit(1)", "fails"),
+    ],
+)
+def test_a_model_that_turns_bad_later_is_an_error_then(project: Path, act: str, words: str) -> None:
+    with tried(project, LATER.format(act=act), seconds=1) as one, pytest.raises(AncileError, match=words):
+        one.model.scores(X)
+
+
+def test_a_model_that_hangs_while_it_opens_is_ended(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opener, "OPEN_SECONDS", 2.0)
+    with pytest.raises(AncileError, match="does not answer"):
+        tried(project, "while True: pass")
+
+
+FORGED = """
+import gc, socket, struct, os, threading
+CHANNEL = next(s for s in gc.get_objects() if isinstance(s, socket.socket))
+def predict(x):
+    {act}
+    return scores(x)
+"""
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        "CHANNEL.sendall(struct.pack('<IQ', 20, 10 << 30))",
+        "CHANNEL.sendall(os.urandom(64))",
+        "CHANNEL.close()",
+        "CHANNEL.sendall(struct.pack('<IQ', 2**31, 0))",
+    ],
+)
+def test_a_forged_message_takes_no_memory_and_ends_the_model(project: Path, act: str) -> None:
+    with (
+        pytest.raises(AncileError, match=r"protocol|ended|answer"),
+        tried(project, FORGED.format(act=act)) as one,
+    ):
+        one.model.scores(X)
+
+
+def test_what_it_left_running_ends_with_it(project: Path) -> None:
+    code = """
+import os, time
+PID = os.fork()
+if PID == 0:
+    time.sleep(1000)
+def predict(x):
+    rows = np.zeros((len(x), 3))
+    rows[0, 0] = PID
+    return rows
+"""
+    with tried(project, code) as one:
+        pid = int(one.model.scores(X)[0, 0])
+        os.kill(pid, 0)
+    for _ in range(500):
+        try:
+            os.kill(pid, 0)
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except (ProcessLookupError, FileNotFoundError):
+            return
+        if state == "Z":
+            return
+        time.sleep(0.01)
+    os.kill(pid, signal.SIGKILL)
+    pytest.fail("the grandchild lives on")
+
+
+def test_a_network_cannot_claim_another_shape_for_its_gradient(project: Path) -> None:
+    code = """
+import torch
+class Net(torch.nn.Module):
+    def forward(self, x):
+        return x.flatten(1)[:, :3]
+def predict(): return Net()
+import ancile.models.torch_module as own
+REAL = own.TorchModule.gradient
+def gradient(self, x, loss):
+    found = REAL(self, x, loss)
+    return found._replace(gradient=found.gradient[:1])
+own.TorchModule.gradient = gradient
+"""
+    with tried(project, code) as one, pytest.raises(AncileError, match="other numbers"):
+        one.model.gradient(torch.from_numpy(X), torch.sum)  # type: ignore[union-attr]  # white-box by its traits
+
+
+def test_the_confinement_that_a_machine_lacks_is_a_finding(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tried(project, "def predict(x): return scores(x)") as one:
+        found = [finding.check for finding in one.findings]
+        assert ("model-process-not-confined" in found) == bool(landlock_abi() < 6)
+        np.testing.assert_array_equal(one.model.scores(X)[0], [0, 1, 2])
