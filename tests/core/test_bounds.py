@@ -38,7 +38,7 @@ def test_costs_and_parameters_are_finite() -> None:
         Cost(queries=-1)
     with pytest.raises(ValueError, match="cost"):
         Cost(cpu_seconds=float("nan"))
-    for value in (float("nan"), [1.0, float("inf")]):
+    for value in (float("nan"), [1.0, float("inf")], 1 << 53):
         with pytest.raises(ValueError, match="parameter"):
             report(parameters={"eps": value})
 

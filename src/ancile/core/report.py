@@ -18,6 +18,8 @@ from ancile.core.subject import Subject
 Outcome = Literal["pass", "fail", "no_conclusion"]
 EXIT_CODES: dict[Outcome, int] = {"pass": 0, "fail": 1, "no_conclusion": 2}
 
+EXACT = 1 << 53  # RFC 8785 knows numbers as doubles: larger integers travel as strings
+
 Parameters = dict[str, Scalar | list[Scalar]]
 
 
@@ -63,8 +65,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
         if self.started.tzinfo is None or self.finished.tzinfo is None:
             raise ValueError("times of a report are aware")
         given = [v if isinstance(v, list) else [v] for v in self.parameters.values()]
-        if any(isinstance(v, float) and not math.isfinite(v) for values in given for v in values):
-            raise ValueError("a parameter of a report is not finite")
+        numbers = [v for values in given for v in values if isinstance(v, int | float)]
+        if not all(math.isfinite(v) if isinstance(v, float) else abs(v) < EXACT for v in numbers):
+            raise ValueError("a parameter of a report is not finite, or an integer beyond 2**53")
         if any(n < 1 for n in self.passed.values()):
             raise ValueError("a count of passes is at least 1")
         names = [(m.name, tuple(sorted(m.slice.items()))) for m in self.measures]

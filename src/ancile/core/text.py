@@ -35,6 +35,8 @@ def plain(text: str, limit: int = SHOWN) -> str:
         half = max(1, (limit - 20) // 2)
         left_out = len(text) - 2 * half
         return f"{plain(text[:half], limit)}…({left_out} more)…{plain(text[-half:], limit)}"
+    if text.isascii() and text.isprintable():
+        return text
     shown, marks = [], 0
     for char in text:
         marks = marks + 1 if unicodedata.combining(char) else 0

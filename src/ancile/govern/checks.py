@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from ancile.core.check import Check, Remark, check, error, examine, fail, ok
 from ancile.core.decision import Decision, Ground
 from ancile.core.exhibit import CELL_LENGTH, Table
-from ancile.core.finding import Location
 from ancile.core.measure import Count
 from ancile.core.report import Report
 from ancile.core.text import plain
@@ -22,7 +21,7 @@ def requirement_not_met(decision: Decision) -> Iterator[Remark]:
     """
     for one in decision.requirements:
         if one.answer == "not_met":
-            yield fail(f"{one.name}: {one.reason}", where=Location(column=one.name))
+            yield fail(f"{one.name}: {one.reason}")
         else:
             yield ok()
     if not decision.requirements:
@@ -38,7 +37,7 @@ def without_conclusion(decision: Decision) -> Iterator[Remark]:
     """
     for one in decision.requirements:
         if one.answer == "no_conclusion":
-            yield error(f"{one.name}: {one.reason}; {one.remedy}", where=Location(column=one.name))
+            yield error(f"{one.name}: {one.reason}; {one.remedy}")
         else:
             yield ok()
     if not decision.requirements:

@@ -149,7 +149,7 @@ def _span(measure: Measure) -> str:
 
 def _grid(header: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[str]:
     """Rows under their header where they fit; else one block of lines for each row."""
-    shown = [[_cut(_obeyed_by_none(cell), 2 * COLUMN) for cell in row] for row in (header, *rows[:ROWS])]
+    shown = [[_obeyed_by_none(cell) for cell in row] for row in (header, *rows[:ROWS])]
     widths = [max(len(row[i]) for row in shown) for i in range(len(header))]
     if 2 + sum(widths) + 2 * (len(widths) - 1) <= width:
         lines = ["  " + "  ".join(f"{c:<{w}}" for c, w in zip(row, widths, strict=True)) for row in shown]
@@ -238,7 +238,7 @@ def _exhibits(report: Report, *, colour: bool, width: int) -> Iterator[list[str]
 def _exhibit_lines(one: Table | Curve | Text, width: int) -> list[str]:
     if isinstance(one, Table):
         header = [plain(c, COLUMN) for c in one.columns]
-        return _grid(header, [[scalar(cell, 40) for cell in row] for row in one.rows], width)
+        return _grid(header, [[scalar(cell, 400) for cell in row] for row in one.rows], width)
     return _curve(one, width) if isinstance(one, Curve) else _text(one, width)
 
 
