@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from ancile import __version__
-from ancile.core.check import Check, Remark, check, examine, fail, ok, warn
+from ancile.core.check import Check, Remark, check, examine, fail, ok, skip, warn
 from ancile.core.finding import Location
 from ancile.core.measure import Count
 from ancile.core.report import Report
@@ -28,7 +28,7 @@ def changed_entries(audit: Audit) -> Iterator[Remark]:
           write here; evidence from the entry on is not to be believed until then.
     """
     for fault in audit.faults:
-        yield fail(f"{fault.place}: {fault.what}", where=Location(path=fault.place, row=fault.index))
+        yield fail(fault.what, where=Location(path=fault.place))
     if audit.is_intact:
         yield ok()
 
@@ -41,8 +41,10 @@ def uncovered_entries(audit: Audit) -> Iterator[Remark]:
           been written by anybody who can write the file.
     Fix   Sign them: `ancile ledger checkpoint`.
     """
-    if audit.size > audit.covered:
-        yield warn(f"entries {audit.covered} to {audit.size - 1}", where=Location(row=audit.covered))
+    if not audit.is_intact:
+        yield skip("the ledger was changed: nothing of it is to be signed now")
+    elif audit.size > audit.covered:
+        yield warn(f"entries {audit.covered} to {audit.size - 1}")
     else:
         yield ok()
 
@@ -69,11 +71,11 @@ def audit_report(audit: Audit, *, origin: str, started: datetime, finished: date
     """The audit as a report about the ledger, whose digest is its root."""
     examined = examine(LEDGER_CHECKS, audit)
     counts = {
-        "entries": audit.size,
-        "covered_entries": audit.covered,
-        "checkpoints": audit.checkpoints,
-        "bodies": audit.bodies,
-        "erased_bodies": len(audit.erased),
+        "entries": (audit.size, "entries"),
+        "covered_entries": (audit.covered, "entries"),
+        "checkpoints": (audit.checkpoints, "checkpoints"),
+        "bodies": (audit.bodies, "bodies"),
+        "erased_bodies": (len(audit.erased), "bodies"),
     }
     erased = [f"body of entry {e.entry} erased by entry {e.by}" for e in audit.erased[:100]]
     return Report(
@@ -82,7 +84,8 @@ def audit_report(audit: Audit, *, origin: str, started: datetime, finished: date
         subject=Subject(kind="ledger", name=origin or "ledger", digest=f"sha256:{audit.root.hex()}"),
         parameters={"erased": list(erased)} if erased else {},
         measures=tuple(
-            Count(name=name, value=value, unit="entries", method="counted") for name, value in counts.items()
+            Count(name=name, value=value, unit=unit, method="counted")
+            for name, (value, unit) in counts.items()
         ),
         findings=examined.findings,
         passed=examined.passed,
