@@ -126,4 +126,4 @@ def _around(
     errors = np.concatenate(drawn)
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(errors - errors.mean() + squared, [tail, 1 - tail])
-    return Interval(float(np.sqrt(max(0.0, low))), float(np.sqrt(max(0.0, high))))
+    return Interval(*(float(np.sqrt(min(1.0, max(0.0, end)))) for end in (low, high)))
