@@ -1,0 +1,91 @@
+"""What lies in a project's folder before a page's blocks run: the names in ``<!-- setup: … -->``."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ancile.cli.demo_models import NET, trained
+from ancile.core.extras import needs
+
+HELD_OUT = 3  # every third sample
+
+
+def prepare(names: tuple[str, ...], folder: Path) -> None:
+    """Put the files of each name into ``folder``; files are made once and copied."""
+    for name in names:
+        shutil.copytree(made(name), folder, dirs_exist_ok=True)
+
+
+@functools.cache
+def made(name: str) -> Path:
+    """A folder with the files of that name."""
+    folder = Path(tempfile.mkdtemp(prefix=f"ancile-docs-{name}-"))
+    WORLDS[name](folder)
+    return folder
+
+
+def digits(folder: Path) -> None:
+    """net.py, net.safetensors (trained plainly) and held_out.npz."""
+    network(folder, "net", eps=0.0)
+
+
+def hardened(folder: Path) -> None:
+    """hardened.safetensors: the same network after adversarial training."""
+    network(folder, "hardened", eps=0.2)
+
+
+def network(folder: Path, name: str, *, eps: float) -> None:
+    (folder / "net.py").write_text(NET, "utf-8")
+    found = needs("sklearn.datasets", "sklearn").load_digits()
+    x, y = (found.images / 16.0).astype(np.float32)[:, None], found.target.astype(np.int64)
+    held = np.arange(len(y)) % HELD_OUT == 0
+    np.savez_compressed(folder / "held_out.npz", x=x[held], y=y[held])
+    net = trained(folder, x[~held], y[~held], eps=eps)
+    needs("safetensors.torch", "torch").save_file(net.state_dict(), folder / f"{name}.safetensors")
+
+
+def tumours(folder: Path) -> None:
+    """tumours.csv: held-out rows of the breast cancer set, with the column ``benign``; training.csv."""
+    found = needs("sklearn.datasets", "sklearn").load_breast_cancer()
+    held = np.arange(len(found.target)) % HELD_OUT == 0
+    header = [name.replace(" ", "_") for name in found.feature_names] + ["benign"]
+    for name, rows in (("tumours.csv", held), ("training.csv", ~held)):
+        with (folder / name).open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(header)
+            writer.writerows([*x, y] for x, y in zip(found.data[rows], found.target[rows], strict=True))
+
+
+def home(folder: Path) -> None:
+    """A home with keys that are not encrypted."""
+    ancile("init", "--unencrypted-key", "--origin", "example.org/models", folder=folder)
+
+
+def assessed(folder: Path) -> None:
+    """Digits and home, with one report about the network in the ledger, entry 3, and as report.json."""
+    for name in ("digits", "home"):
+        shutil.copytree(made(name), folder, dirs_exist_ok=True)
+    ancile("assess", "net.py:net", "--weights", "net.safetensors", "--data", "held_out.npz", "--eps", "0.1",
+           "--effort", "quick", "--quiet", "-o", "report.json", folder=folder)  # fmt: skip
+
+
+def ancile(*arguments: str, folder: Path) -> None:
+    subprocess.run([sys.executable, "-m", "ancile", *arguments], cwd=folder, check=True, capture_output=True)
+
+
+WORLDS: dict[str, Callable[[Path], None]] = {
+    "digits": digits,
+    "hardened": hardened,
+    "tumours": tumours,
+    "home": home,
+    "assessed": assessed,
+}
