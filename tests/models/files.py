@@ -87,11 +87,16 @@ class Reduced:
         return exec, (f"open({str(self._trace)!r}, 'w').write('ran')",)
 
 
+def saved(thing: object) -> bytes:
+    """What ``torch.save`` writes."""
+    buffer = io.BytesIO()
+    torch.save(thing, buffer)
+    return buffer.getvalue()
+
+
 def hostile(trace: Path) -> bytes:
     """What ``torch.save`` writes for an object that runs code when it is unpickled."""
-    buffer = io.BytesIO()
-    torch.save(({"x": Reduced(trace)},), buffer)
-    return buffer.getvalue()
+    return saved(({"x": Reduced(trace)},))
 
 
 def onnx_linear(weights: NDArray[np.float32], *, rows: int | str = "n", **changes: Any) -> bytes:
@@ -109,6 +114,37 @@ def onnx_linear(weights: NDArray[np.float32], *, rows: int | str = "n", **change
         [helper.make_tensor_value_info("scores", TensorProto.FLOAT, [rows, weights.shape[1]])],
         [numpy_helper.from_array(weights, "w")],
     )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    found: bytes = model.SerializeToString()
+    return found
+
+
+def onnx_identity(*, inputs: int = 1, type: str = "FLOAT", rank: int = 2) -> bytes:  # noqa: A002 - ONNX's word
+    """``Identity`` on inputs of a type, as an ONNX model."""
+    from onnx import TensorProto, helper
+
+    kind = getattr(TensorProto, type)
+    names = [f"x{i}" for i in range(inputs)]
+    given = [helper.make_tensor_value_info(name, kind, ["n", *[8] * rank]) for name in names]
+    nodes = [helper.make_node("Identity", ["x0"], ["y"])]
+    out = [helper.make_tensor_value_info("y", kind, ["n", *[8] * rank])]
+    graph = helper.make_graph(nodes, "identity", given, out)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    found: bytes = model.SerializeToString()
+    return found
+
+
+def onnx_labels() -> bytes:
+    """The place of the largest of 64 pixels, as an ONNX model."""
+    from onnx import TensorProto, helper
+
+    nodes = [
+        helper.make_node("Flatten", ["x"], ["f"]),
+        helper.make_node("ArgMax", ["f"], ["y"], axis=1, keepdims=0),
+    ]
+    given = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 8, 8])]
+    out = [helper.make_tensor_value_info("y", TensorProto.INT64, ["n"])]
+    graph = helper.make_graph(nodes, "largest", given, out)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     found: bytes = model.SerializeToString()
     return found

@@ -107,6 +107,13 @@ def test_a_cut_graph_gives_zeros_and_says_so(here: Here) -> None:
         assert any("gradients are zeros" in note for note in model.traits.notes)
 
 
+def test_a_backward_pass_that_fails_is_told_at_once_and_the_model_goes_on(here: Here) -> None:
+    with here("net.py:no_way_back", seconds=20) as opened:
+        with pytest.raises(AncileError, match="backward pass fails"):
+            white(opened).gradient(torch.from_numpy(X), torch.sum)
+        assert opened.model.scores(X).shape == (12, 4)
+
+
 def test_weights_come_from_safetensors_or_a_state_dict_and_are_in_the_digest(
     here: Here, tmp_path: Path
 ) -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
+import resource
+import socket
 import struct
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -116,3 +121,84 @@ def test_another_system_is_told_by_name(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(sys, "platform", "darwin")
     assert confine(Confinement()).lacking == ("darwin has neither Landlock nor seccomp",)
     assert landlock.landlock_abi() == 0
+
+
+def in_a_thread(step: Callable[[], object]) -> list[object]:
+    """What the step gives in a thread of its own: the kernel binds a thread, so the tests stay free."""
+    found: list[object] = []
+
+    def run() -> None:
+        try:
+            found.append(step())
+        except Exception as reason:  # noqa: BLE001 - the test reads what happened
+            found.append(reason)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    return found
+
+
+@pytest.mark.skipif(landlock.landlock_abi() == 0, reason="this kernel offers no Landlock")
+def test_a_confined_thread_reads_all_but_the_denied_and_writes_in_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(confine_module, "_limits", lambda _: None)
+    root = tree(tmp_path)
+    mine = root / "mine"
+    mine.mkdir()
+
+    def trespass() -> tuple[Confined, str, list[type[BaseException] | None]]:
+        given = confine(Confinement(denied=(str(root / "project" / ".ancile"),), writable=(str(mine),)))
+        (mine / "new").write_text("x")
+        Path("/dev/null").write_text("x")
+        tries: list[Callable[[], object]] = [
+            (root / "project" / ".ancile" / "keys" / "author.json").read_text,
+            (root / "link" / "keys" / "author.json").read_text,
+            (root / "project" / "new").touch,
+            (root / "other" / "x").unlink,
+            lambda: socket.socket(socket.AF_INET),
+        ]
+        return given, (root / "project" / "src" / "net.py").read_text(), [fault_of(one) for one in tries]
+
+    (found,) = in_a_thread(trespass)
+    assert isinstance(found, tuple), found
+    given, text, faults = found
+    assert (given.abi, text) == (landlock.landlock_abi(), "")
+    assert faults[:4] == [PermissionError] * 4
+    assert (faults[4] is PermissionError) == given.sockets
+    (root / "project" / "free").touch()
+
+
+def fault_of(step: Callable[[], object]) -> type[BaseException] | None:
+    try:
+        step()
+    except OSError as reason:
+        return type(reason)
+    return None
+
+
+def test_a_call_that_the_kernel_refuses_is_an_error_and_not_a_silence() -> None:
+    with pytest.raises(OSError, match=r"Bad file descriptor|not implemented|permitted"):
+        landlock._call(landlock.RESTRICT_SELF, ctypes.c_int(-1), ctypes.c_uint32(0))
+
+
+def test_a_path_that_is_gone_or_a_link_gets_no_rule(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    landlock._allow(-1, tmp_path / "absent", landlock.READ)
+    landlock._allow(-1, tmp_path / "link", landlock.READ)
+
+
+def test_limits_are_lowered_and_never_raised() -> None:
+    confine_module._lower(resource.RLIMIT_CORE, 0)
+    confine_module._lower(resource.RLIMIT_CORE, 1 << 40)
+    assert resource.getrlimit(resource.RLIMIT_CORE) == (0, 0)
+
+
+def test_files_and_memory_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[int, int] = {}
+    monkeypatch.setattr(confine_module, "_lower", asked.__setitem__)
+    confine_module._limits(None)
+    assert asked == {resource.RLIMIT_CORE: 0, resource.RLIMIT_FSIZE: confine_module.FILE_BYTES}
+    confine_module._limits(5 << 30)
+    assert asked[resource.RLIMIT_DATA] == 5 << 30

@@ -48,6 +48,7 @@ class Host:
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
         self._model: Model | None = None
+        self._number = 0  # of the request that waits for an answer; a gradient takes two
 
     def run(self) -> None:
         """Answer until the parent is gone."""
@@ -63,6 +64,7 @@ class Host:
                 return
 
     def _answer(self, frame: Frame) -> Frame:
+        self._number = frame.number
         try:
             return self._work(frame)
         except (ClosedError, AbandonedError):
@@ -76,7 +78,7 @@ class Host:
                 "call it on such samples yourself to see where",
             )
         safe = tuple(plain(word, 600) for word in words)
-        return Frame(frame.number, "fault", msgspec.msgpack.encode(safe))
+        return Frame(self._number, "fault", msgspec.msgpack.encode(safe))
 
     def _work(self, frame: Frame) -> Frame:
         if frame.word == "open":
@@ -91,7 +93,7 @@ class Host:
         if frame.word == "logits":
             found = _block(white.logits(_tensor(white, samples)))
             return Frame(frame.number, "logits", blocks=(found,))
-        return self._gradient(white, _tensor(white, samples), frame.number)
+        return self._gradient(white, _tensor(white, samples))
 
     def _open(self, frame: Frame) -> Frame:
         order = decoded(frame.body, Order)
@@ -112,21 +114,20 @@ class Host:
         )
         return Frame(frame.number, "opened", msgspec.msgpack.encode(opened))
 
-    def _gradient(self, model: GradientModel, x: torch.Tensor, number: int) -> Frame:
+    def _gradient(self, model: GradientModel, x: torch.Tensor) -> Frame:
         """Logits out, their cotangent in, the vector-Jacobian product out; under two numbers."""
 
         def loss(logits: torch.Tensor) -> torch.Tensor:
-            nonlocal number
-            send(self._channel, Frame(number, "logits", blocks=(_block(logits),)))
+            send(self._channel, Frame(self._number, "logits", blocks=(_block(logits),)))
             frame = receive(self._channel, limit_bytes=LARGEST_BYTES)
             if frame.word != "pull":
                 raise AbandonedError(frame)
-            number = frame.number
+            self._number = frame.number
             return (logits * _tensor(model, _samples(frame)).detach()).sum()
 
         found = model.gradient(x, loss).gradient
         cut = bool(getattr(model, "graph_broken", False))
-        return Frame(number, "gradient", msgspec.msgpack.encode(cut), (_block(found),))
+        return Frame(self._number, "gradient", msgspec.msgpack.encode(cut), (_block(found),))
 
 
 def _samples(frame: Frame) -> NDArray[np.floating]:

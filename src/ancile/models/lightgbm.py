@@ -43,7 +43,7 @@ def open_bytes(order: Order, parts: list[bytes], probe: NDArray[np.floating]) ->
             remedy=f"assess a model with one of the objectives {', '.join(OBJECTIVES)}",
         )
     try:
-        booster = library.Booster(model_str=text, params={"verbosity": -1})
+        booster = library.Booster(model_str=text)
     except (library.basic.LightGBMError, ValueError, TypeError) as reason:
         raise _refused("LightGBM cannot load the model", " ".join(str(reason).split())) from reason
     classes = max(2, int(found[1]) if found else 0)
