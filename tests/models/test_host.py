@@ -301,8 +301,8 @@ def test_a_program_that_torch_cannot_load_is_a_known_error() -> None:
     ],
 )
 def test_an_onnx_model_of_another_form_is_refused(changes: dict[str, object], words: str) -> None:
+    probe = X if changes.get("rank") != 3 else np.zeros((3, 8, 8, 8), dtype=np.float32)
     with pytest.raises(AncileError, match=words):
-        probe = X if changes.get("rank") != 3 else np.zeros((3, 8, 8, 8), dtype=np.float32)
         open_kind(Order(kind="onnx"), [files.onnx_identity(**changes)], probe)  # type: ignore[arg-type]  # as given
 
 
