@@ -6,7 +6,10 @@ from typing import Annotated, Literal
 
 import msgspec
 
+LARGEST = 2**53 - 1  # whole numbers that every reader of JSON gives back exactly: RFC 7493, section 2.2
+
 Amount = Annotated[float, msgspec.Meta(ge=0)]
+Whole = Annotated[int, msgspec.Meta(ge=0, le=LARGEST)]
 
 
 class AssessConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -23,8 +26,8 @@ class AssessConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     label: str | None = None
     norm: Literal["linf", "l2"] = "linf"
     eps: Amount | None = None
-    samples: Annotated[int, msgspec.Meta(ge=0)] = 1000
-    seed: int = 0
+    samples: Whole = 1000
+    seed: Whole = 0
     effort: Literal["quick", "standard", "thorough"] = "standard"
     mean: list[float] = []
     std: list[float] = []
@@ -41,5 +44,5 @@ class ThreatModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     goal: Literal["integrity", "availability", "privacy"] = "integrity"
     knowledge: Literal["white-box", "grey-box", "black-box"] = "white-box"
     access: str = ""
-    queries: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    queries: Whole | None = None
     note: str = ""

@@ -18,7 +18,7 @@ from ancile.assess.measures import measures
 from ancile.assess.plan import Effort, curve_step, plan
 from ancile.assess.result import Result, concluded
 from ancile.assess.resume import restored, save
-from ancile.assess.run import UNBROKEN, Hooks, Samples, State, attack_plan, predicted, wrong
+from ancile.assess.run import BATCH, UNBROKEN, Hooks, Samples, State, attack_plan, predicted, wrong
 from ancile.core.budget import Budget
 from ancile.core.check import examine
 from ancile.core.errors import AncileError
@@ -177,8 +177,8 @@ def _settled(
         n = len(samples.y)
         robust = correct & (state.broken_by == UNBROKEN)
         if context.progress:
-            done = min(n, n * state.next_step // steps + state.next_batch * 250 // steps)
-            context.progress(done, n, float(robust.mean()))
+            done = n * state.next_step + min(n, BATCH * state.next_batch)
+            context.progress(done // steps, n, float(robust.mean()))
         if saved and context.clock.wall() - last > SAVE_SECONDS:
             save(saved, state, samples.x)
             last = context.clock.wall()

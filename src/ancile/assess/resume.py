@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,7 +34,10 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def save(path: Path, state: State, x: NDArray[np.float32]) -> None:
-    """Write the state, old or new but never half: only the samples that moved are stored."""
+    """Write the state, old or new but never half: only the samples that moved are stored.
+
+    A disk that refuses costs the next run its head start, and this one nothing.
+    """
     moved = np.flatnonzero((state.x_adv != x).reshape(len(x), -1).any(axis=1))
     progress = Progress(
         next_step=state.next_step,
@@ -48,10 +52,14 @@ def save(path: Path, state: State, x: NDArray[np.float32]) -> None:
         broken_by=state.broken_by,
         progress=np.frombuffer(msgspec.json.encode(progress), dtype=np.uint8),
     )
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     unfinished = path.with_suffix(f".{os.getpid()}")
-    unfinished.write_bytes(buffer.getvalue())
-    unfinished.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        unfinished.write_bytes(buffer.getvalue())
+        unfinished.replace(path)
+    except OSError:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
 
 
 def restored(path: Path, x: NDArray[np.float32], *, steps: int) -> State | None:

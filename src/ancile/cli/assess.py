@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ancile.assess.config import AssessConfig
+from ancile.assess.config import LARGEST, AssessConfig
 from ancile.cli.home import find_config
 from ancile.cli.output import chosen, output_options
 
@@ -24,11 +24,11 @@ from ancile.cli.output import chosen, output_options
 @click.option(
     "--units", type=click.Choice(["data", "range"]), default="data", help="range: eps per feature range."
 )
-@click.option("--samples", type=click.IntRange(min=0), help="How many are drawn at random; 0: all.")
-@click.option("--seed", type=int, help="Of every random draw.")
+@click.option("--samples", type=click.IntRange(0, LARGEST), help="How many are drawn at random; 0: all.")
+@click.option("--seed", type=click.IntRange(0, LARGEST), help="Of every random draw.")
 @click.option("--effort", type=click.Choice(["quick", "standard", "thorough"]), help="How hard to attack.")
 @click.option("--budget", help="Time, such as 10m; then the report speaks of what was done.")
-@click.option("--query-cap", type=click.IntRange(min=1), help="Most samples sent to the model.")
+@click.option("--query-cap", type=click.IntRange(1, LARGEST), help="Most samples sent to the model.")
 @click.option("--weights", type=click.Path(path_type=Path), help="safetensors or state dict for a factory.")
 @click.option("--factory-args", help="Keyword arguments of the factory, as a JSON object.")
 @click.option("--scores", type=click.Choice(["auto", "logits", "probabilities", "labels"]), default="auto")

@@ -18,7 +18,7 @@ from ancile.assess.run import Samples
 from ancile.attacks.constraint import Constraint
 from ancile.cli.gating import gate_answer
 from ancile.cli.home import Home, find_config, find_home, need_home
-from ancile.cli.output import Output, deliver, talk, write_whole
+from ancile.cli.output import Output, deliver, talk, writable, write_whole
 from ancile.cli.recorder import open_recorder
 from ancile.cli.values import factory_arguments, numbers
 from ancile.core.budget import Budget, seconds_of
@@ -92,16 +92,23 @@ def request(model: str, options: dict[str, object], config: AssessConfig) -> Req
         "adversarial": None,
         "record": None,
     } | given
+    std = numbers("--std", given.get("std")) or tuple(config.std)
     merged |= {
         "model": model,
         "data": data,
         "eps": eps,
-        "bounds": given.get("bounds") or ",".join(f"{v:g}" for v in config.bounds) or None,
+        "bounds": given.get("bounds") or ",".join(map(repr, config.bounds)) or None,
         "mean": numbers("--mean", given.get("mean")) or tuple(config.mean),
-        "std": numbers("--std", given.get("std")) or tuple(config.std),
+        "std": std,
         "factory_args": factory_arguments(given.get("factory_args")),
         "budget": {"seconds": seconds_of(str(budget)) if budget else None, "queries": given.get("query_cap")},
     }
+    if 0 in std:
+        raise AncileError(
+            "a standard deviation is zero",
+            value=f"std {', '.join(map(str, std))}",
+            remedy="normalise a feature that never changes with std 1",
+        )
     fields = Request.__struct_fields__
     plain_values = {k: str(v) if isinstance(v, Path) else v for k, v in merged.items() if k in fields}
     return msgspec.convert(plain_values, Request, strict=False)
@@ -114,6 +121,8 @@ def _ask(question: str) -> bool:
 def perform(asked: Request, output: Output) -> int:
     """Open, attack, record, render; the exit code is the report's, or with ``--gate`` the gate's."""
     base = Path.cwd()
+    if asked.adversarial:
+        writable("the file of examples", Path(asked.adversarial))
     home = need_home(base) if asked.record or asked.with_gate else find_home(base)
     with ExitStack() as stack:
         data = open_data(
@@ -122,7 +131,7 @@ def perform(asked: Request, output: Output) -> int:
             drop=asked.drop,
             where=asked.where,
             bounds=asked.bounds,
-            ask=_ask if sys.stdin.isatty() else None,
+            ask=_ask if sys.stdin is not None and sys.stdin.isatty() else None,
             cache=_cache(home) / "data",
             base=base,
         )
@@ -222,7 +231,14 @@ def _cache(home: Home | None) -> Path:
     """Where runs and data are kept: beside the ledger, else in the user's cache (XDG base directories)."""
     if home is not None:
         return home.cache
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ancile"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ancile"
+    except RuntimeError as reason:  # a user without a name, as containers have them
+        raise AncileError(
+            "there is no place for a cache",
+            value="neither HOME nor XDG_CACHE_HOME is set, and this user has no home",
+            remedy="set XDG_CACHE_HOME to a folder of yours",
+        ) from reason
 
 
 def write_adversarial(path: Path, assessment: Assessment) -> None:

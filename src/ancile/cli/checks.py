@@ -9,6 +9,7 @@ from ancile.core.check import Check
 
 TUPLES = (
     "ancile.assess.checks:EVASION_CHECKS",
+    "ancile.assess.checks:INPUT_CHECKS",
     "ancile.models.checks:MODEL_CHECKS",
     "ancile.govern.checks:GATE_CHECKS",
     "ancile.trust.checks:LEDGER_CHECKS",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import shutil
 import textwrap
 
 import click
 
 from ancile.cli.checks import all_checks
+from ancile.cli.output import page_width
 from ancile.core.errors import AncileError
 
 
@@ -31,7 +31,7 @@ def explain(check: str | None) -> None:
             value=check,
             remedy=f"did you mean {' or '.join(near)}" if near else "`ancile explain` lists all checks",
         )
-    one, width = known[check], min(100, shutil.get_terminal_size((80, 24)).columns)
+    one, width = known[check], page_width()
     click.echo(f"{one.id}  ({one.severity})\n")
     for name, words in (("Finds", one.page.title), ("Why", one.page.why), ("Fix", one.page.fix)):
         click.echo(textwrap.fill(words, width, initial_indent=f"{name:6} ", subsequent_indent=" " * 7))

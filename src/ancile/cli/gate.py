@@ -9,9 +9,10 @@ import click
 from ancile.cli.gating import decision_about
 from ancile.cli.home import need_home
 from ancile.cli.ledger import reading
-from ancile.cli.output import chosen, deliver, output_options, talk
+from ancile.cli.output import chosen, deliver, output_options, talk, writable
 from ancile.cli.recorder import open_recorder
 from ancile.cli.values import factory_arguments
+from ancile.core.errors import AncileError
 from ancile.core.report import Record
 from ancile.core.subject import DIGEST, Subject
 from ancile.govern.checks import decision_report
@@ -45,7 +46,11 @@ def gate(
     revoked or by an author who does not count.
     """
     way, home = chosen(format_, output, strict=strict), need_home(Path.cwd())
+    if copy_to is not None:
+        writable("the copy", copy_to)
     judged = _judged(model, weights, factory_args)
+    if copy_to is not None and judged is None:
+        raise AncileError("an endpoint has no bytes to hand over", value=model, remedy="leave --copy-to out")
     subject = judged.subject if judged else Subject(kind="deployment", name=model, digest=model)
     if record:
         with open_recorder(home) as recorder:
@@ -54,7 +59,9 @@ def gate(
     else:
         with reading(home) as ledger:
             decision, evidence = decision_about(home, ledger, subject, files=files), None
-    if judged and copy_to is not None and decision.outcome == "pass":
+    if judged and copy_to is not None and decision.outcome != "pass":
+        talk("nothing was handed over: the gate did not say pass")
+    elif judged and copy_to is not None:
         names = (Path(judged.order.path or model).name, weights.name if weights else "")
         copy_judged(judged, copy_to, names=names[: len(judged.parts)])
         talk(f"handed over the bytes that were judged: {copy_to}")

@@ -71,10 +71,13 @@ def find_home(start: Path) -> Home | None:
     if folder is None:
         return None
     if config_file is None or config_file.parent != folder.parent:
+        interrupted = (folder / FILE).is_file()
         raise AncileError(
             f"{FILE} is missing beside {HOME}",
             value=str(folder.parent),
-            remedy=f"restore {FILE} from version control; it pins the ledger's public keys",
+            remedy="`ancile init` was interrupted: run it again there"
+            if interrupted
+            else f"restore {FILE} from version control; it pins the ledger's public keys",
         )
     return Home(folder, config_file, sections(read_config(config_file), TABLES, path=config_file))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import secrets
@@ -14,6 +13,7 @@ from typing import NamedTuple
 import click
 
 from ancile.cli.output import talk, write_whole
+from ancile.cli.values import quoted
 from ancile.core.config import FILE, HOME
 from ancile.core.errors import AncileError
 from ancile.trust.keys import create_key
@@ -43,23 +43,26 @@ def init(origin: str | None, author: str, *, unencrypted_key: bool, print_config
     if print_config:
         click.echo(configuration(origin="", authors=[], keys=[]))
         return
-    folder = base / HOME
-    if folder.exists():
-        raise AncileError(
-            "this project has a home already",
-            value=str(folder),
-            remedy="use it; or move it away first, it holds keys and evidence",
-        )
+    folder, config = base / HOME, base / FILE
+    if (folder / FILE).is_file() and not config.exists():
+        (folder / FILE).rename(config)
+        talk(f"made {FILE}, which an interrupted `ancile init` left undone: read it and commit it")
+        return
+    if os.path.lexists(folder):
+        raise _there_already(folder)
     protection = Protection(None if unencrypted_key else _new_passphrase())
     name = origin or f"ancile.local/{_slug(base.name)}/{secrets.token_hex(4)}"
     unfinished = base / f"{HOME}.{secrets.token_hex(4)}"
     try:
-        lines = _made(unfinished, name, author, protection)
-        unfinished.rename(folder)
+        pinned = _made(unfinished, name, author, protection)
+        if not config.exists():
+            text = configuration(origin=pinned.origin, authors=pinned.authors, keys=pinned.keys)
+            write_whole(unfinished / FILE, text.encode("utf-8"))
+        _renamed(unfinished, folder)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
-    _configured(base / FILE, lines)
+    _configured(folder / FILE, config, pinned)
     if unencrypted_key:
         talk("keys are not encrypted: whoever reads .ancile/keys can sign as you")
 
@@ -69,8 +72,8 @@ def configuration(*, origin: str, authors: list[str], keys: list[str]) -> str:
     text = resources.files("ancile.cli").joinpath("template.toml").read_text("utf-8")
     rows = {"@authors@": authors, "@keys@": keys}
     for place, values in rows.items():
-        text = text.replace(place, "\n".join(f'    "{value}",' for value in values))
-    return text.replace("@origin@", origin)
+        text = text.replace(place, "\n".join(f"    {quoted(value)}," for value in values))
+    return text.replace('"@origin@"', quoted(origin))
 
 
 def _new_passphrase() -> bytes:
@@ -96,13 +99,30 @@ def _made(folder: Path, origin: str, author: str, protection: Protection) -> Pin
     return Pinned(origin, [signer.public.id], list(log.public.vkeys))
 
 
-def _configured(path: Path, pinned: Pinned) -> None:
-    """Write ancile.toml; one that exists is the team's and is left alone, with the lines it may lack."""
-    if not path.exists():
-        text = configuration(origin=pinned.origin, authors=pinned.authors, keys=pinned.keys)
-        write_whole(path, text.encode("utf-8"))
+def _renamed(unfinished: Path, folder: Path) -> None:
+    try:
+        unfinished.rename(folder)
+    except OSError as reason:
+        if os.path.lexists(folder):  # another `ancile init` was faster
+            raise _there_already(folder) from reason
+        raise
+
+
+def _there_already(folder: Path) -> AncileError:
+    return AncileError(
+        "this project has a home already",
+        value=str(folder),
+        remedy="use it; or move it away first, it holds keys and evidence",
+    )
+
+
+def _configured(made: Path, path: Path, pinned: Pinned) -> None:
+    """Put ancile.toml in its place; one that exists is the team's: it is told what lines it may lack."""
+    if made.exists():
+        made.rename(path)
         talk(f"made {HOME}/ and {FILE}: read it, set eps and what the gate asks for, commit it")
         return
     talk(f"made {HOME}/; {FILE} exists and was left alone. To use this machine's ledger and key, set in it:")
-    click.echo(f'[ledger]\norigin = "{pinned.origin}"\nkeys = {json.dumps(pinned.keys)}', err=True)
-    click.echo(f"[policy]\nauthors = {json.dumps(pinned.authors)}", err=True)
+    keys, authors = (", ".join(map(quoted, values)) for values in (pinned.keys, pinned.authors))
+    click.echo(f"[ledger]\norigin = {quoted(pinned.origin)}\nkeys = [{keys}]", err=True)
+    click.echo(f"[policy]\nauthors = [{authors}]", err=True)

@@ -14,6 +14,7 @@ from ancile.cli.ledger import reading
 from ancile.cli.output import talk
 from ancile.cli.pins import pin_author, pin_log
 from ancile.cli.recorder import open_recorder
+from ancile.cli.values import quoted
 from ancile.core.text import plain
 from ancile.trust.backup import backup_keys, restore_keys
 from ancile.trust.keys import find_key, list_keys, revoke_key, rotate_key
@@ -38,8 +39,8 @@ def list_(*, public: bool) -> None:
             if key.public.purpose == "author" and key.state == "active":
                 click.echo(f'[policy]\nauthors = ["{key.public.id}"]')
             elif key.state == "active":
-                pins = ", ".join(f'"{line}"' for line in key.public.vkeys)
-                click.echo(f'[[policy.logs]]\norigin = "{key.public.name}"\nkeys = [{pins}]')
+                pins = ", ".join(map(quoted, key.public.vkeys))
+                click.echo(f"[[policy.logs]]\norigin = {quoted(key.public.name)}\nkeys = [{pins}]")
         return
     with reading(home) as opened:
         for key in unannounced(opened, stored):

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
+import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
+from pathlib import Path
 
 import click
 
@@ -62,6 +66,9 @@ def ancile() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code; a user's error is two lines, a bug its traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name beyond the terminal's encoding is no reason to fail
+            stream.reconfigure(errors="backslashreplace")
     given = list(sys.argv[1:] if arguments is None else arguments)
     sys.exit(run(given))
 
@@ -70,24 +77,31 @@ def run(arguments: list[str]) -> int:
     """The exit code of one call; what it says goes to stdout (the result) and stderr (everything else)."""
     try:
         code = ancile.main(args=arguments, prog_name="ancile", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # None where the caller closed it
+            sys.stdout.flush()
     except AncileError as error:
         return told(error, as_json=_wants_json(arguments))
     except click.UsageError as error:
-        command = error.ctx.command_path if error.ctx else "ancile"
-        usage = AncileError(
-            error.format_message().rstrip(".").lower(), value="", remedy=f"see `{command} --help`"
-        )
-        return told(usage, as_json=_wants_json(arguments))
+        return _misused(error, as_json=_wants_json(arguments))
     except (click.Abort, KeyboardInterrupt):
-        click.echo("ancile: interrupted", err=True)
+        _say("ancile: interrupted")
         return INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the final flush is silent
+        _drop_stdout()
         return 2
     except OSError as error:
-        return told(from_system(error), as_json=_wants_json(arguments))
+        return told(from_system(error), as_json=_stdout_works() and _wants_json(arguments))
     return code if isinstance(code, int) else 0
+
+
+def _misused(error: click.UsageError, *, as_json: bool) -> int:
+    """Tell a wrong use in two lines; a group that was called without a command shows its help."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        _say(error.message)
+        return 2
+    command = error.ctx.command_path if error.ctx else "ancile"
+    what = error.format_message().rstrip(".").lower()
+    return told(AncileError(what, value="", remedy=f"see `{command} --help`"), as_json=as_json)
 
 
 def from_system(error: OSError) -> AncileError:
@@ -99,14 +113,52 @@ def from_system(error: OSError) -> AncileError:
         errno.EACCES: "mend the permissions, or choose another place",
         errno.EPERM: "mend the permissions, or choose another place",
         errno.ENAMETOOLONG: "choose a shorter name",
+        errno.ENOTDIR: "a part of the path is a file: name another",
+        errno.EISDIR: "name a file, not a folder",
+        errno.ELOOP: "a symbolic link leads back to itself: mend it",
+        errno.EFBIG: "raise the limit of file sizes (ulimit -f), then run the same command again",
         errno.EMFILE: "raise the limit of open files (ulimit -n)",
     }
+    if error.errno == errno.ENOENT and not _has_current_folder():
+        return AncileError(
+            "the current folder was deleted",
+            value=os.environ.get("PWD", ""),
+            remedy="go to a folder that exists",
+        )
     if error.errno not in remedies:
         raise error
     name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
     return AncileError(
         (error.strerror or "input/output error").lower(), value=name, remedy=remedies[error.errno]
     )
+
+
+def _has_current_folder() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _stdout_works() -> bool:
+    """Whether what was printed could leave; where it could not, the rest is dropped."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        _drop_stdout()
+        return False
+    return True
+
+
+def _drop_stdout() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the final flush is silent
+
+
+def _say(line: str) -> None:
+    with suppress(OSError):  # stderr is full or closed: the exit code still says it
+        click.echo(line, err=True)
 
 
 def told(error: AncileError, *, as_json: bool) -> int:
@@ -116,15 +168,23 @@ def told(error: AncileError, *, as_json: bool) -> int:
     if as_json:
         import json  # noqa: PLC0415 - likewise
 
-        document = {"error": {"what": error.what, "value": error.value, "remedy": error.remedy}}
-        click.echo(json.dumps(document))
-        return 2
+        document = {"what": error.what, "value": error.value, "remedy": error.remedy}
+        # JSON knows no lone surrogates: a byte that was no UTF-8 is shown as its escape
+        whole = {name: text.encode("utf-8", "backslashreplace").decode() for name, text in document.items()}
+        with suppress(OSError):
+            click.echo(json.dumps({"error": whole}))
+            return 2
+        _drop_stdout()
     value = f": {plain(error.value, 300)}" if error.value else ""
-    click.echo(f"ancile: error: {plain(error.what, 300)}{value}", err=True)
-    click.echo(f"ancile: hint: {plain(error.remedy, 500)}", err=True)
+    _say(f"ancile: error: {plain(error.what, 300)}{value}")
+    _say(f"ancile: hint: {plain(error.remedy, 500)}")
     return 2
 
 
 def _wants_json(arguments: Sequence[str]) -> bool:
-    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
-    return any(a == "--format=json" or (a in ("--format", "-f") and b == "json") for a, b in pairs)
+    """Whether the last format that was asked for, in any of click's spellings, is JSON."""
+    said = ""
+    for one, following in zip(arguments, [*arguments, ""][1:], strict=True):
+        if spelled := re.fullmatch(r"(?:--format=?|-q?f)(.*)", one, re.DOTALL):
+            said = spelled[1] or following
+    return said == "json"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -26,6 +28,9 @@ SUFFIXES = {
     ".xml": "junit",
     ".txt": "table",
 }
+
+
+NARROWEST, WIDEST = 40, 100  # columns; below, tables fall to pieces; above, the eye loses the line
 
 
 class Output(NamedTuple):
@@ -58,44 +63,66 @@ def output_options(command: Command) -> Command:
 def chosen(format_: str | None, output: Path | None, *, strict: bool) -> Output:
     """The way out that the options ask for; a folder that cannot be written is told before any work."""
     if output is not None:
-        folder = output.absolute().parent
-        if not folder.is_dir() or not os.access(folder, os.W_OK) or output.is_dir():
-            raise AncileError(
-                "the report cannot be written there",
-                value=str(output),
-                remedy="name a file in a folder that exists and can be written",
-            )
+        writable("the report", output)
     by_suffix = SUFFIXES.get(output.suffix.lower(), "table") if output else "table"
     return Output(format_ or by_suffix, output, strict)
+
+
+def writable(what: str, path: Path) -> None:
+    """Refuse, before any work, a file that cannot be written in the end."""
+    place = path if _is_device(path) else Path(os.path.realpath(path)).parent
+    if path.is_dir() or not place.exists() or not os.access(place, os.W_OK):
+        raise AncileError(
+            f"{what} cannot be written there",
+            value=str(path),
+            remedy="name a file in a folder that exists and can be written",
+        )
 
 
 def deliver(record: Record, output: Output) -> int:
     """Render and write; the exit code of the report, which no format changes."""
     if output.file is None:
-        terminal = sys.stdout.isatty()
+        terminal = sys.stdout is not None and sys.stdout.isatty()
         colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-        width = min(100, shutil.get_terminal_size((80, 24)).columns)
-        click.echo(render_as(output.format, record, colour=colour, width=width))
+        text = render_as(output.format, record, colour=colour, width=page_width())
+        # A terminal gets its own encoding; whatever reads a pipe gets UTF-8, as JSON and HTML want it.
+        click.echo(text if terminal else text.encode("utf-8"))
     else:
         write_whole(output.file, render_as(output.format, record).encode("utf-8"))
         talk(f"{record.report.outcome.replace('_', ' ')}; report in {output.file}")
     return exit_code(record.report, strict=output.strict)
 
 
+def page_width() -> int:
+    """Columns to write for: the terminal's, as far as lines of that length can be read."""
+    return max(NARROWEST, min(WIDEST, shutil.get_terminal_size((80, 24)).columns))
+
+
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file, old or new but never half."""
-    descriptor, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name[:40]}.")
+    """Write a file, old or new but never half; a link's target, not the link; a device or pipe as it is."""
+    writable("the file", path)
+    if _is_device(path):
+        with path.open("wb") as device:  # to replace /dev/null would harm the whole machine
+            device.write(data)
+        return
+    path = Path(os.path.realpath(path))
+    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666 & ~_umask()
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
     unfinished = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        unfinished.chmod(0o666 & ~_umask())
+        unfinished.chmod(mode)
         unfinished.replace(path)
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
+
+
+def _is_device(path: Path) -> bool:
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def _umask() -> int:
@@ -108,4 +135,5 @@ def talk(line: str) -> None:
     """One line to the user beside the result: stderr, safe to show."""
     from ancile.core.text import plain  # noqa: PLC0415 - unicodedata is not needed for --help
 
-    click.echo(f"ancile: {plain(line, 400)}", err=True)
+    with suppress(OSError):  # nobody listens: no reason to lose the result or to change the exit code
+        click.echo(f"ancile: {plain(line, 400)}", err=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import math
+
 import msgspec
 
 from ancile.core.errors import AncileError
@@ -13,11 +16,19 @@ def numbers(flag: str, text: object) -> tuple[float, ...]:
     if text is None:
         return ()
     try:
-        return tuple(float(part) for part in str(text).split(","))
-    except ValueError as reason:
+        found = tuple(float(part) for part in str(text).split(","))
+    except ValueError:
+        found = (math.nan,)
+    if not all(math.isfinite(value) for value in found):
         raise AncileError(
-            "not numbers", value=f"{flag} {text}", remedy="separate them by commas: 0,1"
-        ) from reason
+            "not numbers", value=f"{flag} {text}", remedy="give finite ones, separated by commas: 0,1"
+        )
+    return found
+
+
+def quoted(text: str) -> str:
+    """A string as TOML writes it: what JSON escapes in a string of valid names, TOML escapes alike."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def factory_arguments(text: object) -> dict[str, Scalar]:
