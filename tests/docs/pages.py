@@ -58,8 +58,11 @@ class Step(NamedTuple):
 
 
 def pages() -> list[Page]:
-    """README.md, CONTRIBUTING.md and everything written by hand under docs/."""
-    files = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    """The pages at the root, of the examples, and everything written by hand under docs/."""
+    files = [
+        *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "examples/README.md")),
+        *sorted((ROOT / "docs").rglob("*.md")),
+    ]
     return [read(path) for path in files if path.is_file() and GENERATED not in path.parents]
 
 
