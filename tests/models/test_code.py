@@ -49,6 +49,7 @@ def white(opened: OpenedModel) -> GradientModel:
     return model  # type: ignore[return-value]  # what its traits say
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["build", "double", "probabilities", "one_logit"])
 def test_a_network_answers_from_the_child_as_it_does_here(here: Here, tmp_path: Path, name: str) -> None:
     """Scores, logits and gradients of any loss agree with the network in this process."""
@@ -71,6 +72,7 @@ def test_a_network_answers_from_the_child_as_it_does_here(here: Here, tmp_path: 
         assert (model.usage.queries, model.usage.forwards, model.usage.backwards) == (12, 24, 12)
 
 
+@pytest.mark.slow
 def test_a_batch_of_many_messages_is_one_batch(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
     with here("net.py:build") as opened:
         whole, logits = opened.model.scores(X), white(opened).logits(torch.from_numpy(X))
@@ -80,6 +82,7 @@ def test_a_batch_of_many_messages_is_one_batch(here: Here, monkeypatch: pytest.M
         assert opened.model.scores(X[:0]).shape == (0, 4)
 
 
+@pytest.mark.slow
 def test_a_loss_that_raises_leaves_the_model_as_it_was(here: Here) -> None:
     with here("net.py:build") as opened:
         model, x = white(opened), torch.from_numpy(X)
@@ -93,6 +96,7 @@ def test_a_loss_that_raises_leaves_the_model_as_it_was(here: Here) -> None:
         assert model.scores(X).shape == (12, 4)
 
 
+@pytest.mark.slow
 def test_a_loss_that_ignores_the_logits_has_no_gradient(here: Here) -> None:
     with here("net.py:build") as opened:
         x = torch.from_numpy(X)
@@ -100,6 +104,7 @@ def test_a_loss_that_ignores_the_logits_has_no_gradient(here: Here) -> None:
             assert not white(opened).gradient(x, loss).gradient.any()
 
 
+@pytest.mark.slow
 def test_a_cut_graph_gives_zeros_and_says_so(here: Here) -> None:
     with here("net.py:cut") as opened:
         model = white(opened)
@@ -107,6 +112,7 @@ def test_a_cut_graph_gives_zeros_and_says_so(here: Here) -> None:
         assert any("gradients are zeros" in note for note in model.traits.notes)
 
 
+@pytest.mark.slow
 def test_a_backward_pass_that_fails_is_told_at_once_and_the_model_goes_on(here: Here) -> None:
     with here("net.py:no_way_back", seconds=20) as opened:
         with pytest.raises(AncileError, match="backward pass fails"):
@@ -114,6 +120,7 @@ def test_a_backward_pass_that_fails_is_told_at_once_and_the_model_goes_on(here: 
         assert opened.model.scores(X).shape == (12, 4)
 
 
+@pytest.mark.slow
 def test_weights_come_from_safetensors_or_a_state_dict_and_are_in_the_digest(
     here: Here, tmp_path: Path
 ) -> None:
@@ -137,12 +144,14 @@ def test_weights_come_from_safetensors_or_a_state_dict_and_are_in_the_digest(
         assert not np.allclose(opened.model.scores(X), found[0])
 
 
+@pytest.mark.slow
 def test_arguments_reach_the_factory_and_the_digest(here: Here) -> None:
     with here("net.py:build") as one, here("net.py:build", factory_args={"out": 6, "seed": 3}) as other:
         assert (one.model.traits.classes, other.model.traits.classes) == (4, 6)
         assert one.subject.digest != other.subject.digest
 
 
+@pytest.mark.slow
 def test_a_name_may_be_a_network_a_factory_or_a_function(here: Here) -> None:
     for name, kind in (("net.py:READY", "torch"), ("fun.py:scores", "callable"), ("fun.py:made", "callable")):
         with here(name) as opened:
@@ -198,6 +207,7 @@ def test_what_cannot_be_opened_ends_in_one_error(
     assert caught.value.remedy
 
 
+@pytest.mark.slow
 def test_weights_of_another_network_are_refused(here: Here, tmp_path: Path) -> None:
     save_file({"other": torch.zeros(1)}, tmp_path / "w.safetensors")
     with pytest.raises(AncileError, match="do not fit"):

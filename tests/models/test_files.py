@@ -47,6 +47,7 @@ def opened(path: Path, sample: NDArray[np.float32] = X, **options: object) -> Op
     return open_model(str(path), sample=sample, **options)  # type: ignore[arg-type]  # as the test gives them
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [None, 5])
 def test_an_exported_program_has_its_network_s_scores_and_gradients(put: Put, rows: int | None) -> None:
     net, path = files.network(), put("any name", files.exported(rows=rows))
@@ -62,11 +63,13 @@ def test_an_exported_program_has_its_network_s_scores_and_gradients(put: Put, ro
         assert any("5 samples at a time" in note for note in one.model.traits.notes) == (rows is not None)
 
 
+@pytest.mark.slow
 def test_a_program_exported_in_training_mode_is_said_to_be(put: Put) -> None:
     with opened(put("m.pt2", files.exported(files.network().train()))) as one:
         assert any("exported in training mode" in note for note in one.model.traits.notes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", ["n", 5, 1])
 def test_an_onnx_model_is_a_black_box_with_its_own_scores(put: Put, rows: int | str) -> None:
     weights = np.random.default_rng(1).normal(size=(64, 3)).astype(np.float32)
@@ -107,6 +110,7 @@ def test_an_estimator_from_skops_answers_as_it_does_here(put: Put, estimator: Ra
         np.testing.assert_allclose(one.model.scores(x), ask(x), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_skops_types_that_are_not_trusted_are_named(put: Put) -> None:
     x, y = files.digits(50)
     hidden = make_pipeline(StandardScaler(), LogisticRegression()).fit(x, y)
@@ -116,6 +120,7 @@ def test_skops_types_that_are_not_trusted_are_named(put: Put) -> None:
     assert "xgboost" in caught.value.value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["json", "ubj"])
 @pytest.mark.parametrize("classes", [2, 10])
 def test_xgboost_answers_with_its_margins(put: Put, tmp_path: Path, kind: str, classes: int) -> None:
@@ -129,6 +134,7 @@ def test_xgboost_answers_with_its_margins(put: Put, tmp_path: Path, kind: str, c
         np.testing.assert_allclose(found[:, -1] if classes == 2 else found, margins, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 10])
 def test_lightgbm_answers_with_its_raw_scores(put: Put, classes: int) -> None:
     x, y = files.digits(300)
@@ -140,6 +146,7 @@ def test_lightgbm_answers_with_its_raw_scores(put: Put, classes: int) -> None:
         np.testing.assert_allclose(found[:, -1] if classes == 2 else found, raw, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_regressors_are_no_classifiers(put: Put, tmp_path: Path) -> None:
     x, y = files.digits(60)
     xgboost.XGBRegressor(n_estimators=2).fit(x, y).save_model(tmp_path / "r.json")
@@ -150,6 +157,7 @@ def test_regressors_are_no_classifiers(put: Put, tmp_path: Path) -> None:
             opened(path, x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["m.pkl", "m.joblib", "m.pt", "old.pt", "script.pt"])
 def test_a_file_that_is_a_program_is_opened_on_its_flag_alone(put: Put, tmp_path: Path, name: str) -> None:
     x, y = files.digits(100)
@@ -185,6 +193,7 @@ def test_a_hostile_pickle_is_refused_and_nothing_runs(put: Put, tmp_path: Path) 
     assert not trace.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("old", [False, True])
 def test_a_state_dict_that_would_run_code_is_refused_and_nothing_runs(
     put: Put, tmp_path: Path, old: bool
@@ -268,6 +277,7 @@ def test_weights_alone_are_no_model(tmp_path: Path) -> None:
         opened(tmp_path / "w.safetensors", weights=tmp_path / "w.safetensors")
 
 
+@pytest.mark.slow
 def test_an_estimator_without_classes_is_no_classifier(put: Put) -> None:
     x, y = files.digits(20)
     with pytest.raises(AncileError, match="no classifier"):

@@ -199,6 +199,7 @@ def test_a_model_that_turns_bad_later_is_an_error_then(project: Path, act: str, 
         one.model.scores(X)
 
 
+@pytest.mark.slow
 def test_a_model_that_hangs_while_it_opens_is_ended(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opener, "OPEN_SECONDS", 2.0)
     with pytest.raises(AncileError, match="does not answer"):
@@ -258,6 +259,7 @@ def predict(x):
     pytest.fail("the grandchild lives on")
 
 
+@pytest.mark.slow
 def test_a_network_cannot_claim_another_shape_for_its_gradient(project: Path) -> None:
     code = """
 import torch
