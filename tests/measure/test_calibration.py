@@ -79,8 +79,10 @@ def test_the_interval_covers_about_as_often_as_it_says() -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(1, 60), st.integers(2, 5), st.integers(0, 2**32), st.booleans())
-@example(4, 3, 15739129, coarse=False)  # four samples, nearly all sure and wrong: moved beyond 1
+@given(n=st.integers(1, 60), classes=st.integers(2, 5), seed=st.integers(0, 2**32), coarse=st.booleans())
+@example(
+    n=4, classes=3, seed=15739129, coarse=False
+)  # four samples, nearly all sure and wrong: moved beyond 1
 def test_any_model_gets_a_value_within_its_interval(n: int, classes: int, seed: int, coarse: bool) -> None:
     rng = np.random.default_rng(seed)
     p = rng.dirichlet(np.ones(classes) * 0.3, n)

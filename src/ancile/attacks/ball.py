@@ -6,6 +6,7 @@ the sample, so that no result is outside by one unit in the last place of the fl
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar, cast
@@ -38,6 +39,11 @@ def float64(value: ArrayLike, like: A) -> A:
         return cast("A", np.asarray(value, dtype=np.float64))
     xp = namespace(like)
     return cast("A", xp.as_tensor(value, dtype=xp.float64, device=like.device))
+
+
+def features(x: A) -> A:
+    """(n, features) of samples of any shape, also of no samples."""
+    return x.reshape(len(x), math.prod(x.shape[1:]))
 
 
 def per_sample(value: A, like: A) -> A:
@@ -89,10 +95,7 @@ class Ball(Generic[A]):
             sign = xp.sign(gradient)
             return cast("A", sign if unit is None else sign * unit)
         scaled = gradient if unit is None else gradient * unit
-        # The largest entry is taken out first: a gradient of 1e-30 has a direction, but its square is 0
-        largest = per_sample(xp.amax(xp.abs(scaled.reshape(len(scaled), -1)), axis=1), scaled)
-        scaled = scaled / xp.where(largest > 0, largest, xp.ones_like(largest))
-        norm = per_sample(_norm(scaled), scaled)
+        norm = per_sample(l2_length(scaled), scaled)
         unit_vector = scaled / xp.where(norm > 0, norm, xp.ones_like(norm))
         return cast("A", unit_vector if unit is None else unit_vector * unit)
 
@@ -130,9 +133,13 @@ def _inwards(bound: ArrayLike, around: A, *, upwards: bool) -> A:
     return cast("A", xp.where(beyond, xp.nextafter(rounded, away), rounded))
 
 
-def _norm(x: A) -> A:
+def l2_length(x: A) -> A:
+    """(n,) L2 lengths; the largest entry is taken out first, since the square of 1e-30 is 0 in float32."""
     xp = namespace(x)
-    return cast("A", xp.sqrt(xp.sum(x.reshape(len(x), -1) ** 2, axis=1)))
+    flat = features(x)
+    largest = xp.amax(xp.abs(flat), axis=1)
+    divisor = xp.where(largest > 0, largest, xp.ones_like(largest))
+    return cast("A", largest * xp.sqrt(xp.sum((flat / divisor[:, None]) ** 2, axis=1)))
 
 
 def _onto_sphere(x: A, ball: Ball[A]) -> A:
@@ -147,19 +154,19 @@ def _onto_sphere(x: A, ball: Ball[A]) -> A:
     low, high = (xp.asarray(v, dtype=xp.float64) - centre for v in (ball.low, ball.high))
     change = xp.asarray(x, dtype=xp.float64) - centre
     weight = 1.0 if ball.unit is None else (ball.unit > 0) / xp.where(ball.unit > 0, ball.unit, 1.0)
-    outside = _norm(xp.clip(change, low, high) * weight) > ball.eps * (1.0 - SUM_ROUNDING)
+    outside = l2_length(xp.clip(change, low, high) * weight) > ball.eps * (1.0 - SUM_ROUNDING)
     clipped = xp.clip(x, ball.low, ball.high)
     if not outside.any():
         return cast("A", clipped)
     allowed = ball.eps * (1.0 - 2.0 * SUM_ROUNDING)
-    share = xp.where(outside, allowed / xp.where(outside, _norm(change * weight), 1.0), 1.0)
+    share = xp.where(outside, allowed / xp.where(outside, l2_length(change * weight), 1.0), 1.0)
     for _ in range(SPHERE_ROUNDS):
         wanted = change * per_sample(share, change)
         reached = xp.clip(wanted, low, high)
-        held = _norm(xp.where(reached == wanted, 0.0, reached) * weight)
-        free = _norm(xp.where(reached == wanted, change, 0.0) * weight)
-        left = xp.sqrt(xp.clip(allowed**2 - held**2, 0.0, None))
-        share = xp.where(outside & (free > 0), left / xp.where(free > 0, free, 1.0), share)
+        held = l2_length(xp.where(reached == wanted, 0.0, reached) * weight)
+        free = l2_length(xp.where(reached == wanted, change, 0.0) * weight)
+        left = allowed * xp.sqrt(xp.clip(1.0 - (held / allowed) ** 2, 0.0, None))
+        share = xp.where(outside & (free > 0), left / xp.where(free > 0, xp.maximum(free, left), 1.0), share)
     shrunk = xp.clip(change * per_sample(share, change), low, high)
     placed = xp.clip(_edge(ball.around, shrunk), ball.low, ball.high)
     return cast("A", xp.where(per_sample(outside, change), placed, clipped))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from ancile.attacks.ball import Ball, Norm, box
+from ancile.attacks.ball import Ball, Norm, box, features, l2_length
 from ancile.core.errors import AncileError
 
 if TYPE_CHECKING:
@@ -116,16 +116,19 @@ class Constraint:
         change = np.abs(_float64(x) - _float64(around))
         unit = np.broadcast_to(self.unit, change.shape)
         still = np.where(change > 0, np.inf, 0.0)
-        flat = np.divide(change, unit, out=still, where=unit > 0).reshape(len(change), -1)
-        return np.asarray(
-            flat.max(axis=1, initial=0.0) if self.norm == "linf" else np.sqrt((flat**2).sum(axis=1))
+        flat = features(np.divide(change, unit, out=still, where=unit > 0))
+        if self.norm == "linf":
+            return np.asarray(flat.max(axis=1, initial=0.0))
+        finite = np.isfinite(flat).all(axis=1)
+        return np.where(
+            finite, l2_length(np.where(finite[:, None], flat, 0.0)), flat.max(axis=1, initial=0.0)
         )
 
     def holds(self, x: A, around: A) -> NDArray[np.bool_]:
         """(n,) whether each sample is finite and inside ball and bounds, without tolerance."""
         points, centres = _float64(x), _float64(around)
         low, high = np.minimum(self.low, centres), np.maximum(self.high, centres)
-        inside = ((points >= low) & (points <= high)).reshape(len(points), -1).all(axis=1)
+        inside = ((points >= low) & (points <= high)).all(axis=tuple(range(1, points.ndim)))
         return np.asarray(inside & (self.distance(x, around) <= self.eps))
 
 
