@@ -143,7 +143,7 @@ def _saved_run(
         return None
     digest = hashlib.sha256()
     bounds = [np.asarray(v, dtype=np.float64).tobytes() for v in (constraint.low, constraint.high)]
-    scale = b"" if constraint.scale is None else np.asarray(constraint.scale, dtype=np.float64).tobytes()
+    scale = np.asarray(constraint.unit, dtype=np.float64).tobytes()
     words = [__version__, context.subject.digest, context.data.digest, constraint.norm, repr(constraint.eps)]
     words += [str(settings.seed), *steps, repr(sorted(context.parameters.items()))]
     for part in (*(w.encode() for w in words), *bounds, scale, samples.ids.tobytes(), samples.x.tobytes()):

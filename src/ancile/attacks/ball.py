@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Literal, TypeVar, cast
 
-import numpy as np
+from ancile.numeric import np
 
 if TYPE_CHECKING:
     from types import ModuleType

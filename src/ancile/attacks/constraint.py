@@ -10,10 +10,9 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
-
 from ancile.attacks.ball import Ball, Norm, box, features, l2_length
 from ancile.core.errors import AncileError
+from ancile.numeric import np
 
 if TYPE_CHECKING:
     import torch

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, cast
 
-import numpy as np
-
 from ancile.attacks.constraint import Constraint
 from ancile.attacks.streams import Streams
 from ancile.attacks.table import row
 from ancile.core.extras import needs
+from ancile.numeric import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,4 +45,6 @@ def launch(
     inputs = torch.from_numpy(x).to(device=white.device, dtype=white.dtype)
     labels = torch.from_numpy(y).to(device=white.device)
     found = function(white, inputs, labels, constraint, rng, on_step=stop, **settings)
-    return np.asarray(found.detach().to(device="cpu", dtype=torch.float32).numpy())
+    rounded = np.asarray(found.detach().to(device="cpu", dtype=torch.float32).numpy())
+    # What float64 holds inside the ball may round to float32 outside of it
+    return rounded if white.dtype == torch.float32 else constraint.project(rounded, x)

@@ -11,8 +11,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-import numpy as np
-
 from ancile.attacks.ball import Ball
 from ancile.attacks.constraint import Constraint
 from ancile.attacks.losses import SampleLoss, choose, margin, ranked, towards
@@ -20,6 +18,7 @@ from ancile.attacks.streams import Streams
 from ancile.core.errors import AncileError
 from ancile.core.extras import needs
 from ancile.core.text import plain
+from ancile.numeric import np
 
 if TYPE_CHECKING:
     import torch

@@ -12,13 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from ancile.attacks.constraint import Constraint
 from ancile.attacks.square_moves import Place, l2_move, l2_start, linf_move, linf_start
 from ancile.attacks.streams import Streams
 from ancile.attacks.windows import grid_of
 from ancile.core.errors import AncileError
+from ancile.numeric import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

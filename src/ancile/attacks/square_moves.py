@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ancile.attacks.ball import Ball
 from ancile.attacks.streams import Streams
 from ancile.attacks.windows import Grid, bump, features, sides, window
+from ancile.numeric import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

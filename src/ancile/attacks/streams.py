@@ -10,9 +10,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ancile.core.errors import AncileError
+from ancile.numeric import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -6,9 +6,8 @@ import math
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from ancile.attacks.streams import Streams
+from ancile.numeric import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

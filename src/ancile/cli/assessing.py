@@ -26,7 +26,7 @@ from ancile.core.errors import AncileError
 from ancile.core.measure import Scalar
 from ancile.core.report import Parameters, Record
 from ancile.inputs.opener import open_data
-from ancile.models.opener import open_model
+from ancile.models.opener import PROBE_ROWS, open_model
 from ancile.numeric import np
 from ancile.work.progress import progress_line
 
@@ -175,7 +175,8 @@ def _opened(asked: Request, data: Dataset, home: Home | None) -> OpenedModel:
         output=asked.scores,
         mean=asked.mean,
         std=asked.std,
-        sample=data.x[:1],
+        sample=data.x[:PROBE_ROWS],
+        classes=max(len(data.classes or ()), int(data.y.max()) + 1),
         query_cap=asked.budget.queries,
         deny=(home.folder,) if home else (),
         base=Path.cwd(),

@@ -6,12 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
 from ancile.models.layout import AS_THEY_ARE, Layout
 from ancile.models.model import Output, Traits, Usage
+from ancile.numeric import np
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ancile.core.errors import AncileError
+from ancile.numeric import np
 from ancile.work.frames import Block, Frame, Shape
 
 if TYPE_CHECKING:

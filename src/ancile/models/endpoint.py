@@ -11,7 +11,6 @@ import re
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import msgspec
-import numpy as np
 
 from ancile.core.errors import AncileError
 from ancile.core.subject import Subject, digest_of
@@ -20,6 +19,7 @@ from ancile.models.answers import array_model, prepared
 from ancile.models.http import Client, Place, place_of
 from ancile.models.layout import Layout, layout_for
 from ancile.models.model import Traits, Usage
+from ancile.numeric import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,7 +9,6 @@ import socket
 from typing import TYPE_CHECKING, Literal, cast
 
 import msgspec
-import numpy as np
 
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
@@ -17,6 +16,7 @@ from ancile.models.blocks import array_of, block_of
 from ancile.models.kinds import open_kind
 from ancile.models.order import Opened, Order
 from ancile.models.touched import files_touched
+from ancile.numeric import np
 from ancile.work.frames import Block, ClosedError, Frame, decoded, receive, send
 
 if TYPE_CHECKING:

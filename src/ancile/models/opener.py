@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import msgspec
-import numpy as np
 
 from ancile.core.check import examine
 from ancile.core.finding import Finding
@@ -20,6 +19,7 @@ from ancile.models.model import GradientModel, Model, Traits
 from ancile.models.order import Opened, Order, Scalar, Wanted
 from ancile.models.reference import Referred, refer
 from ancile.models.remote import ANSWER_SECONDS, RemoteGradientModel, RemoteModel
+from ancile.numeric import np
 from ancile.work.child import Child
 from ancile.work.clock import Clock, own_cpu_seconds, own_peak_bytes, system_clock
 from ancile.work.frames import decoded, text_block

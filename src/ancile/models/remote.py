@@ -10,11 +10,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
 from ancile.core.extras import needs
 from ancile.models.blocks import array_of, block_of
 from ancile.models.model import Gradient, Loss, Traits, Usage
+from ancile.numeric import np
 from ancile.work.child import Child
 from ancile.work.frames import Frame, decoded
 

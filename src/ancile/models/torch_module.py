@@ -7,12 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
 from ancile.core.errors import AncileError
 from ancile.core.extras import needs
 from ancile.core.text import plain
 from ancile.models.model import Gradient, Loss, Traits, Usage
+from ancile.numeric import np
 
 if TYPE_CHECKING:
     import torch

@@ -6,13 +6,13 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-import numpy as np
 
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
 from ancile.models.answers import Call, array_model, prepared, require_classes
 from ancile.models.layout import Layout, layouts
 from ancile.models.model import Model
+from ancile.numeric import np
 
 if TYPE_CHECKING:
     import torch
