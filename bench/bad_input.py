@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from bar import Bar
 
+from bar import Bar
 from project import Project, project
 from travel import make_model
 
@@ -38,7 +38,9 @@ def cases(at: Project) -> dict[str, tuple[str, ...]]:
     (folder / "nothing.pt2").write_bytes(b"")
     (folder / "cut.npz").write_bytes((folder / "data.npz").read_bytes()[:200])
     odd = os.fsdecode(b"odd-\xff\xfe.npz")
+    torn = "new\nline \x1b[2J \u202e.npz"
     os.mkfifo(folder / "pipe.npz")
+    (folder / "bundle.json").write_bytes(b"[" + b"0" * 60_000_000)
     (folder / "loop.npz").symlink_to("loop.npz")
     return {
         "missing model file": ("assess", "absent.py:net", *DATA, *ASSESS[2:]),
@@ -67,6 +69,15 @@ def cases(at: Project) -> dict[str, tuple[str, ...]]:
         "unknown entry": ("ledger", "show", "99999"),
         "no duration": (*ASSESS, *DATA, "--budget", "soon"),
         "evidence that is none": ("evidence", "import", "data.npz"),
+        "60 MB that are no evidence": ("evidence", "import", "bundle.json"),
+        "file name with line ends and escapes": (*ASSESS, "--data", torn),
+        "value of 100,000 characters": (*ASSESS, "--data", "x" * 100_000),
+        "seed beyond JSON's integers": (*ASSESS, *DATA, "--seed", str(2**60)),
+        "mean is NaN": (*ASSESS, *DATA, "--mean", "nan"),
+        "std is zero": (*ASSESS, *DATA, "--std", "0"),
+        "examples that cannot be written": (*ASSESS, *DATA, "--adversarial", "absent/x.npz"),
+        "export that cannot be written": ("evidence", "export", "absent/x"),
+        "copy that cannot be written": ("gate", "net.py:net", "--copy-to", "absent/x"),
     }
 
 
@@ -84,15 +95,30 @@ def one_clear_line(ended: subprocess.CompletedProcess[str]) -> str:
     return "" if not ended.stdout else f"stdout: {ended.stdout[:80]!r}"
 
 
-def damaged_config(at: Project) -> subprocess.CompletedProcess[str]:
-    """A gate under an ancile.toml that is no TOML."""
-    path = at.folder / "ancile.toml"
-    kept = path.read_bytes()
-    path.write_bytes(kept[:700] + b'\nnorm = "lin')
+def config(at: Project, put: Callable[[Path], object]) -> subprocess.CompletedProcess[str]:
+    """A gate under what ``put`` leaves in the place of ancile.toml."""
+    path, kept = at.folder / "ancile.toml", at.folder / "kept.toml"
+    path.rename(kept)
+    put(path)
     try:
         return at.run("gate", "net.py:net")
     finally:
-        path.write_bytes(kept)
+        path.rmdir() if path.is_dir() else path.unlink()
+        kept.rename(path)
+
+
+def huge(path: Path) -> None:
+    """A file of 1 GB that takes no room."""
+    with path.open("wb") as file:
+        file.truncate(1 << 30)
+
+
+def gone(at: Project) -> subprocess.CompletedProcess[str]:
+    """A gate in a folder that was deleted."""
+    script = f"mkdir gone && cd gone && rmdir ../gone && {sys.executable} -m ancile gate x"
+    return subprocess.run(
+        ["/bin/sh", "-c", script], cwd=at.folder, capture_output=True, text=True, check=False
+    )
 
 
 def wrong_passphrase() -> subprocess.CompletedProcess[str]:
@@ -140,7 +166,14 @@ def measure(*, control: bool = False) -> list[Bar]:
         if control:
             wanted["nothing is wrong"] = (*ASSESS, *DATA)
         others: dict[str, Callable[[], subprocess.CompletedProcess[str]]] = {
-            "damaged ancile.toml": lambda: damaged_config(at),
+            "damaged ancile.toml": lambda: config(at, lambda path: path.write_text('[assess]\nnorm = "lin')),
+            "ancile.toml is a pipe": lambda: config(at, os.mkfifo),
+            "ancile.toml is a folder": lambda: config(at, Path.mkdir),
+            "ancile.toml of 1 GB": lambda: config(at, huge),
+            "ancile.toml nested deep": lambda: config(
+                at, lambda path: path.write_text("a = " + "[" * 100_000)
+            ),
+            "deleted folder": lambda: gone(at),
             "wrong passphrase": wrong_passphrase,
             "full disk, report": lambda: full_disk(at),
             "full disk, ledger": lambda: full_ledger(at),

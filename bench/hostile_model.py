@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import numpy as np
-from bar import Bar
 
+from bar import Bar
 from project import Project, project
 
 HOSTILE = '''

@@ -111,7 +111,10 @@ def test_a_proof_of_another_leaf_or_without_one_is_refused(assessed: Place) -> N
     text = assessed("ledger", "prove", "3").out
     other = assessed("ledger", "prove", "2").out
     extra = [next(line for line in t.splitlines() if line.startswith("extra ")) for t in (text, other)]
-    for changed, name in ((text.replace(extra[0], extra[1]), "swapped"), (text.replace(extra[0] + "\n", ""), "bare")):
+    for changed, name in (
+        (text.replace(extra[0], extra[1]), "swapped"),
+        (text.replace(extra[0] + "\n", ""), "bare"),
+    ):
         (assessed.folder / name).write_text(changed, "utf-8")
         clear(assessed("ledger", "check-proof", name))
 

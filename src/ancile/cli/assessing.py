@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from ancile.models.opener import OpenedModel
 
 
+UNEVEN = 10.0  # ratio of feature ranges beyond which one eps in data units says little
+
+
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """One call of ``ancile assess`` with the defaults of ancile.toml filled in."""
 
@@ -145,9 +148,9 @@ def perform(asked: Request, output: Output) -> int:
         record = recorder.report(assessment.report) if recorder else Record(report=assessment.report)
         if asked.adversarial:
             write_adversarial(Path(asked.adversarial), assessment)
+        code = deliver(record, output)
         if record.evidence is None:
             talk("not evidence: nothing was signed (`ancile init` makes keys and a ledger)")
-        code = deliver(record, output)
         if home is not None and recorder is not None and asked.with_gate:
             return gate_answer(home, recorder, opened.subject)
     return code
@@ -202,12 +205,23 @@ def _attacked(
                 classes=data.classes or (),
                 parameters=_identity(asked, data) | _threat(threat),
                 findings=tuple(opened.findings),
-                doubts=data.doubts,
+                doubts=(*data.doubts, *_uneven(asked, data)),
                 resume=_cache(home) / "assess",
                 progress=line.robust,
                 clock=opened.clock,
             ),
         )
+
+
+def _uneven(asked: Request, data: Dataset) -> tuple[str, ...]:
+    """One eps for features of very different ranges is most of one feature and nothing of another."""
+    if data.scale is None or asked.units == "range":
+        return ()
+    ranges = data.scale[data.scale > 0]
+    if not len(ranges) or ranges.max() <= UNEVEN * ranges.min():
+        return ()
+    told = f"features range from {ranges.min():.3g} to {ranges.max():.3g}"
+    return (f"{told}, and eps is the same for all of them: --units range makes it a share of each range",)
 
 
 def _identity(asked: Request, data: Dataset) -> Parameters:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from ancile.cli.recorder import open_recorder
 from ancile.cli.values import quoted
 from ancile.core.text import plain
 from ancile.trust.backup import backup_keys, restore_keys
-from ancile.trust.keys import find_key, list_keys, revoke_key, rotate_key
+from ancile.trust.keys import StoredKey, find_key, list_keys, revoke_key, rotate_key
 from ancile.trust.lockbox import Protection
 from ancile.trust.notary import key_event, unannounced
 from ancile.trust.passphrase import passphrase
@@ -35,12 +36,7 @@ def list_(*, public: bool) -> None:
     home = need_home(Path.cwd())
     stored = list_keys(home.keys)
     if public:
-        for key in stored:
-            if key.public.purpose == "author" and key.state == "active":
-                click.echo(f'[policy]\nauthors = ["{key.public.id}"]')
-            elif key.state == "active":
-                pins = ", ".join(map(quoted, key.public.vkeys))
-                click.echo(f"[[policy.logs]]\norigin = {quoted(key.public.name)}\nkeys = [{pins}]")
+        print_public(stored)
         return
     with reading(home) as opened:
         for key in unannounced(opened, stored):
@@ -54,6 +50,17 @@ def list_(*, public: bool) -> None:
         click.echo(f"         {key.public.id}")
         if key.file.revoked:
             click.echo(f"         {key.file.revoked.time:%Y-%m-%d}: {plain(key.file.revoked.reason, 100)}")
+
+
+def print_public(stored: Sequence[StoredKey]) -> None:
+    """The tables that another machine's ancile.toml needs; a rotated author's evidence still counts."""
+    authors = [k for k in stored if k.public.purpose == "author" and k.state != "revoked"]
+    if authors:
+        click.echo(f"[policy]\nauthors = [{', '.join(quoted(k.public.id) for k in authors)}]")
+    for key in stored:
+        if key.public.purpose != "author" and key.state == "active":
+            pins = ", ".join(map(quoted, key.public.vkeys))
+            click.echo(f"[[policy.logs]]\norigin = {quoted(key.public.name)}\nkeys = [{pins}]")
 
 
 @keys.command()
@@ -121,7 +128,9 @@ def restore(file: Path, *, unencrypted_key: bool) -> None:
         home.keys,
         backup_passphrase=_backup_passphrase(twice=False),
         protection=Protection(
-            None if unencrypted_key else passphrase(os.environ, prompt="passphrase of the keys")
+            None
+            if unencrypted_key
+            else passphrase(os.environ, prompt="new passphrase of the keys", twice=True)
         ),
     )
     talk(f"{len(written)} keys restored, {len(left)} were there already")

@@ -57,6 +57,8 @@ def log(kind: str | None, last: int, format_: str) -> None:
             leaf = parse_leaf(entry.leaf or b"")
             if kind in (None, leaf.kind):
                 rows.append((entry.index, leaf, _about(leaf.kind, entry.body)))
+    if not rows:
+        talk(f"no entry of kind {kind}" if kind else "no entries")
     for index, leaf, about in rows[-last:]:
         time = datetime.fromtimestamp(leaf.time_ms / 1000, UTC)
         if format_ == "json":
@@ -114,6 +116,12 @@ def verify(against: tuple[Path, ...], format_: str | None, output: Path | None, 
 def kept_checkpoint(path: Path) -> str:
     """The checkpoint in a file: a signed note, or a JSON report with its evidence."""
     text = read_text(path, "kept checkpoint")
+    if text.lstrip().startswith("<"):
+        raise AncileError(
+            "this is a page, not a checkpoint",
+            value=str(path),
+            remedy="give the JSON report, or the checkpoint itself: the page shows it at its end",
+        )
     if not text.lstrip().startswith("{"):
         return text
     evidence = read_record(text.encode("utf-8"), name="report").evidence

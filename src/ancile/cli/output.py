@@ -70,8 +70,9 @@ def chosen(format_: str | None, output: Path | None, *, strict: bool) -> Output:
 
 def writable(what: str, path: Path) -> None:
     """Refuse, before any work, a file that cannot be written in the end."""
-    place = path if _is_device(path) else Path(os.path.realpath(path)).parent
-    if path.is_dir() or not place.exists() or not os.access(place, os.W_OK):
+    folder = Path(os.path.realpath(path)).parent
+    fits = _is_device(path) or (folder.is_dir() and not path.is_dir())
+    if not fits or not os.access(path if _is_device(path) else folder, os.W_OK):
         raise AncileError(
             f"{what} cannot be written there",
             value=str(path),

@@ -1,0 +1,27 @@
+"""``ancile demo``: the whole story, told by the commands that it runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.terminal import Place, clear
+
+
+@pytest.mark.slow
+def test_the_demo_tells_its_story_to_the_end_and_can_be_repeated(place: Place) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("sklearn")
+    ended = place.process("demo", "story")
+    assert ended.code == 0, ended
+    folder = place.folder / "story"
+    for name in ("plain", "hardened", "forest", "verified"):
+        assert (folder / f"{name}.html").stat().st_size < 2_000_000
+    assert ended.out.count("$ ancile assess") == 3
+    assert "(exit code 1)" in ended.out
+    assert "Verification named entry" in ended.out
+    assert Place(folder)("ledger", "verify").code == 0
+
+
+def test_the_demo_leaves_a_folder_of_yours_alone(place: Place) -> None:
+    (place.folder / "mine").mkdir()
+    assert "not the demo's" in clear(place("demo", "mine"))
