@@ -58,7 +58,7 @@ def print_public(stored: Sequence[StoredKey]) -> None:
     if authors:
         click.echo(f"[policy]\nauthors = [{', '.join(quoted(k.public.id) for k in authors)}]")
     for key in stored:
-        if key.public.purpose != "author" and key.state == "active":
+        if key.public.purpose == "log" and key.state == "active":
             pins = ", ".join(map(quoted, key.public.vkeys))
             click.echo(f"[[policy.logs]]\norigin = {quoted(key.public.name)}\nkeys = [{pins}]")
 

@@ -20,6 +20,7 @@ class Opening:
     code       what of the user's runs: ``model.py:build``; empty for a file that holds none
     trusted    the format that was unpickled or loaded as a program on an explicit flag; empty for none
     uncovered  files that the code uses and the digest does not cover
+    unfixed    the network's code was given no weights: its parameters come from wherever the code takes them
     confined   what its process gave up; None for an endpoint
     endpoint   whether it runs on a machine of somebody else
     """
@@ -27,6 +28,7 @@ class Opening:
     code: str = ""
     trusted: str = ""
     uncovered: tuple[str, ...] = ()
+    unfixed: bool = False
     confined: Confined | None = None
     endpoint: str = ""
 
@@ -73,6 +75,20 @@ def code_not_covered(opening: Opening) -> Iterator[Remark]:
         yield ok()
 
 
+@check("model-weights-not-fixed", severity="high", refs=("CWE-353 (CWE 4.17)",))
+def weights_not_fixed(opening: Opening) -> Iterator[Remark]:
+    """A network was built by code without weights being given.
+
+    Why   Its parameters are then whatever the code makes of them: drawn at random at each start, or read
+          from a file that the digest does not cover. Nobody can name again what the figure speaks of.
+    Fix   Give them: --weights FILE.safetensors; or export the model to one file.
+    """
+    if opening.unfixed:
+        yield warn("no --weights were given: the digest does not cover the network's parameters")
+    else:
+        yield ok()
+
+
 @check("model-process-not-confined", severity="medium", refs=("CWE-250 (CWE 4.17)",))
 def process_not_confined(opening: Opening) -> Iterator[Remark]:
     """The model's process could not be confined on this machine.
@@ -104,6 +120,7 @@ MODEL_CHECKS: tuple[Check[Opening], ...] = (
     runs_code,
     trusted_pickle,
     code_not_covered,
+    weights_not_fixed,
     process_not_confined,
     endpoint_can_swap,
 )

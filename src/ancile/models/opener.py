@@ -131,6 +131,7 @@ def open_model(
             code=referred.code,
             trusted=referred.trusted,
             uncovered=_uncovered(referred, opened),
+            unfixed=bool(referred.code) and not referred.order.weights and opened.access == "white-box",
             confined=child.confined,
         )
         return OpenedModel(stack.pop_all(), model, referred.subject, opening, clock=clock_with(child))
