@@ -69,10 +69,13 @@ class Place:
         return Ended(code, *said)
 
     def environment(self, changes: Mapping[str, str]) -> dict[str, str]:
-        """The environment without ancile's passphrases, and with a cache of this folder's own."""
+        """The environment without ancile's passphrases, and with a cache of this folder's own.
+
+        An empty value takes a variable away.
+        """
         kept = {k: v for k, v in os.environ.items() if not k.startswith("ANCILE_PASSPHRASE")}
         own = {"XDG_CACHE_HOME": str(self.folder / "user-cache"), "COLUMNS": "80", "OMP_NUM_THREADS": "1"}
-        return kept | own | dict(changes)
+        return {name: value for name, value in (kept | own | dict(changes)).items() if value}
 
     def start(
         self,
