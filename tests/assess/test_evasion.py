@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from tests.assess.small import assessed, problem
 
 from ancile.assess.evasion import Assessment, Settings
 from ancile.assess.run import Samples
@@ -18,6 +17,7 @@ from ancile.core.budget import Budget
 from ancile.core.errors import AncileError
 from ancile.core.report import Report
 from ancile.work.clock import Clock, system_clock
+from tests.assess.small import assessed, problem
 
 
 def value(report: Report, name: str, **slice_: str | float) -> float:

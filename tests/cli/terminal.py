@@ -99,7 +99,7 @@ class Place:
     def process(self, *arguments: str, before: Callable[[], None] | None = None, **environment: str) -> Ended:
         """One call in a process of its own, to its end."""
         with self.start(*arguments, before=before, stderr=subprocess.PIPE, **environment) as started:
-            out, err = started.communicate(timeout=120)
+            out, err = started.communicate(timeout=280)
             return Ended(started.returncode, out, err)
 
     def shell(self, script: str) -> Ended:
