@@ -36,7 +36,8 @@ def check_page(one: Check[object]) -> str:
     refs = "\n".join(f"- {ref}" for ref in one.refs) or "none"
     more = f"\n{one.page.more}\n" if one.page.more else ""
     head = f"# {one.id}\n\n{one.page.title}.\n\nSeverity: {one.severity}\n\n"
-    return f"{head}## Why it matters\n\n{one.page.why}\n\n## How to mend it\n\n{one.page.fix}\n{more}\n## References\n\n{refs}\n"
+    body = f"## Why it matters\n\n{one.page.why}\n\n## How to mend it\n\n{one.page.fix}\n"
+    return f"{head}{body}{more}\n## References\n\n{refs}\n"
 
 
 def index() -> str:

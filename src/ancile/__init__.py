@@ -8,10 +8,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from ancile.version import __version__
+
 if TYPE_CHECKING:
     from ancile.assess.call import assess as assess
 
-__version__ = "0.1.0"
+
+__all__ = ["__version__"]
 
 CALLABLE_ROOMS = ("assess",)  # rooms that are called by their own name
 

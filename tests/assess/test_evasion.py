@@ -123,7 +123,7 @@ def test_a_model_that_hides_its_gradients_is_found_out_by_the_black_box() -> Non
     net, samples = problem(8, n=120)
     done = assessed(Rounded(net), samples, 0.25)
     assert statuses(done, "evasion-masked-gradient") == ["ERROR"]
-    assert "WARN" in statuses(done, "evasion-idle-attack")
+    assert "ERROR" in statuses(done, "evasion-idle-attack")
     assert done.report.outcome == "no_conclusion"
 
 
@@ -144,7 +144,7 @@ def test_a_model_that_draws_lots_is_unsteady() -> None:
     net, samples = problem(9)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        assert statuses(assessed(Dice(net), samples, 0.05), "evasion-unsteady-model") == ["WARN"]
+        assert statuses(assessed(Dice(net), samples, 0.05), "evasion-unsteady-model") == ["ERROR"]
 
 
 def test_scores_that_are_not_finite_give_no_conclusion() -> None:
@@ -195,15 +195,22 @@ def test_a_spent_budget_gives_the_report_so_far_and_the_same_run_goes_on(tmp_pat
     np.testing.assert_array_equal(ended.result.robust, closed_form(net, samples, 0.05))
 
 
-def test_a_damaged_saved_run_is_ignored(tmp_path: Path) -> None:
+def test_a_damaged_or_forged_saved_run_is_ignored_and_a_finished_one_goes(tmp_path: Path) -> None:
     net, samples = problem(14)
-    assessed(net, samples, 0.05, resume=tmp_path)
+    short = Settings(effort="quick", curve=False, budget=Budget(seconds=4))
+    assessed(net, samples, 0.05, settings=short, resume=tmp_path, clock=ticking(), seal=b"mine")
     (saved,) = tmp_path.iterdir()
-    for damage in (b"", b"PK\x03\x04", saved.read_bytes()[:-40]):
+    whole = saved.read_bytes()
+    for damage in (b"", b"PK\x03\x04", whole[:-40], whole[:-1] + bytes([whole[-1] ^ 1])):
         saved.write_bytes(damage)
-        done = assessed(net, samples, 0.05, resume=tmp_path)
+        done = assessed(net, samples, 0.05, resume=tmp_path, seal=b"mine")
         assert done.report.parameters["resumed"] is False
         np.testing.assert_array_equal(done.result.robust, closed_form(net, samples, 0.05))
+        assert not list(tmp_path.iterdir())
+    saved.write_bytes(whole)
+    assert assessed(net, samples, 0.05, resume=tmp_path, seal=b"other").report.parameters["resumed"] is False
+    saved.write_bytes(whole)
+    assert assessed(net, samples, 0.05, resume=tmp_path, seal=b"mine").report.parameters["resumed"] is True
 
 
 def test_the_curve_starts_at_the_clean_accuracy_falls_and_meets_the_figure() -> None:
@@ -235,3 +242,54 @@ def test_binary_models_with_one_logit_or_two_give_the_same_figure(outputs: int) 
         layer.bias.copy_(net.bias[1:] - net.bias[:1])  # type: ignore[index]
     done = assessed(layer.eval() if outputs == 1 else net, samples, 0.05)
     np.testing.assert_array_equal(done.result.robust, closed_form(net, samples, 0.05))
+
+
+class Repenting(torch.nn.Module):
+    """Right again from the third look at an input on."""
+
+    def __init__(self, net: torch.nn.Module) -> None:
+        super().__init__()
+        self.net = net
+        self.seen: dict[bytes, int] = {}
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits; turned away from their decision at the third look."""
+        logits = torch.as_tensor(self.net(x))
+        rows = [row.tobytes() for row in x.detach().numpy()]
+        for row in rows:
+            self.seen[row] = self.seen.get(row, 0) + 1
+        turned = torch.tensor([self.seen[row] > 2 for row in rows])[:, None]
+        return torch.where(turned, -logits, logits)
+
+
+def test_a_model_that_takes_its_answers_back_gets_no_conclusion() -> None:
+    net, samples = problem(18)
+    done = assessed(Repenting(net), samples, 0.1)
+    assert done.report.outcome == "no_conclusion"
+
+
+def test_a_model_that_answers_nan_to_all_but_the_clean_samples_gets_no_conclusion() -> None:
+    net, samples = problem(19)
+    known = {row.tobytes() for row in samples.x}
+
+    def scores(x: NDArray[Any]) -> NDArray[Any]:
+        rows = np.asarray(x, dtype=np.float32)
+        with torch.no_grad():
+            found = np.array(net(torch.from_numpy(rows)).numpy())
+        found[[row.tobytes() not in known for row in rows]] = np.nan
+        return found
+
+    done = assessed(scores, samples, 0.1)
+    assert statuses(done, "evasion-scores-not-finite") == ["ERROR"]
+    assert done.report.outcome == "no_conclusion"
+
+
+def test_a_budget_of_queries_keeps_back_what_judging_needs() -> None:
+    net, samples = problem(20)
+    capped = Settings(effort="quick", curve=False, budget=Budget(queries=900))
+    done = assessed(net, samples, 0.05, settings=capped)
+    assert not done.report.complete
+    assert done.report.cost.queries + done.report.cost.forwards <= 900
+    few = Settings(effort="quick", curve=False, budget=Budget(queries=100))
+    with pytest.raises(AncileError, match="too few queries"):
+        assessed(net, samples, 0.05, settings=few)

@@ -182,9 +182,9 @@ def test_a_spent_budget_gives_an_incomplete_report_and_exit_2(place: Place) -> N
 
 
 def test_a_query_cap_ends_the_run_between_batches(place: Place) -> None:
-    document = place.json(*SLOW, "-q", "--query-cap", "50")
+    document = place.json(*SLOW, "-q", "--query-cap", "600")
     assert document["complete"] is False
-    assert document["parameters"]["budget_queries"] == 50
+    assert document["parameters"]["budget_queries"] == 600
 
 
 def until(descriptor: int, words: bytes) -> bytes:

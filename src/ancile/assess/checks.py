@@ -72,6 +72,8 @@ def masked_gradients(result: Result) -> Iterator[Remark]:
     blind = {i for i, one in enumerate(result.plan) if one.attack == "square"}
     if result.traits.access != "white-box":
         yield skip("the model was attacked without gradients from the start")
+    elif cut := [note for note in result.traits.notes if note.startswith("no gradient path")]:
+        yield error(cut[0])
     elif not any(i in result.state.costs for i in blind):
         yield skip("no black-box attack ran after the white-box ones")
     else:
@@ -97,8 +99,11 @@ def idle_attacks(result: Result) -> Iterator[Remark]:
         if result.constraint.eps == 0:
             yield skip("eps is 0: nothing may move")
             return
+        one = result.plan[place]
         if cost.tried and not cost.moved:
-            yield warn(f"{result.plan[place].name} left all {cost.tried} samples as they were")
+            # A step along the gradient that stays in place means that the gradient is zero everywhere
+            tell = error if one.attack == "fgsm" else warn
+            yield tell(f"{one.name} left all {cost.tried} samples as they were")
         else:
             yield ok()
     if not result.state.costs:
@@ -114,8 +119,12 @@ def unconfirmed_claims(result: Result) -> Iterator[Remark]:
     Fix   Make inference deterministic (eval mode, fixed seeds) and assess again.
     """
     outside = sum(cost.unconfirmed for cost in result.state.costs.values())
-    if result.dropped or outside:
-        yield warn(f"{result.dropped} claims failed the fresh pass, {outside} lay outside ball or bounds")
+    if result.dropped:
+        yield error(
+            f"{result.dropped} claims failed the fresh pass: asked again, the model answers otherwise"
+        )
+    elif outside:
+        yield warn(f"{outside} claims lay outside ball or bounds")
     else:
         yield ok()
 
@@ -128,7 +137,7 @@ def unsteady_model(result: Result) -> Iterator[Remark]:
     Fix   Switch it to eval mode; if randomness is the defence, average over draws and attack the average.
     """
     if result.unsteady:
-        yield warn(f"{100 * result.unsteady:.1f} % of the labels changed between two passes")
+        yield error(f"{100 * result.unsteady:.1f} % of the labels changed between two passes")
     else:
         yield ok()
 
@@ -142,7 +151,7 @@ def scores_not_finite(result: Result) -> Iterator[Remark]:
     """
     clean, attacked = result.not_finite_counts
     if clean or attacked:
-        yield error(f"{clean} clean and {attacked} attacked samples have such scores")
+        yield error(f"{clean} answers to clean samples and {attacked} to attacked ones have such scores")
     else:
         yield ok()
 

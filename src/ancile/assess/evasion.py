@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from ancile import __version__
 from ancile.assess.checks import EVASION_CHECKS, INPUT_CHECKS
 from ancile.assess.curve import Rung, climb
 from ancile.assess.exhibits import exhibits
@@ -19,6 +19,7 @@ from ancile.assess.plan import Effort, curve_step, plan
 from ancile.assess.result import Result, concluded
 from ancile.assess.resume import restored, save
 from ancile.assess.run import BATCH, UNBROKEN, Hooks, Samples, State, attack_plan, predicted, wrong
+from ancile.assess.watch import Watched
 from ancile.core.budget import Budget
 from ancile.core.check import examine
 from ancile.core.errors import AncileError
@@ -26,6 +27,7 @@ from ancile.core.finding import Finding
 from ancile.core.report import Cost, Parameters, Report
 from ancile.core.subject import Subject
 from ancile.numeric import np
+from ancile.version import __version__
 from ancile.work.clock import Clock, system_clock
 
 if TYPE_CHECKING:
@@ -59,6 +61,7 @@ class Context:
     findings    what opening the model found
     doubts      what was assumed of the data
     resume      folder for saved runs, None to keep none
+    seal        secret that saved runs are sealed with; empty where there is no author
     progress    told (samples settled, samples, robust accuracy so far) after every batch
     """
 
@@ -71,6 +74,7 @@ class Context:
     findings: tuple[Finding, ...] = ()
     doubts: tuple[str, ...] = ()
     resume: Path | None = None
+    seal: bytes = b""
     progress: Callable[[int, int, float], None] | None = None
     clock: Clock = field(default_factory=system_clock)
 
@@ -95,20 +99,32 @@ def assess_evasion(
     _check_labels(model, samples)
     steps = plan(settings.effort, model.traits.access)
     saved = _saved_run(context, samples, constraint, settings, steps=[one.name for one in steps])
-    state = restored(saved, samples.x, steps=len(steps)) if saved else None
+    state = restored(saved, samples.x, steps=len(steps), seal=context.seal) if saved else None
     resumed = state is not None
     if state is None:
         state = State(x_adv=samples.x.copy(), broken_by=np.full(len(samples.y), UNBROKEN, dtype=np.int64))
+    _check_budget(settings.budget, len(samples.y))
     first = predicted(model, samples.x)
     correct = ~wrong(first, samples.y) & np.isfinite(first).all(axis=1)
-    stop = _stop(model, settings.budget, clock=clock, since=wall)
+    kept_back = 2 * len(samples.y) + 2 * min(BATCH, len(samples.y))
+    stop = _stop(model, settings.budget, clock=clock, since=wall, kept_back=kept_back)
     settled = _settled(saved, samples, context, correct=correct, steps=len(steps))
     hooks = Hooks(stop, clock.cpu, settled)
     whole = attack_plan(
-        model, samples, constraint, steps, seed=settings.seed, state=state, hooks=hooks, correct=correct
+        Watched(model),
+        samples,
+        constraint,
+        steps,
+        seed=settings.seed,
+        state=state,
+        hooks=hooks,
+        correct=correct,
     )
-    if saved:
-        save(saved, state, samples.x)
+    if saved and whole:
+        with suppress(OSError):  # a cache that cannot be written holds nothing to remove
+            saved.unlink(missing_ok=True)
+    elif saved:
+        save(saved, state, samples.x, seal=context.seal)
     result = concluded(model, samples, constraint, steps, state=state, first=first, complete=whole)
     rungs = _curve(model, result, settings, stop) if settings.curve and whole and constraint.eps else ()
     cost = Cost(
@@ -135,6 +151,16 @@ def _check_labels(model: Model, samples: Samples) -> None:
         )
 
 
+def _check_budget(budget: Budget, n: int) -> None:
+    least = 3 * n + 2 * min(BATCH, n)  # two clean passes, one over the examples, and a batch under way
+    if budget.queries is not None and budget.queries < least:
+        raise AncileError(
+            "too few queries to judge these samples",
+            value=f"{budget.queries} for {n} samples",
+            remedy=f"allow at least {least}, or draw fewer samples",
+        )
+
+
 def _saved_run(
     context: Context, samples: Samples, constraint: Constraint, settings: Settings, *, steps: list[str]
 ) -> Path | None:
@@ -151,12 +177,14 @@ def _saved_run(
     return context.resume / f"{digest.hexdigest()}.npz"
 
 
-def _stop(model: Model, budget: Budget, *, clock: Clock, since: float) -> Callable[[], bool]:
+def _stop(model: Model, budget: Budget, *, clock: Clock, since: float, kept_back: int) -> Callable[[], bool]:
+    """Whether time or queries are spent; ``kept_back`` queries are left for judging what was found."""
+
     def stop() -> bool:
         late = budget.seconds is not None and clock.wall() - since >= budget.seconds
         usage = model.usage
         asked = usage.queries + usage.forwards
-        spent = budget.queries is not None and asked >= budget.queries
+        spent = budget.queries is not None and asked >= budget.queries - kept_back
         return late or spent
 
     return stop
@@ -180,7 +208,7 @@ def _settled(
             done = n * state.next_step + min(n, BATCH * state.next_batch)
             context.progress(done // steps, n, float(robust.mean()))
         if saved and context.clock.wall() - last > SAVE_SECONDS:
-            save(saved, state, samples.x)
+            save(saved, state, samples.x, seal=context.seal)
             last = context.clock.wall()
 
     return settled

@@ -71,9 +71,10 @@ class Result:
 
     @property
     def not_finite_counts(self) -> tuple[int, int]:
-        """Samples with scores that are not finite, clean and attacked."""
+        """Answers with scores that are not finite: to clean samples, and to what attacks tried."""
         clean, attacked = (~np.isfinite(s).all(axis=1) for s in (self.scores, self.attacked_scores))
-        return int(clean.sum()), int(attacked.sum())
+        tried = sum(cost.not_finite for cost in self.state.costs.values())
+        return int(clean.sum()), int(attacked.sum()) + tried
 
     def broken_by_attack(self, attack: str) -> int:
         """Samples that this attack of the plan broke, whatever its settings."""

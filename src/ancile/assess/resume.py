@@ -1,11 +1,13 @@
 """How far a run is, kept beside the ledger so that the same command goes on where it stopped.
 
-The file is a convenience, not evidence: adversarial examples in it are confirmed again, and the report says
-that it was resumed.
+Adversarial examples in it are confirmed again, but that an attack failed cannot be: so the file is sealed
+with a key of the run's author where there is one (HMAC, RFC 2104), it goes when the run ends, and the report
+says that it was resumed.
 """
 
 from __future__ import annotations
 
+import hmac
 import io
 import os
 from contextlib import suppress
@@ -22,6 +24,7 @@ from ancile.numeric import np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+CODE_BYTES = 32
 LARGEST = 4 << 30  # bytes of a saved run that is read
 
 
@@ -33,9 +36,10 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     costs: dict[int, dict[str, float]]
 
 
-def save(path: Path, state: State, x: NDArray[np.float32]) -> None:
+def save(path: Path, state: State, x: NDArray[np.float32], *, seal: bytes) -> None:
     """Write the state, old or new but never half: only the samples that moved are stored.
 
+    seal  secret of the code at the file's end
     A disk that refuses costs the next run its head start, and this one nothing.
     """
     moved = np.flatnonzero((state.x_adv != x).reshape(len(x), -1).any(axis=1))
@@ -55,19 +59,28 @@ def save(path: Path, state: State, x: NDArray[np.float32]) -> None:
     unfinished = path.with_suffix(f".{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        unfinished.write_bytes(buffer.getvalue())
+        data = buffer.getvalue()
+        unfinished.write_bytes(data + _code(data, seal))
         unfinished.replace(path)
     except OSError:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
 
 
-def restored(path: Path, x: NDArray[np.float32], *, steps: int) -> State | None:
+def _code(data: bytes, seal: bytes) -> bytes:
+    return hmac.digest(seal, b"ancile-saved-run/v1\n" + data, "sha256")
+
+
+def restored(path: Path, x: NDArray[np.float32], *, steps: int, seal: bytes) -> State | None:
     """The saved state for these samples and a plan of ``steps``; None where there is none that fits."""
     try:
         if path.stat().st_size > LARGEST:
             return None
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+        whole_file = path.read_bytes()
+        data, code = whole_file[:-CODE_BYTES], whole_file[-CODE_BYTES:]
+        if not hmac.compare_digest(_code(data, seal), code):
+            return None
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
             moved, x_adv, broken_by = file["moved"], file["x_adv"], file["broken_by"]
             progress = msgspec.json.decode(file["progress"].tobytes(), type=Progress)
         costs = {place: _cost(cost) for place, cost in progress.costs.items()}

@@ -16,6 +16,7 @@ from ancile.numeric import np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ancile.assess.watch import Watched
     from ancile.attacks.constraint import Constraint
     from ancile.models.model import Model, Usage
 
@@ -52,6 +53,7 @@ class StepCost:
     cpu_seconds: float = 0.0
     moved: int = 0
     unconfirmed: int = 0
+    not_finite: int = 0
 
 
 class Samples(NamedTuple):
@@ -94,7 +96,7 @@ def wrong(scores: NDArray[np.float64], y: NDArray[np.int64]) -> NDArray[np.bool_
 
 
 def attack_plan(
-    model: Model,
+    model: Watched,
     samples: Samples,
     constraint: Constraint,
     plan: tuple[Step, ...],
@@ -126,7 +128,7 @@ def attack_plan(
 
 
 def _attack_batch(
-    model: Model,
+    model: Watched,
     samples: Samples,
     constraint: Constraint,
     plan: tuple[Step, ...],
@@ -140,7 +142,7 @@ def _attack_batch(
         return
     one = plan[state.next_step]
     cost = state.costs.setdefault(state.next_step, StepCost())
-    before, cpu = _usage(model.usage), hooks.cpu()
+    before, cpu, bad = _usage(model.usage), hooks.cpu(), model.not_finite
     x, y = samples.x[chosen], samples.y[chosen]
     streams = Streams(step_seed(seed, state.next_step), samples.ids[chosen])
     found = launch(one.attack, model, x, y, constraint, streams, settings=dict(one.settings), stop=hooks.stop)
@@ -155,6 +157,7 @@ def _attack_batch(
     cost.queries += after[2] - before[2]
     cost.cpu_seconds += hooks.cpu() - cpu
     cost.moved += int((found != x).reshape(len(x), -1).any(axis=1).sum())
+    cost.not_finite += model.not_finite - bad
     cost.unconfirmed += int((claimed & ~kept).sum())
 
 

@@ -62,7 +62,7 @@ class Constraint:
                 value=f"scale {np.min(unit):g}..{np.max(unit):g}",
                 remedy="give the range of each feature, 0 for one that cannot change",
             )
-        if self.norm == "linf" and self.eps > self.reach > 0:
+        if self.norm == "linf" and (self.eps > self.reach > 0 or (self.eps > 0 and (low == high).all())):
             raise AncileError(
                 "eps is beyond the data's range",
                 value=f"eps={self.eps:g}, bounds {low.min():g}..{high.max():g}"

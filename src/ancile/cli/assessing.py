@@ -19,7 +19,7 @@ from ancile.attacks.constraint import Constraint
 from ancile.cli.gating import gate_answer
 from ancile.cli.home import Home, find_config, find_home, need_home
 from ancile.cli.output import Output, deliver, talk, writable, write_whole
-from ancile.cli.recorder import open_recorder
+from ancile.cli.recorder import Recorder, open_recorder
 from ancile.cli.values import factory_arguments, numbers
 from ancile.core.budget import Budget, seconds_of
 from ancile.core.errors import AncileError
@@ -126,6 +126,12 @@ def perform(asked: Request, output: Output) -> int:
     base = Path.cwd()
     if asked.adversarial:
         writable("the file of examples", Path(asked.adversarial))
+    if asked.with_gate and asked.record is False:
+        raise AncileError(
+            "a gate decides from evidence, and nothing is to be recorded",
+            value="--gate with --no-record",
+            remedy="leave out one of them; `ancile gate --no-record` decides without recording the decision",
+        )
     home = need_home(base) if asked.record or asked.with_gate else find_home(base)
     with ExitStack() as stack:
         data = open_data(
@@ -144,7 +150,7 @@ def perform(asked: Request, output: Output) -> int:
         if home is not None and asked.record is not False:
             recorder = stack.enter_context(open_recorder(home))
             recorder.started("assess", opened.subject, _identity(asked, data))
-        assessment = _attacked(asked, data, opened, constraint, home=home)
+        assessment = _attacked(asked, data, opened, constraint, home=home, recorder=recorder)
         record = recorder.report(assessment.report) if recorder else Record(report=assessment.report)
         if asked.adversarial:
             write_adversarial(Path(asked.adversarial), assessment)
@@ -187,7 +193,13 @@ def _opened(asked: Request, data: Dataset, home: Home | None) -> OpenedModel:
 
 
 def _attacked(
-    asked: Request, data: Dataset, opened: OpenedModel, constraint: Constraint, *, home: Home | None
+    asked: Request,
+    data: Dataset,
+    opened: OpenedModel,
+    constraint: Constraint,
+    *,
+    home: Home | None,
+    recorder: Recorder | None,
 ) -> Assessment:
     drawn = data.draw(asked.samples or None, seed=asked.seed)
     threat = home.threat if home else find_config(Path.cwd()).get("threat", ThreatModel)
@@ -207,6 +219,7 @@ def _attacked(
                 findings=tuple(opened.findings),
                 doubts=(*data.doubts, *_uneven(asked, data)),
                 resume=_cache(home) / "assess",
+                seal=recorder.seal if recorder else b"",
                 progress=line.robust,
                 clock=opened.clock,
             ),

@@ -8,8 +8,8 @@ from importlib import metadata, util
 
 import click
 
-from ancile import __version__
 from ancile.core.extras import EXTRAS
+from ancile.version import __version__
 from ancile.work.landlock import landlock_abi
 
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "xgboost": "xgboost-cpu"}

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ancile import __version__
 from ancile.cli.home import Home
 from ancile.cli.output import talk
 from ancile.cli.recorder import Recorder
@@ -22,8 +21,10 @@ from ancile.trust.events import RunStarted
 from ancile.trust.evidence import VerifiedEvidence, verify_bundle
 from ancile.trust.imports import imported
 from ancile.trust.keys import list_keys
+from ancile.trust.leaf import parse_leaf
 from ancile.trust.ledger import Ledger
 from ancile.trust.notary import evidence_about
+from ancile.version import __version__
 
 
 def decision_about(home: Home, ledger: Ledger, subject: Subject, *, files: Sequence[Path]) -> Decision:
@@ -31,7 +32,12 @@ def decision_about(home: Home, ledger: Ledger, subject: Subject, *, files: Seque
     _intact(home, ledger)
     found = list(_seen(home, ledger, subject, files))
     revoked = {k.public.id: k.file.revoked.reason for k in list_keys(home.keys) if k.file.revoked}
-    unique = {(e.origin, e.index, e.statement.digest): e for e in found}.values()
+    best: dict[tuple[str, int, str], VerifiedEvidence] = {}
+    for one in found:  # a copy with a doubt must not take the place of one without
+        known = best.setdefault((one.origin, one.index, one.statement.digest), one)
+        if len(one.doubts) < len(known.doubts):
+            best[one.origin, one.index, one.statement.digest] = one
+    unique = best.values()
     held = [_held(e, report, revoked) for e in unique if isinstance(report := e.statement.predicate, Report)]
     runs = sum(
         isinstance(e.statement.predicate, RunStarted)
@@ -53,13 +59,20 @@ def gate_answer(home: Home, recorder: Recorder, subject: Subject) -> int:
 
 def _intact(home: Home, ledger: Ledger) -> None:
     """A changed leaf could hide the evidence that it stood for: nothing is decided from a changed ledger."""
-    first = audit(ledger, vkeys=[*home.log.keys, *home.log.before]).first
-    if first is not None:
+    found = audit(ledger, vkeys=[*home.log.keys, *home.log.before])
+    if found.first is not None:
         raise AncileError(
             "the ledger was changed",
-            value=f"{first.place}: {first.what}",
+            value=f"{found.first.place}: {found.first.what}",
             remedy="see `ancile ledger verify`, restore a copy from before, then decide again",
         )
+    for erased in found.erased:
+        if parse_leaf(ledger.entry(erased.entry).leaf).kind in ("report", "run"):
+            raise AncileError(
+                "a report was erased, which could have been about this subject",
+                value=f"entry {erased.entry}, erased by entry {erased.by}",
+                remedy="decide where the whole ledger is at hand, or begin a new ledger and assess again",
+            )
 
 
 def _seen(home: Home, ledger: Ledger, subject: Subject, files: Sequence[Path]) -> Iterator[VerifiedEvidence]:

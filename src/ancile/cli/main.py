@@ -14,8 +14,8 @@ from pathlib import Path
 
 import click
 
-from ancile import __version__
 from ancile.core.errors import AncileError
+from ancile.version import __version__
 
 # name: one line for --help; the module of that name in this room holds the command
 COMMANDS: dict[str, str] = {

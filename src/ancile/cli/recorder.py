@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from ancile import __version__
 from ancile.cli.home import Home
 from ancile.core.decision import Decision
 from ancile.core.errors import AncileError
 from ancile.core.report import Evidence, Parameters, Record, Report
 from ancile.core.subject import Subject
+from ancile.trust.checkpoint import open_checkpoint
 from ancile.trust.events import RunStarted
 from ancile.trust.key import AuthorKey, NoteKey
 from ancile.trust.keys import active_key, unlock_key
@@ -22,6 +23,7 @@ from ancile.trust.ledger import Ledger, open_ledger
 from ancile.trust.notary import record
 from ancile.trust.passphrase import passphrase
 from ancile.trust.statement import Predicate, statement_of
+from ancile.version import __version__
 from ancile.work.clock import Clock, system_clock
 
 
@@ -33,6 +35,12 @@ class Recorder:
     author: AuthorKey
     log: NoteKey
     clock: Clock
+
+    @property
+    def seal(self) -> bytes:
+        """A secret of this author, for files that only this author's runs may have written."""
+        seeds = self.author.seeds
+        return hashlib.sha256(b"ancile-seal/v1\n" + seeds.ed25519 + seeds.mldsa).digest()
 
     def started(self, stage: str, subject: Subject, parameters: Parameters) -> Evidence:
         """Say that a run begins, so that one that is aborted shows."""
@@ -76,4 +84,24 @@ def open_recorder(home: Home) -> Iterator[Recorder]:
     secret = functools.cache(lambda: passphrase(os.environ, prompt="passphrase of the keys"))
     signer, sequencer = unlock_key(home.keys, "author", secret), unlock_key(home.keys, "log", secret)
     with open_ledger(home.folder, clock=clock.now) as ledger:
+        _require_signed(ledger, [*home.log.keys, *home.log.before])
         yield Recorder(ledger=ledger, author=signer, log=sequencer, clock=clock)
+
+
+def _require_signed(ledger: Ledger, vkeys: Sequence[str]) -> None:
+    """What is signed next must continue what was signed last, or the key would vouch for a rewriting."""
+    size, note = ledger.size(), ledger.latest_checkpoint()
+    if size and note is None:
+        raise _not_continued(f"{size} entries, and no checkpoint")
+    if note is not None:
+        last = open_checkpoint(note, vkeys)
+        if last.size > size or ledger.root(last.size) != last.root:
+            raise _not_continued(f"the checkpoint at size {last.size} is of another tree")
+
+
+def _not_continued(value: str) -> AncileError:
+    return AncileError(
+        "the ledger is not what its log signed, and nothing is added to it",
+        value=value,
+        remedy="see `ancile ledger verify`, and restore a copy from before",
+    )

@@ -39,7 +39,11 @@ def decide(
 
     runs  started runs on record for the subject, finished or not
     """
-    about = [held for held in evidence if held.report.subject.digest == subject.digest]
+    about = [
+        held
+        for held in evidence
+        if held.report.subject.digest == subject.digest and held.report.subject.kind == subject.kind
+    ]
     return Decision(
         subject=subject,
         policy_digest=policy_digest(policy),

@@ -186,7 +186,7 @@ def open_endpoint(
         metadata = _decoded(client.ask("GET", place.path), Metadata)
         identity = {"url": place.url(), "metadata": msgspec.to_builtins(metadata)}
         subject = Subject(
-            kind="model",
+            kind="deployment",
             name=plain(place.url()),
             digest=digest_of(msgspec.json.encode(identity, order="sorted")),
         )

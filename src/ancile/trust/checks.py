@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from ancile import __version__
 from ancile.core.check import Check, Remark, check, examine, fail, ok, skip, warn
 from ancile.core.finding import Location
 from ancile.core.measure import Count
 from ancile.core.report import Report
 from ancile.core.subject import Subject
 from ancile.trust.audit import Audit
+from ancile.version import __version__
 
 TAMPERED = (
     "CWE-345",

@@ -7,7 +7,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from ancile import __version__
 from ancile.core.errors import AncileError
 from ancile.core.report import Evidence
 from ancile.trust.bundle import Bundle, Carried, encode_bundle
@@ -23,6 +22,7 @@ from ancile.trust.note import parse_note
 from ancile.trust.statement import parse_statement, statement_of
 from ancile.trust.subjects import entries_about
 from ancile.trust.tlog_proof import TlogProof
+from ancile.version import __version__
 
 Clock = Callable[[], datetime]
 

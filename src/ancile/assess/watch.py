@@ -1,0 +1,65 @@
+"""A model under watch: every answer is looked at, also those that an attack threw away."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from ancile.numeric import np
+
+if TYPE_CHECKING:
+    import torch
+
+    from ancile.models.model import Gradient, GradientModel, Loss, Model, Traits, Usage
+    from ancile.numeric import NDArray
+
+
+class Watched:
+    """The model, and how many of its answers so far were not finite: an attack cannot climb on those."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self.not_finite = 0
+
+    @property
+    def traits(self) -> Traits:
+        """What is known before the first sample."""
+        return self._model.traits
+
+    @property
+    def usage(self) -> Usage:
+        """Samples that went through so far."""
+        return self._model.usage
+
+    @property
+    def device(self) -> torch.device:
+        """Where its inputs must lie."""
+        return self._white.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of its inputs."""
+        return self._white.dtype
+
+    @property
+    def _white(self) -> GradientModel:
+        return cast("GradientModel", self._model)
+
+    def scores(self, x: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Scores (n, classes), looked at."""
+        found = self._model.scores(x)
+        self.not_finite += int((~np.isfinite(found).all(axis=1)).sum())
+        return found
+
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits without a graph, looked at."""
+        return self._looked_at(self._white.logits(x))
+
+    def gradient(self, x: torch.Tensor, loss: Loss) -> Gradient:
+        """Logits, looked at, and the gradient of the loss."""
+        found = self._white.gradient(x, loss)
+        self._looked_at(found.logits)
+        return found
+
+    def _looked_at(self, logits: torch.Tensor) -> torch.Tensor:
+        self.not_finite += int((~logits.isfinite().all(dim=1)).sum())
+        return logits
