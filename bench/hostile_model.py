@@ -118,7 +118,10 @@ def measure(*, control: bool = False) -> list[Bar]:
             home, loot = at.folder / ".ancile", at.folder / "loot.txt"
             source = HOSTILE.format(home=str(home), loot=str(loot))
             namespace: dict[str, object] = {}
-            exec(compile(source.replace("LOOT, HOME", "LOOT,"), "hostile.py", "exec"), namespace)
+            exec(
+                compile(source.replace('(LOOT, HOME + "/ledger.db")', "(LOOT,)"), "hostile.py", "exec"),
+                namespace,
+            )
             got = namespace["steal"]()
             stolen = bool(got)
             found = {
