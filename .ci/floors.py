@@ -1,4 +1,4 @@
-"""Combine branch coverage of all processes and hold the floors: each room's, and the whole's."""
+"""Hold branch coverage to its floors: those of two rooms, and the whole's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FLOORS = {"src/ancile/*": 95.0, "src/ancile/core/*": 100.0, "src/ancile/trust/*"
 def main() -> int:
     """0 when every floor is held."""
     data = coverage.Coverage()
-    data.combine(keep=False)
+    data.load()  # pytest-cov has combined what every process left
     short = 0
     for include, floor in FLOORS.items():
         table = io.StringIO()
