@@ -1,6 +1,7 @@
 """Run every bar and its negative control, print a table, rewrite RESULTS.md with what was measured where.
 
-    python bench/run.py [NAME …]     names of files in bench/, without .py; without any: all
+    python bench/run.py [NAME …]     names of files in bench/, without .py; without any: all.
+                                     Rows of the others stay in RESULTS.md
 
 A bar is a module here with ``measure(control: bool = False) -> list[Bar]``; with ``control`` a planted slow
 or weak variant runs in the place of ours, and every bar must come out not met.
@@ -47,7 +48,15 @@ def measured(name: str, *, control: bool) -> list[Bar]:
     return found
 
 
-def results(rows: list[tuple[str, Bar, str]]) -> str:
+def kept_rows(wanted: list[str]) -> list[str]:
+    """Rows of RESULTS.md by modules that are not measured now."""
+    path = HERE / "RESULTS.md"
+    lines = path.read_text("utf-8").splitlines() if path.exists() else []
+    known = set(bars()) - set(wanted)
+    return [line for line in lines if line.startswith("| ") and line.split(" ", 2)[1] in known]
+
+
+def results(rows: list[tuple[str, Bar, str]], kept: list[str]) -> str:
     """RESULTS.md: one row a bar, then the machine."""
     lines = [
         "# Measured claims",
@@ -62,6 +71,7 @@ def results(rows: list[tuple[str, Bar, str]]) -> str:
     for name, bar, control in rows:
         cells = (name, bar.claim, bar.measured, bar.wanted, "yes" if bar.met else "**no**", control)
         lines.append("| " + " | ".join(c.replace("|", "\\|").replace("\n", " ") for c in cells) + " |")
+    lines += kept
     commit = subprocess.run(
         ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False, cwd=HERE
     )
@@ -90,6 +100,7 @@ def processor() -> str:
 def main() -> int:
     """0 when every bar is met and every control is not."""
     wanted = sys.argv[1:] or bars()
+    kept = kept_rows(wanted)
     rows = []
     for name in wanted:
         found, controls = measured(name, control=False), measured(name, control=True)
@@ -100,8 +111,9 @@ def main() -> int:
             print(
                 f"{bar.claim} | {bar.measured} | {bar.wanted} | {'met' if bar.met else 'NOT MET'}", flush=True
             )
-        if not sys.argv[1:]:  # after each module: an interrupted run keeps what it measured
-            (HERE / "RESULTS.md").write_text(results(rows), "utf-8")
+        (HERE / "RESULTS.md").write_text(
+            results(rows, kept), "utf-8"
+        )  # after each module, so that none is lost
     return 0 if all(bar.met and "blind" not in control for _, bar, control in rows) else 1
 
 

@@ -18,6 +18,8 @@ from ancile.trust.keys import list_keys
 from ancile.trust.leaf import parse_leaf
 from ancile.trust.notary import export_evidence
 
+CARRIED = ("report", "run", "decision", "key")  # a revocation travels with what the key has signed
+
 
 @click.group()
 def evidence() -> None:
@@ -33,12 +35,13 @@ def export(file: Path, indices: tuple[int, ...]) -> None:
     """Write entries to FILE, with all that is needed to verify them offline."""
     home = need_home(Path.cwd())
     with reading(home) as ledger:
-        chosen = indices or tuple(
-            entry.index
+        kinds = {
+            entry.index: parse_leaf(entry.leaf or b"").kind
             for entry in ledger.entries(0, ledger.size())
-            if entry.body is not None and parse_leaf(entry.leaf or b"").kind in ("report", "run", "decision")
-        )
-        if not chosen:
+            if entry.body is not None
+        }
+        chosen = indices or tuple(index for index, kind in kinds.items() if kind in CARRIED)
+        if not indices and all(kinds[index] == "key" for index in chosen):
             raise AncileError(
                 "there is no evidence yet", value=str(home.folder), remedy="run `ancile assess`"
             )

@@ -17,7 +17,7 @@ from ancile.govern.checks import decision_report
 from ancile.govern.gate import Held, decide
 from ancile.trust.audit import audit
 from ancile.trust.bundle import LARGEST
-from ancile.trust.events import RunStarted
+from ancile.trust.events import KeyEvent, RunStarted
 from ancile.trust.evidence import VerifiedEvidence, verify_bundle
 from ancile.trust.imports import imported
 from ancile.trust.keys import list_keys
@@ -38,6 +38,8 @@ def decision_about(home: Home, ledger: Ledger, subject: Subject, *, files: Seque
         if len(one.doubts) < len(known.doubts):
             best[one.origin, one.index, one.statement.digest] = one
     unique = best.values()
+    told = [said for e in unique if e.accepted and isinstance(said := e.statement.predicate, KeyEvent)]
+    revoked |= {said.id: said.reason for said in told if said.change == "revoked"}
     held = [_held(e, report, revoked) for e in unique if isinstance(report := e.statement.predicate, Report)]
     runs = sum(
         isinstance(e.statement.predicate, RunStarted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 from ancile.core.errors import AncileError
@@ -48,10 +49,16 @@ def copy_judged(judged: Referred, target: Path, *, names: tuple[str, ...]) -> No
         _write(target, judged.parts[0])
         return
     unfinished = target.with_name(f".{target.name}.{os.getpid()}")
-    unfinished.mkdir()
-    for name, data in zip(names, judged.parts, strict=True):
-        _write(unfinished / name, data)
-    unfinished.rename(target)
+    if len(set(names)) < len(names):  # code and weights of one name, from two folders
+        names = tuple(f"{place}-{name}" for place, name in enumerate(names))
+    try:
+        unfinished.mkdir()
+        for name, data in zip(names, judged.parts, strict=True):
+            _write(unfinished / name, data)
+        unfinished.rename(target)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
 
 
 def _write(path: Path, data: bytes) -> None:
