@@ -30,7 +30,8 @@ def project(tmp_path: Path) -> Path:
 def test_evidence_verifies_without_ancile(project: Path) -> None:
     ended = example("verify_evidence.py", project / "ancile.toml", project / "evidence.json")
     assert ended.returncode == 0, ended.stderr
-    assert [line.split(":")[1].split()[0] for line in ended.stdout.splitlines()] == ["run", "report"]
+    kinds = [line.split(":")[1].split()[0] for line in ended.stdout.splitlines()]
+    assert kinds == ["key", "key", "run", "report"]
 
 
 @pytest.mark.parametrize("place", ["leaf", "salt", "envelope", "proof"])
