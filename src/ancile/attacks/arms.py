@@ -1,0 +1,83 @@
+"""The arms that compete in the cascade, and which of them suit a norm and a number of classes.
+
+An arm is one way to climb: where to start, what to raise, how far to step, how much momentum. None is best on
+all networks (measured in `bench/cascade_mnist.py`): those that threshold their pixels fall to starts from the
+middle of the range, others to random starts and to targets.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from ancile.attacks.ball import Norm
+
+Start = Literal["random", "corner", "diverse", "middle", "best"]
+Raised = Literal["margin", "ce", "dlr", "target"]
+
+CLASSES_FOR_DLR = 3  # Croce and Hein 2020, arXiv:2003.01690, equation 6
+MOMENTUM = 0.75  # as APGD's: section 3.1 there
+
+
+class Arm(NamedTuple):
+    """One way to climb.
+
+    start     ``random`` in the ball, a ``corner`` of it, output-``diverse``, the ``middle`` of the range, or
+              the ``best`` point so far
+    raised    ``margin``, ``ce``, ``dlr``; or ``target``, the logit of one wrong class over the right one
+    step      first step as a share of eps; it shrinks as half a cosine
+    momentum  share of the last step's direction that is kept
+    share     of the way from low to high: where the middle is
+    rank      of the target among the wrong classes at the start, the likeliest is 0
+    """
+
+    start: Start
+    raised: Raised
+    step: float
+    momentum: float = MOMENTUM
+    share: float = 0.5
+    rank: int = 0
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+        start = f"middle {self.share:g}" if self.start == "middle" else self.start
+        raised = f"target {self.rank + 1}" if self.raised == "target" else self.raised
+        return f"{start}, {raised}, step {self.step:g}, momentum {self.momentum:g}"
+
+
+# Every sample climbs this one first: large steps and the margin break most of what breaks at all
+OPENING = Arm("random", "margin", 2.0)
+
+GENERAL = (
+    Arm("random", "margin", 0.5),
+    Arm("random", "ce", 1.0),
+    Arm("diverse", "margin", 1.0),
+    Arm("corner", "dlr", 1.0),
+    Arm("random", "target", 0.5, rank=1),
+    Arm("random", "target", 0.5, rank=2),
+    Arm("best", "margin", 0.25),
+)
+
+# A network that thresholds its input has no gradient at the ball's corners; from the middle it has
+MIDDLE = (
+    Arm("middle", "margin", 0.25),
+    Arm("middle", "ce", 0.25, momentum=0.0, share=0.4),
+    Arm("middle", "target", 0.5, share=0.6),
+    Arm("middle", "target", 0.25, rank=1),
+    Arm("middle", "ce", 0.5, share=0.3),
+)
+
+
+def portfolio(norm: Norm, *, classes: int) -> tuple[Arm, ...]:  # noqa: ARG001
+    """The arms for a norm and a number of classes, each once."""
+    fitting = (fitted(arm, classes) for arm in (*GENERAL, *MIDDLE))
+    return tuple(dict.fromkeys(arm for arm in fitting if arm is not None))
+
+
+def fitted(arm: Arm, classes: int) -> Arm | None:
+    """The arm with a loss that is defined for so many classes; None where it has no target left."""
+    if arm.raised == "target" and arm.rank >= classes - 1:
+        return None
+    if classes < CLASSES_FOR_DLR and arm.raised in ("dlr", "target"):
+        return arm._replace(raised="margin", rank=0)
+    return arm

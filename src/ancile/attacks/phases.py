@@ -1,0 +1,55 @@
+"""The phases of a cascade for an effort: which share of the samples each takes, and how many steps."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from ancile.core.errors import AncileError
+
+Effort = Literal["quick", "standard", "thorough"]
+Kind = Literal["clean", "sweep", "scout", "round", "scores"]
+
+
+class Phase(NamedTuple):
+    """One phase of a plan.
+
+    kind   ``clean`` judges the samples as they are; a ``sweep`` climbs with the arm named; in the ``scout``
+           every arm climbs on one cohort; a ``round`` climbs with the arm that won most there;
+           ``scores`` searches without gradients
+    share  of the samples that stand, those nearest to an error, that it takes
+    steps  of each climb, or queries about each sample
+    arm    place of the arm in the portfolio, -1 where it is chosen while running or there is none
+    """
+
+    kind: Kind
+    share: float = 1.0
+    steps: int = 0
+    arm: int = -1
+
+
+def rounds(steps: int, *shares: float) -> tuple[Phase, ...]:
+    """A round for each share."""
+    return tuple(Phase("round", share, steps) for share in shares)
+
+
+def scout(arms: int, share: float, steps: int) -> tuple[Phase, ...]:
+    """Every arm but the opening one, on the same samples."""
+    return tuple(Phase("scout", share, steps, arm) for arm in range(1, arms))
+
+
+def plan(effort: Effort, *, arms: int) -> tuple[Phase, ...]:
+    """The phases for an effort; ``thorough`` begins as ``standard`` and goes on."""
+    opening = Phase("clean"), Phase("sweep", 1.0, 10, 0)
+    if effort == "quick":
+        return (*opening, *scout(arms, 0.1, 10), *rounds(20, 0.1, 0.1, 0.05))
+    standard = (
+        *opening,
+        *scout(arms, 0.2, 20),
+        *rounds(40, 0.5, 0.3, 0.2, 0.2, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1),
+        Phase("scores", 0.06, 1000),
+    )
+    if effort == "standard":
+        return standard
+    if effort == "thorough":
+        return (*standard, *rounds(100, *(0.3,) * arms), Phase("scores", 0.3, 5000))
+    raise AncileError("no such effort", value=f"effort={effort}", remedy="give quick, standard or thorough")

@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+import torch
+
+from ancile.attacks.cascade import Cascade, advance, begin, cascade
+from ancile.attacks.constraint import Constraint
+from ancile.attacks.phases import Effort, plan
+from ancile.attacks.streams import Streams
+from ancile.core.errors import AncileError
+from tests.attacks.worlds import FAR, World, blocks, digits_world, least_margin, linear, robust, world
+
+Norm = Literal["linf", "l2"]
+NORMS: list[Norm] = ["linf", "l2"]
+EFFORTS: list[Effort] = ["quick", "standard"]
+
+
+def started(here: World, constraint: Constraint, **settings: Any) -> Cascade:
+    return begin(here.model, here.x, here.y, constraint, here.rng, **settings)
+
+
+def finished(run: Cascade) -> Cascade:
+    while advance(run):
+        pass
+    return run
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("effort", EFFORTS)
+@pytest.mark.parametrize("kind", ["single logit", "two classes", "four classes"])
+def test_on_linear_models_robust_accuracy_is_the_closed_form(norm: Norm, effort: Effort, kind: str) -> None:
+    """Hoelder: a sample stands while every margin exceeds eps times the dual norm of the weights' difference."""
+    weights = {
+        "single logit": np.random.default_rng(1).normal(size=(1, 9)),
+        "two classes": np.random.default_rng(2).normal(size=(2, 9)),
+        "four classes": blocks(4, 3),
+    }[kind]
+    here = linear(weights, np.zeros(len(weights)), n=60)
+    for eps in (0.1, 0.3) if norm == "linf" else (0.2, 0.6):
+        found = cascade(here.model, here.x, here.y, Constraint(norm, eps, -FAR, FAR), here.rng, effort=effort)
+        should = least_margin(here, eps, norm) > 0
+        assert 0 < should.sum() < 60
+        assert np.array_equal(robust(here, found), should)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_candidates_never_leave_ball_and_bounds_of_each_feature(norm: Norm) -> None:
+    here = digits_world(40)
+    low = np.where(np.arange(64).reshape(1, 8, 8) % 3 == 0, 0.2, 0.0)
+    high = np.where(np.arange(64).reshape(1, 8, 8) % 5 == 0, 0.2, 1.0)
+    movable = np.arange(64).reshape(1, 8, 8) % 7 > 0
+    scale = np.where(np.arange(64).reshape(1, 8, 8) % 2 == 0, 0.5, 2.0)
+    c = Constraint(norm, 0.2 if norm == "linf" else 0.7, low, high, scale=scale, movable=movable)
+    found = cascade(here.model, here.x, here.y, c, here.rng, effort="quick")
+    assert c.holds(found, here.x).all()
+    assert torch.equal(found[:, torch.from_numpy(~movable)], here.x[:, torch.from_numpy(~movable)])
+    assert robust(here, found).mean() < 1
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_the_same_seed_finds_the_same_and_another_seed_something_else(norm: Norm) -> None:
+    here = digits_world(40)
+    c = Constraint(norm, 0.1 if norm == "linf" else 0.6)
+    first, again, other = (
+        cascade(here.model, here.x, here.y, c, Streams(seed, here.rng.samples), effort="quick")
+        for seed in (0, 0, 1)
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_a_sweep_treats_a_sample_alone_as_in_company() -> None:
+    """Before the first cohort is chosen nothing depends on the other samples, but for the rounding of sums."""
+    here = digits_world(30)
+    c = Constraint("linf", 0.12)
+    whole = started(here, c)
+    advance(whole), advance(whole)
+    for k in (0, 7, 29):
+        rng = here.rng.take(np.array([k]))
+        alone = begin(here.model, here.x[k : k + 1], here.y[k : k + 1], c, rng)
+        advance(alone), advance(alone)
+        assert bool(alone.broken) == bool(whole.broken[k])
+        assert torch.allclose(alone.candidates[0], whole.candidates[k], atol=1e-5)
+
+
+def test_thorough_begins_as_standard_and_never_ends_above_it() -> None:
+    for arms in (3, 13):
+        assert plan("thorough", arms=arms)[: len(plan("standard", arms=arms))] == plan("standard", arms=arms)
+
+
+def test_an_attack_stronger_than_one_climb_leaves_fewer_standing() -> None:
+    here = digits_world(100)
+    run = finished(started(here, Constraint("linf", 0.08)))
+    after_sweep = run.log[1].left
+    assert run.log[-1].left < after_sweep
+    assert run.log[-1].left == robust(here, run.candidates).sum()
+    assert [entry.left for entry in run.log] == sorted((entry.left for entry in run.log), reverse=True)
+
+
+def test_effort_goes_to_the_samples_nearest_to_an_error_and_the_rest_is_told() -> None:
+    here = digits_world(100)
+    run = finished(started(here, Constraint("linf", 0.04), effort="quick"))
+    assert 0 < run.unresolved.sum() < run.log[-1].left
+    assert not (run.unresolved & run.broken).any()
+    stands = ~run.broken
+    assert run.standing.margin[run.unresolved].max() <= run.standing.margin[stands & ~run.unresolved].max()
+    assert run.standing.passes[run.unresolved].max() < run.standing.passes[stands].max()
+
+
+@pytest.mark.parametrize("after", [1, 2, 5, 16])
+def test_a_run_given_back_as_arrays_ends_as_if_it_had_never_stopped(after: int) -> None:
+    here = digits_world(60)
+    c = Constraint("linf", 0.08)
+    whole = finished(started(here, c))
+    part = started(here, c)
+    for _ in range(after):
+        advance(part)
+    saved = part.arrays()
+    assert all(type(value) is np.ndarray for value in saved.values())
+    rest = finished(started(here, c, saved=saved))
+    assert torch.equal(rest.candidates, whole.candidates)
+    costs = [[entry[:-1] for entry in run.log] for run in (rest, whole)]
+    assert costs[0] == costs[1]
+
+
+def test_what_was_saved_in_another_run_is_refused() -> None:
+    here, other = digits_world(60), digits_world(59)
+    c = Constraint("linf", 0.08)
+    run = started(here, c)
+    advance(run)
+    with pytest.raises(AncileError, match="of another run"):
+        started(other, c, saved=run.arrays())
+
+
+def test_stopping_within_a_phase_keeps_what_was_broken_and_does_not_count_the_phase() -> None:
+    here = digits_world(60)
+    asked = 0
+
+    def stop() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > 6
+
+    run = finished(started(here, Constraint("linf", 0.12), on_step=stop))
+    assert [entry.phase for entry in run.log] == [0]
+    assert asked == 7
+    assert not run.done
+    assert 0 < run.broken.sum() == (~robust(here, run.candidates)).sum()
+
+
+def test_what_the_model_misreads_as_it_is_comes_back_as_it_is() -> None:
+    here = digits_world(20)
+    y = here.y.clone()
+    y[3] = (y[3] + 1) % 10
+    run = finished(begin(here.model, here.x, y, Constraint("linf", 0.01), here.rng, effort="quick"))
+    assert run.broken[3]
+    assert torch.equal(run.candidates[3], here.x[3])
+    assert run.log[0].broken == 1
+
+
+class Dead(torch.nn.Module):
+    """Wrong wherever a feature leaves its sample, but by an answer that is no number."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        moved = (x - 0.5).abs().amax(dim=1)
+        logits = torch.stack([torch.ones_like(moved), moved * torch.inf], dim=1)
+        return torch.where(moved[:, None] > 0, logits, torch.tensor([1.0, 0.0]))
+
+
+def test_answers_that_are_no_numbers_are_never_counted_as_errors() -> None:
+    here = world(Dead(), torch.full((4, 3), 0.5))
+    run = finished(started(here, Constraint("linf", 0.1), effort="quick"))
+    assert not run.broken.any()
+    assert torch.equal(run.candidates, here.x)
+
+
+def test_what_only_the_search_form_misreads_is_not_counted() -> None:
+    """A form that rounds sees errors which the model in full precision does not make."""
+    here = linear(np.array([[1.0, 0.0], [0.0, 1.0]]), np.zeros(2), n=40)
+    form = world(torch.nn.Linear(2, 2, dtype=torch.float64), here.x)
+    assert isinstance(form.net, torch.nn.Linear)
+    with torch.no_grad():
+        form.net.weight.copy_(torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
+        form.net.bias.zero_()
+    c = Constraint("linf", 0.05, -FAR, FAR)
+    run = finished(started(here, c, search=form.model, effort="quick"))
+    assert np.array_equal(~robust(here, run.candidates), run.broken.numpy())
+    assert (least_margin(here, 0.05, "linf")[run.broken.numpy()] <= 0).all()
+
+
+def test_an_eps_of_0_and_no_samples_come_back_as_they_are() -> None:
+    here = digits_world(5)
+    assert torch.equal(cascade(here.model, here.x, here.y, Constraint("linf", 0.0), here.rng), here.x)
+    none = here.x[:0]
+    c = Constraint("linf", 0.1)
+    assert cascade(here.model, none, here.y[:0], c, here.rng.take(np.zeros(0, np.intp))).shape == none.shape
+
+
+def test_an_effort_that_is_not_there_is_refused() -> None:
+    here = digits_world(5)
+    with pytest.raises(AncileError, match="no such effort"):
+        started(here, Constraint("linf", 0.1), effort="extreme")
