@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from ancile.core.check import Check, Remark, check, error, fail, ok, skip, warn
 from ancile.core.finding import Severity
+from ancile.numeric import np
 
 if TYPE_CHECKING:
     from ancile.assess.result import Result
+    from ancile.attacks.constraint import Constraint
 
 EVASION = (
     "AML.T0015 (ATLAS 5.6.0)",
@@ -20,6 +22,7 @@ EVASION = (
 BLACK_BOX = (*EVASION, "NISTAML.025 (NIST AI 100-2e2025)")
 
 FEW = 100  # samples; below this a 95 % interval near 0.5 is wider than 20 points
+UNEVEN = 10.0  # ratio of feature ranges beyond which one eps in data units says little
 
 # Points of accuracy that a black box may take from what a white box left. AutoAttack prints its warning at
 # "noticeably"; 1 and 5 points are beyond sampling noise for the same thousand samples.
@@ -186,6 +189,20 @@ def few_samples(result: Result) -> Iterator[Remark]:
         yield ok()
 
 
+@check("evasion-model-raised", severity="high", refs=())
+def model_raised(result: Result) -> Iterator[Remark]:
+    """The model raised an error in the middle of the run.
+
+    Why   What it raised on was not attacked to the end, so more may be broken than was found; and whoever can
+          send such an input to a service can make it fail.
+    Fix   Make the model answer every finite input within the bounds, then run the same command again.
+    """
+    if result.faults:
+        yield error(f"on {len(result.faults)} occasions, first: {result.faults[0]}")
+    else:
+        yield ok()
+
+
 @check("evasion-unfinished", severity="medium", refs=())
 def unfinished(result: Result) -> Iterator[Remark]:
     """The plan was not finished.
@@ -197,7 +214,7 @@ def unfinished(result: Result) -> Iterator[Remark]:
         yield ok()
     else:
         left = [one.name for one in result.plan[result.state.next_step :]]
-        yield error(f"not run, or not to the end: {', '.join(left) or 'the accuracy-versus-eps curve'}")
+        yield error(f"not run, or not to the end: {', '.join(left) or 'some batches of an attack'}")
 
 
 @check("evasion-broken-claim", severity="critical", refs=EVASION)
@@ -223,9 +240,22 @@ EVASION_CHECKS: tuple[Check[Result], ...] = (
     useless_model,
     black_box_figure,
     few_samples,
+    model_raised,
     unfinished,
     outside_ball,
 )
+
+
+def uneven(constraint: Constraint) -> tuple[str, ...]:
+    """What there is to say where one eps is most of one feature's range and nothing of another's."""
+    if constraint.scale is not None:
+        return ()
+    ranges = np.unique(np.asarray(constraint.high, dtype=np.float64) - np.asarray(constraint.low))
+    ranges = ranges[ranges > 0]
+    if not len(ranges) or ranges[-1] <= UNEVEN * ranges[0]:
+        return ()
+    told = f"features range from {ranges[0]:.3g} to {ranges[-1]:.3g}"
+    return (f"{told}, and eps is the same for all of them: --units range makes it a share of each range",)
 
 
 @check("evasion-assumed-input", severity="low", refs=())

@@ -11,24 +11,27 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from ancile.assess.checks import EVASION_CHECKS, INPUT_CHECKS
+from ancile.assess.checks import EVASION_CHECKS, INPUT_CHECKS, uneven
+from ancile.assess.clean import Clean, clean_pass
+from ancile.assess.costs import Costs
 from ancile.assess.curve import Rung, climb
 from ancile.assess.exhibits import exhibits
 from ancile.assess.measures import measures
 from ancile.assess.plan import Effort, curve_step, plan
 from ancile.assess.result import Result, concluded
 from ancile.assess.resume import restored, save
-from ancile.assess.run import BATCH, UNBROKEN, Hooks, Samples, State, attack_plan, predicted, wrong
+from ancile.assess.run import BATCH, UNBROKEN, Job, Samples, State, attack_plan, wrong
 from ancile.assess.watch import Watched
 from ancile.core.budget import Budget
 from ancile.core.check import examine
 from ancile.core.errors import AncileError
 from ancile.core.finding import Finding
-from ancile.core.report import Cost, Parameters, Report
-from ancile.core.subject import Subject
+from ancile.core.report import Parameters, Report
+from ancile.core.subject import Subject, digest_of
 from ancile.numeric import np
 from ancile.version import __version__
 from ancile.work.clock import Clock, system_clock
+from ancile.work.patience import patience
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -94,51 +97,59 @@ def assess_evasion(
     Ctrl-C and a spent budget end the run between steps: the report then speaks of what was done so far and is
     marked incomplete. The same call with the same ``context.resume`` goes on from there.
     """
-    clock, started = context.clock, context.clock.now()
-    wall, cpu = clock.wall(), clock.cpu()
+    started, watched = context.clock.now(), Watched(model)
+    costs = Costs(model, context.clock)
     _check_labels(model, samples)
-    steps = plan(settings.effort, model.traits.access)
-    saved = _saved_run(context, samples, constraint, settings, steps=[one.name for one in steps])
-    state = restored(saved, samples.x, steps=len(steps), seal=context.seal) if saved else None
-    resumed = state is not None
-    if state is None:
-        state = State(x_adv=samples.x.copy(), broken_by=np.full(len(samples.y), UNBROKEN, dtype=np.int64))
     _check_budget(settings.budget, len(samples.y))
-    first = predicted(model, samples.x)
-    correct = ~wrong(first, samples.y) & np.isfinite(first).all(axis=1)
-    kept_back = 2 * len(samples.y) + 2 * min(BATCH, len(samples.y))
-    stop = _stop(model, settings.budget, clock=clock, since=wall, kept_back=kept_back)
-    settled = _settled(saved, samples, context, correct=correct, steps=len(steps))
-    hooks = Hooks(stop, clock.cpu, settled)
-    whole = attack_plan(
-        Watched(model),
-        samples,
-        constraint,
-        steps,
-        seed=settings.seed,
-        state=state,
-        hooks=hooks,
-        correct=correct,
-    )
+    steps = plan(settings.effort, model.traits.access)
+    stop = _stop(model, settings.budget, n=len(samples.y), clock=context.clock)
+    with costs.part("clean"):
+        clean = clean_pass(watched, samples, stop)
+    with costs.part("attacks"):
+        job = Job(watched, clean.samples, constraint, steps, settings.seed, stop, context.clock.cpu, _idle)
+        attacked = _attacked(job, clean, context) if clean.complete else _Attacked.none(job)
+    with costs.part("clean"), patience() as held:  # short, and without it all that was found is lost
+        result = concluded(job, attacked.state, first=clean.scores, complete=attacked.complete)
+    with costs.part("curves"):
+        wanted = settings.curve and attacked.complete and constraint.eps and not held.interrupted
+        rungs = _curve(result, settings, stop, model=watched) if wanted else ()
+    report = _report(result, rungs, settings=settings, context=context, resumed=attacked.resumed)
+    whole = msgspec.structs.replace(report, cost=costs.total(), started=started, finished=context.clock.now())
+    return Assessment(whole, result)
+
+
+class _Attacked(NamedTuple):
+    state: State
+    complete: bool
+    resumed: bool
+
+    @classmethod
+    def none(cls, job: Job) -> _Attacked:
+        return cls(State.fresh(job.samples.x, job.model.traits.classes), complete=False, resumed=False)
+
+
+def _attacked(job: Job, clean: Clean, context: Context) -> _Attacked:
+    """The plan on what the model gets right, from where an earlier run of the same kind stopped."""
+    classes = job.model.traits.classes
+    saved = _saved_run(context, job)
+    state = None
+    if saved:
+        state = restored(saved, job.samples.x, classes=classes, steps=len(job.plan), seal=context.seal)
+    resumed = state is not None
+    state = state or State.fresh(job.samples.x, classes)
+    correct = ~wrong(clean.scores, clean.samples.y) & np.isfinite(clean.scores).all(axis=1)
+    settled = _settled(saved, job, context, correct=correct)
+    whole = attack_plan(job._replace(settled=settled), state, correct)
     if saved and whole:
         with suppress(OSError):  # a cache that cannot be written holds nothing to remove
             saved.unlink(missing_ok=True)
     elif saved:
-        save(saved, state, samples.x, seal=context.seal)
-    result = concluded(model, samples, constraint, steps, state=state, first=first, complete=whole)
-    rungs = _curve(model, result, settings, stop) if settings.curve and whole and constraint.eps else ()
-    cost = Cost(
-        forwards=model.usage.forwards,
-        backwards=model.usage.backwards,
-        queries=model.usage.queries,
-        cpu_seconds=round(clock.cpu() - cpu, 3),
-        wall_seconds=round(clock.wall() - wall, 3),
-        peak_memory_bytes=clock.memory(),
-    )
-    report = _report(result, rungs, settings=settings, context=context, resumed=resumed)
-    return Assessment(
-        msgspec.structs.replace(report, cost=cost, started=started, finished=clock.now()), result
-    )
+        save(saved, state, job.samples.x, seal=context.seal)
+    return _Attacked(state, complete=whole and not state.faults, resumed=resumed)
+
+
+def _idle(_: State) -> None:
+    pass
 
 
 def _check_labels(model: Model, samples: Samples) -> None:
@@ -161,24 +172,29 @@ def _check_budget(budget: Budget, n: int) -> None:
         )
 
 
-def _saved_run(
-    context: Context, samples: Samples, constraint: Constraint, settings: Settings, *, steps: list[str]
-) -> Path | None:
+def _saved_run(context: Context, job: Job) -> Path | None:
     """Where this very run is kept: named by a digest over everything that decides it."""
     if context.resume is None:
         return None
-    digest = hashlib.sha256()
+    digest, constraint = hashlib.sha256(), job.constraint
     bounds = [np.asarray(v, dtype=np.float64).tobytes() for v in (constraint.low, constraint.high)]
     scale = np.asarray(constraint.unit, dtype=np.float64).tobytes()
-    words = [__version__, context.subject.digest, context.data.digest, constraint.norm, repr(constraint.eps)]
-    words += [str(settings.seed), *steps, repr(sorted(context.parameters.items()))]
-    for part in (*(w.encode() for w in words), *bounds, scale, samples.ids.tobytes(), samples.x.tobytes()):
+    words = [__version__, np.__version__, context.subject.digest, context.data.digest, constraint.norm]
+    words += [repr(constraint.eps), str(job.seed), *(one.name for one in job.plan)]
+    words += [repr(sorted(context.parameters.items())), _drawn(job.samples)]
+    for part in (*(w.encode() for w in words), *bounds, scale):
         digest.update(len(part).to_bytes(8, "big") + part)
     return context.resume / f"{digest.hexdigest()}.npz"
 
 
-def _stop(model: Model, budget: Budget, *, clock: Clock, since: float, kept_back: int) -> Callable[[], bool]:
-    """Whether time or queries are spent; ``kept_back`` queries are left for judging what was found."""
+def _drawn(samples: Samples) -> str:
+    """Digest of the samples that are judged, whatever file they came from."""
+    return digest_of(b"".join(part.tobytes() for part in samples))
+
+
+def _stop(model: Model, budget: Budget, *, n: int, clock: Clock) -> Callable[[], bool]:
+    """Whether time or queries are spent, from now on; what judging the examples takes is kept back."""
+    since, kept_back = clock.wall(), 2 * n + 2 * min(BATCH, n)
 
     def stop() -> bool:
         late = budget.seconds is not None and clock.wall() - since >= budget.seconds
@@ -191,30 +207,26 @@ def _stop(model: Model, budget: Budget, *, clock: Clock, since: float, kept_back
 
 
 def _settled(
-    saved: Path | None,
-    samples: Samples,
-    context: Context,
-    *,
-    correct: NDArray[np.bool_],
-    steps: int,
+    saved: Path | None, job: Job, context: Context, *, correct: NDArray[np.bool_]
 ) -> Callable[[State], None]:
-    last = context.clock.wall()
+    last, n, steps = context.clock.wall(), len(job.samples.y), len(job.plan)
 
     def settled(state: State) -> None:
         nonlocal last
-        n = len(samples.y)
         robust = correct & (state.broken_by == UNBROKEN)
         if context.progress:
             done = n * state.next_step + min(n, BATCH * state.next_batch)
             context.progress(done // steps, n, float(robust.mean()))
         if saved and context.clock.wall() - last > SAVE_SECONDS:
-            save(saved, state, samples.x, seal=context.seal)
+            save(saved, state, job.samples.x, seal=context.seal)
             last = context.clock.wall()
 
     return settled
 
 
-def _curve(model: Model, result: Result, settings: Settings, stop: Callable[[], bool]) -> tuple[Rung, ...]:
+def _curve(
+    result: Result, settings: Settings, stop: Callable[[], bool], *, model: Watched
+) -> tuple[Rung, ...]:
     return climb(
         model,
         result.samples,
@@ -231,7 +243,7 @@ def _report(
     result: Result, rungs: Sequence[Rung], *, settings: Settings, context: Context, resumed: bool
 ) -> Report:
     examined = examine(EVASION_CHECKS, result)
-    assumed = examine(INPUT_CHECKS, context.doubts)
+    assumed = examine(INPUT_CHECKS, (*context.doubts, *uneven(result.constraint)))
     numbers = measures(result, classes=context.classes, seed=settings.seed)
     curve = tuple(rung.bound for rung in rungs)
     return Report(
@@ -261,6 +273,7 @@ def _parameters(result: Result, settings: Settings, context: Context) -> Paramet
         "samples_available": context.available,
         "data": context.data.name,
         "data_digest": context.data.digest,
+        "drawn_digest": _drawn(result.samples),
         "access": traits.access,
         "model_kind": traits.kind,
         "model_output": traits.output,

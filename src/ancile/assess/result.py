@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ancile.assess.run import UNBROKEN, Samples, State, predicted, wrong
+from ancile.assess.run import UNBROKEN, Job, Samples, State, predicted, wrong
+from ancile.core.errors import AncileError
+from ancile.core.text import plain
 from ancile.numeric import np
 
 if TYPE_CHECKING:
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 
     from ancile.assess.plan import Step
     from ancile.attacks.constraint import Constraint
-    from ancile.models.model import Model, Traits
+    from ancile.models.model import Traits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +26,7 @@ class Result:
     attacked_scores  (n, classes) on the worst example found, fresh pass at the end
     correct          (n,) right on every clean pass
     broken           (n,) right, and a confirmed adversarial example is at hand
+    faults           what the model raised, each time it did
     unsteady         share of samples whose label differs between two clean passes
     dropped          claims that the fresh pass at the end did not confirm
     broken_by        (n,) place in the plan, ``UNBROKEN`` where none or dropped
@@ -35,6 +38,7 @@ class Result:
     plan: tuple[Step, ...]
     state: State
     complete: bool
+    faults: tuple[str, ...]
     x_adv: NDArray[np.float32]
     scores: NDArray[np.float64]
     attacked_scores: NDArray[np.float64]
@@ -92,34 +96,33 @@ class Result:
         return np.asarray(self.constraint.distance(self.x_adv, self.samples.x), dtype=np.float64)
 
 
-def concluded(
-    model: Model,
-    samples: Samples,
-    constraint: Constraint,
-    plan: tuple[Step, ...],
-    *,
-    state: State,
-    first: NDArray[np.float64],
-    complete: bool,
-) -> Result:
+def concluded(job: Job, state: State, *, first: NDArray[np.float64], complete: bool) -> Result:
     """The facts of a run; each example found is judged once more, on a fresh pass, against ball and bounds.
 
     first  clean scores of the pass before the attacks
+
+    Where the model has died in between, what was confirmed when it was found stands in for that pass.
     """
-    again = predicted(model, samples.x)
+    samples, faults = job.samples, list(state.faults)
+    claimed = state.broken_by != UNBROKEN
+    again, attacked = first, np.where(claimed[:, None], state.scores, first)
+    try:
+        again = predicted(job.model, samples.x)
+        attacked = predicted(job.model, state.x_adv)
+    except AncileError as fault:
+        faults.append(plain(str(fault)))
     right = ~wrong(first, samples.y) & np.isfinite(first).all(axis=1)
     correct = right & ~wrong(again, samples.y) & np.isfinite(again).all(axis=1)
-    claimed = state.broken_by != UNBROKEN
-    attacked = predicted(model, state.x_adv)
-    confirmed = claimed & wrong(attacked, samples.y) & constraint.holds(state.x_adv, samples.x)
+    confirmed = claimed & wrong(attacked, samples.y) & job.constraint.holds(state.x_adv, samples.x)
     kept = confirmed.reshape((-1,) + (1,) * (samples.x.ndim - 1))
     return Result(
-        traits=model.traits,
+        traits=job.model.traits,
         samples=samples,
-        constraint=constraint,
-        plan=plan,
+        constraint=job.constraint,
+        plan=job.plan,
         state=state,
-        complete=complete,
+        complete=complete and not faults,
+        faults=tuple(faults),
         x_adv=np.where(kept, state.x_adv, samples.x),
         scores=first,
         attacked_scores=np.where(confirmed[:, None], attacked, again),

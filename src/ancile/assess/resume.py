@@ -11,14 +11,14 @@ import hmac
 import io
 import os
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zipfile import BadZipFile
 
 import msgspec
 
-from ancile.assess.run import State, StepCost
+from ancile.assess.run import FAULTS, State, StepCost
 from ancile.numeric import np
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     next_step: int
     next_batch: int
     costs: dict[int, dict[str, float]]
+    faults: list[str]
 
 
 def save(path: Path, state: State, x: NDArray[np.float32], *, seal: bytes) -> None:
@@ -47,12 +48,14 @@ def save(path: Path, state: State, x: NDArray[np.float32], *, seal: bytes) -> No
         next_step=state.next_step,
         next_batch=state.next_batch,
         costs={place: asdict(cost) for place, cost in state.costs.items()},
+        faults=state.faults,
     )
     buffer = io.BytesIO()
     np.savez(
         buffer,
         moved=moved,
         x_adv=state.x_adv[moved],
+        scores=state.scores[moved],
         broken_by=state.broken_by,
         progress=np.frombuffer(msgspec.json.encode(progress), dtype=np.uint8),
     )
@@ -71,7 +74,7 @@ def _code(data: bytes, seal: bytes) -> bytes:
     return hmac.digest(seal, b"ancile-saved-run/v1\n" + data, "sha256")
 
 
-def restored(path: Path, x: NDArray[np.float32], *, steps: int, seal: bytes) -> State | None:
+def restored(path: Path, x: NDArray[np.float32], *, classes: int, steps: int, seal: bytes) -> State | None:
     """The saved state for these samples and a plan of ``steps``; None where there is none that fits."""
     try:
         if path.stat().st_size > LARGEST:
@@ -81,7 +84,8 @@ def restored(path: Path, x: NDArray[np.float32], *, steps: int, seal: bytes) -> 
         if not hmac.compare_digest(_code(data, seal), code):
             return None
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            moved, x_adv, broken_by = file["moved"], file["x_adv"], file["broken_by"]
+            moved, x_adv, scores = file["moved"], file["x_adv"], file["scores"]
+            broken_by = file["broken_by"]
             progress = msgspec.json.decode(file["progress"].tobytes(), type=Progress)
         costs = {place: _cost(cost) for place, cost in progress.costs.items()}
     except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, msgspec.MsgspecError):
@@ -89,6 +93,7 @@ def restored(path: Path, x: NDArray[np.float32], *, steps: int, seal: bytes) -> 
     fits = (
         moved.dtype.kind == "i"
         and x_adv.shape == (len(moved), *x.shape[1:])
+        and scores.shape == (len(moved), classes)
         and broken_by.shape == (len(x),)
         and broken_by.dtype.kind == "i"
         and 0 <= progress.next_step <= steps
@@ -99,14 +104,16 @@ def restored(path: Path, x: NDArray[np.float32], *, steps: int, seal: bytes) -> 
     )
     if not fits:
         return None
-    whole = x.copy()
-    whole[moved] = x_adv
-    return State(
-        x_adv=whole,
+    state = State.fresh(x, classes)
+    state.x_adv[moved], state.scores[moved] = x_adv, scores
+    return replace(
+        state,
         broken_by=broken_by.astype(np.int64),
         next_step=progress.next_step,
         next_batch=progress.next_batch,
         costs=costs,
+        # A run that faults ended is tried again; one that went on past them says so at its end
+        faults=progress.faults if len(progress.faults) < FAULTS else [],
     )
 
 

@@ -11,6 +11,7 @@ from ancile.assess.plan import Step
 from ancile.attacks.launch import launch
 from ancile.attacks.streams import Streams
 from ancile.core.errors import AncileError
+from ancile.core.text import plain
 from ancile.numeric import np
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ancile.models.model import Model, Usage
 
 BATCH = 250  # samples a call: the unit in which a budget is looked at and a run is saved
+FAULTS = 3  # batches on which a model may raise before the run ends
 UNBROKEN = -1  # in ``State.broken_by``: no attack has broken this sample
 
 
@@ -29,17 +31,27 @@ class State:
     """How far a run is: enough to go on from, and nothing that cannot be checked again.
 
     x_adv       (n, *shape) the adversarial example where one was found, else the sample itself
+    scores      (n, classes) of that example when it was confirmed, NaN where there is none
     broken_by   (n,) place in the plan of the attack that broke it, ``UNBROKEN`` where none has
     next_step   first step of the plan that is not finished
     next_batch  first batch of that step that is not finished
     costs       a step's place to what it took
+    faults      what the model raised, one a batch that was given up
     """
 
     x_adv: NDArray[np.float32]
+    scores: NDArray[np.float64]
     broken_by: NDArray[np.int64]
     next_step: int = 0
     next_batch: int = 0
     costs: dict[int, StepCost] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+
+    @classmethod
+    def fresh(cls, x: NDArray[np.float32], classes: int) -> State:
+        """Nothing done yet."""
+        unknown = np.full((len(x), classes), np.nan)
+        return cls(x_adv=x.copy(), scores=unknown, broken_by=np.full(len(x), UNBROKEN, dtype=np.int64))
 
 
 @dataclass(kw_only=True)
@@ -64,9 +76,19 @@ class Samples(NamedTuple):
     y: NDArray[np.int64]
 
 
-class Hooks(NamedTuple):
-    """What a run tells and asks: ``stop`` between steps, ``cpu`` seconds, ``settled`` after a batch."""
+class Job(NamedTuple):
+    """What stays the same throughout a run.
 
+    stop     asked between steps of an attack: whether time or queries are spent
+    cpu      seconds so far
+    settled  told after every batch
+    """
+
+    model: Watched
+    samples: Samples
+    constraint: Constraint
+    plan: tuple[Step, ...]
+    seed: int
     stop: Callable[[], bool]
     cpu: Callable[[], float]
     settled: Callable[[State], None]
@@ -95,67 +117,54 @@ def wrong(scores: NDArray[np.float64], y: NDArray[np.int64]) -> NDArray[np.bool_
     return np.asarray(np.isfinite(scores).all(axis=1) & (scores.argmax(axis=1) != y))
 
 
-def attack_plan(
-    model: Watched,
-    samples: Samples,
-    constraint: Constraint,
-    plan: tuple[Step, ...],
-    *,
-    seed: int,
-    state: State,
-    hooks: Hooks,
-    correct: NDArray[np.bool_],
-) -> bool:
+def attack_plan(job: Job, state: State, correct: NDArray[np.bool_]) -> bool:
     """Run what is left of the plan on what still stands, updating ``state``; True when all of it was done.
 
-    Ctrl-C and ``hooks.stop`` end the run between steps of an attack; what was found until then is kept.
+    Ctrl-C and ``job.stop`` end the run between steps of an attack; what was found until then is kept. A model
+    that raises costs the batch that it raised on; after ``FAULTS`` of them the run ends.
     """
+    n = len(job.samples.y)
     try:
-        while state.next_step < len(plan):
+        while state.next_step < len(job.plan):
             standing = np.flatnonzero(correct & (state.broken_by == UNBROKEN))
-            batches = range(state.next_batch * BATCH, len(samples.y), BATCH)
-            for start in batches:
+            for start in range(state.next_batch * BATCH, n, BATCH):
                 chosen = standing[(standing >= start) & (standing < start + BATCH)]
-                _attack_batch(model, samples, constraint, plan, chosen, seed=seed, state=state, hooks=hooks)
-                if hooks.stop():
+                try:
+                    _attack_batch(job, state, chosen)
+                except AncileError as fault:
+                    state.faults.append(plain(str(fault)))
+                if job.stop() or len(state.faults) >= FAULTS:
                     return False
                 state.next_batch += 1
-                hooks.settled(state)
+                job.settled(state)
             state.next_step, state.next_batch = state.next_step + 1, 0
     except KeyboardInterrupt:
         return False
     return True
 
 
-def _attack_batch(
-    model: Watched,
-    samples: Samples,
-    constraint: Constraint,
-    plan: tuple[Step, ...],
-    chosen: NDArray[np.intp],
-    *,
-    seed: int,
-    state: State,
-    hooks: Hooks,
-) -> None:
+def _attack_batch(job: Job, state: State, chosen: NDArray[np.intp]) -> None:
     if not len(chosen):
         return
-    one = plan[state.next_step]
+    one, model = job.plan[state.next_step], job.model
     cost = state.costs.setdefault(state.next_step, StepCost())
-    before, cpu, bad = _usage(model.usage), hooks.cpu(), model.not_finite
-    x, y = samples.x[chosen], samples.y[chosen]
-    streams = Streams(step_seed(seed, state.next_step), samples.ids[chosen])
-    found = launch(one.attack, model, x, y, constraint, streams, settings=dict(one.settings), stop=hooks.stop)
-    claimed = wrong(predicted(model, found), y)
-    kept = claimed & constraint.holds(found, x)
+    before, cpu, bad = _usage(model.usage), job.cpu(), model.not_finite
+    x, y = job.samples.x[chosen], job.samples.y[chosen]
+    streams = Streams(step_seed(job.seed, state.next_step), job.samples.ids[chosen])
+    settings = dict(one.settings)
+    found = launch(one.attack, model, x, y, job.constraint, streams, settings=settings, stop=job.stop)
+    scores = predicted(model, found)
+    claimed = wrong(scores, y)
+    kept = claimed & job.constraint.holds(found, x)
     state.x_adv[chosen[kept]] = found[kept]
+    state.scores[chosen[kept]] = scores[kept]
     state.broken_by[chosen[kept]] = state.next_step
     after = _usage(model.usage)
     cost.tried += len(chosen)
     cost.forwards += after[0] - before[0]
     cost.backwards += after[1] - before[1]
     cost.queries += after[2] - before[2]
-    cost.cpu_seconds += hooks.cpu() - cpu
+    cost.cpu_seconds += job.cpu() - cpu
     cost.moved += int((found != x).reshape(len(x), -1).any(axis=1).sum())
     cost.not_finite += model.not_finite - bad
     cost.unconfirmed += int((claimed & ~kept).sum())

@@ -1,9 +1,16 @@
-"""A model under watch: every answer is looked at, also those that an attack threw away."""
+"""A model under watch: every answer is looked at, also those that an attack threw away.
+
+What a model of this process raises becomes one error that names it, as it does for one in a child.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
+from ancile.core.errors import AncileError
+from ancile.core.text import plain
 from ancile.numeric import np
 
 if TYPE_CHECKING:
@@ -46,20 +53,38 @@ class Watched:
 
     def scores(self, x: NDArray[np.floating]) -> NDArray[np.float64]:
         """Scores (n, classes), looked at."""
-        found = self._model.scores(x)
+        with _named():
+            found = self._model.scores(x)
         self.not_finite += int((~np.isfinite(found).all(axis=1)).sum())
         return found
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
         """Logits without a graph, looked at."""
-        return self._looked_at(self._white.logits(x))
+        with _named():
+            found = self._white.logits(x)
+        return self._looked_at(found)
 
     def gradient(self, x: torch.Tensor, loss: Loss) -> Gradient:
         """Logits, looked at, and the gradient of the loss."""
-        found = self._white.gradient(x, loss)
+        with _named():
+            found = self._white.gradient(x, loss)
         self._looked_at(found.logits)
         return found
 
     def _looked_at(self, logits: torch.Tensor) -> torch.Tensor:
         self.not_finite += int((~logits.isfinite().all(dim=1)).sum())
         return logits
+
+
+@contextmanager
+def _named() -> Iterator[None]:
+    try:
+        yield
+    except AncileError:
+        raise
+    except Exception as reason:  # foreign code may raise anything
+        raise AncileError(
+            "the model raised an error",
+            value=plain(f"{type(reason).__name__}: {reason}"),
+            remedy="make it answer every finite input within the bounds, then run the same command again",
+        ) from reason

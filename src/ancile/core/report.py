@@ -23,19 +23,29 @@ EXACT = 1 << 53  # RFC 8785 knows numbers as doubles: larger integers travel as 
 Parameters = dict[str, Scalar | list[Scalar]]
 
 
-class Cost(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run took; forwards, backwards and queries count samples, not batches."""
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """What one part of a run took; forwards, backwards and queries count samples, not batches."""
 
     forwards: int = 0
     backwards: int = 0
     queries: int = 0
     cpu_seconds: float = 0.0
-    wall_seconds: float = 0.0
-    peak_memory_bytes: int = 0
 
     def __post_init__(self) -> None:
-        if not all(0 <= v < math.inf for v in msgspec.structs.astuple(self)):
+        numbers = (v for v in msgspec.structs.astuple(self) if isinstance(v, int | float))
+        if not all(0 <= v < math.inf for v in numbers):
             raise ValueError("a cost is finite and not negative")
+
+
+class Cost(Part, frozen=True, kw_only=True):
+    """What a run took in all.
+
+    parts  name of a part of the run to what it took, where a run has parts
+    """
+
+    wall_seconds: float = 0.0
+    peak_memory_bytes: int = 0
+    parts: dict[str, Part] = {}
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
