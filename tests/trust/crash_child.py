@@ -50,8 +50,34 @@ def append_some(folder: str, name: str, count: str) -> None:
             os.write(1, f"{index} {name}-{n} 0\n".encode())
 
 
-def live(folder: str, acknowledged: str) -> None:
-    """A ledger's life in small: appends of all sizes, checkpoints, erasures, log resets, reopening."""
+def append_hastily(folder: str, name: str) -> None:
+    """The control: tells each index as it expects it, before the entry is durable."""
+    with opened(Path(folder)) as ledger:
+        n = 0
+        while True:
+            names = [f"{name}-{n}-{k}" for k in range(20)]
+            size = ledger.size()
+            os.write(1, "".join(f"{size + k} {one} 0\n" for k, one in enumerate(names)).encode())
+            ledger.append([Draft("run", AUTHOR, body_of(one)) for one in names])
+            n += 1
+
+
+def append_by_rewriting(file: str, name: str, count: str) -> None:
+    """The control: each entry is a new copy of the whole file with one line more, renamed into its place."""
+    path = Path(file)
+    for n in range(int(count)):
+        lines = path.read_text().splitlines() if path.exists() else []
+        unfinished = path.with_suffix(f".{name}")
+        unfinished.write_text("\n".join([*lines, f"{name}-{n}", ""]))
+        unfinished.replace(path)
+        os.write(1, f"{len(lines)} {name}-{n} 0\n".encode())
+
+
+def live(folder: str, acknowledged: str, synchronous: str) -> None:
+    """A ledger's life in small: appends of all sizes, checkpoints, erasures, log resets, reopening.
+
+    synchronous  FULL as the ledger sets it; OFF is the control
+    """
     path = Path(folder)
     acks = os.open(acknowledged, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for life in range(2):
@@ -60,13 +86,14 @@ def live(folder: str, acknowledged: str) -> None:
             assert isinstance(ledger.store, SqliteStore)
             assert ledger.store._write is not None
             ledger.store._write.execute("PRAGMA wal_autocheckpoint = 12")
-            for n in range(6):
+            ledger.store._write.execute(f"PRAGMA synchronous = {synchronous}")
+            for n in range(5):
                 _live_once(ledger, f"{life}-{n}", acks)
             ledger.store.forget()
 
 
 def _live_once(ledger: Ledger, name: str, acks: int) -> None:
-    for count in (1, 3, 90):
+    for count in (1, 3, 40):
         names = [f"{name}-{count}-{k}" for k in range(count)]
         indices = ledger.append([Draft("run", AUTHOR, body_of(one)) for one in names])
         lines = [f"entry {index} {one} 0\n" for index, one in zip(indices, names, strict=True)]

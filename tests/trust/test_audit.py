@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -14,36 +13,14 @@ from ancile.trust.audit import Audit, Erased, audit
 from ancile.trust.leaf import leaf_head
 from ancile.trust.merkle import leaf_hash
 from ancile.trust.sqlite_schema import GUARDS
-from ancile.trust.tiles import Nodes, Tile, grow
+from ancile.trust.tiles import Nodes, Tile
 from tests.trust.ledger_help import AUTHOR, ORIGIN, VKEYS, checkpoint, drafts, filled, opened, signed
-
-
-def tampered(folder: Path, *statements: tuple[str, tuple[object, ...]]) -> None:
-    """Changes the file behind ancile's back and covers the traces in the schema."""
-    with closing(sqlite3.connect(folder / "ledger.db")) as db:
-        db.execute("DROP TRIGGER entries_update")
-        db.execute("DROP TRIGGER entries_delete")
-        for statement, values in statements:
-            db.execute(statement, values)
-        db.execute(GUARDS["entries_update"])
-        db.execute(GUARDS["entries_delete"])
-        db.commit()
+from tests.trust.tamper_help import flipped, leaves, rewrite, tampered
 
 
 def audited(folder: Path, *against: str) -> Audit:
     with opened(folder, create=False) as ledger:
         return audit(ledger, vkeys=VKEYS, against=against)
-
-
-def leaves(folder: Path) -> list[bytes]:
-    with opened(folder, create=False) as ledger:
-        return [entry.leaf or b"" for entry in ledger.entries(0, ledger.size())]
-
-
-def flipped(data: bytes, at: int = -5) -> bytes:
-    changed = bytearray(data)
-    changed[at] ^= 1
-    return bytes(changed)
 
 
 def test_an_untouched_ledger_is_intact_and_says_what_it_could_not_judge(tmp_path: Path) -> None:
@@ -197,23 +174,6 @@ def test_an_entry_below_zero_is_found(tmp_path: Path) -> None:
     found = audited(tmp_path).first
     assert found is not None
     assert found.what == "entry -3 stands in its place"
-
-
-def rewrite(folder: Path, count: int, *, change: Callable[[list[bytes]], None]) -> None:
-    """What a skilful attacker without keys does: other leaves, and all tiles made to agree."""
-    new = leaves(folder)[:count]
-    change(new)
-    _, tiles = grow(new, size=0, edge=[], tiles={})
-    rows = [("INSERT INTO tiles VALUES (?, ?)", (t.level << 56 | t.n, h)) for t, h in tiles.items()]
-    tampered(
-        folder,
-        ("DELETE FROM tiles", ()),
-        *rows,
-        *[("UPDATE entries SET leaf = ? WHERE idx = ?", (leaf, n)) for n, leaf in enumerate(new)],
-        ("DELETE FROM entries WHERE idx >= ?", (count,)),
-        ("DELETE FROM bodies WHERE idx >= ?", (count,)),
-        ("DELETE FROM checkpoints WHERE size > ?", (count,)),
-    )
 
 
 def later(found: list[bytes]) -> None:
