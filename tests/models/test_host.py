@@ -27,7 +27,7 @@ from ancile.core.errors import AncileError
 from ancile.models.blocks import array_of, block_of
 from ancile.models.host import serve
 from ancile.models.kinds import OPENERS, open_kind
-from ancile.models.order import Opened, Order
+from ancile.models.order import Asked, Opened, Order
 from ancile.models.torch_export import _require_operators
 from ancile.models.touched import files_touched
 from ancile.models.weights import OLDEST, safe_torch
@@ -36,6 +36,7 @@ from ancile.work.frames import Frame, decoded, receive, send, text_block
 from tests.models import files, foreign
 
 X = foreign.images(6)
+OF_THE_MODEL = msgspec.msgpack.encode(Asked())
 
 
 class Hosted:
@@ -56,7 +57,11 @@ class Hosted:
         self.theirs.close()
 
     def ask(
-        self, word: str, *arrays: NDArray[np.generic], body: bytes = b"\xc0", parts: tuple[bytes, ...] = ()
+        self,
+        word: str,
+        *arrays: NDArray[np.generic],
+        body: bytes = OF_THE_MODEL,
+        parts: tuple[bytes, ...] = (),
     ) -> Frame:
         self.number += 1
         blocks = (*map(text_block, parts), *map(block_of, arrays))

@@ -13,8 +13,9 @@ import msgspec
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
 from ancile.models.blocks import array_of, block_of
+from ancile.models.form import search_form
 from ancile.models.kinds import open_kind
-from ancile.models.order import Opened, Order
+from ancile.models.order import Asked, Opened, Order, Trial, Tuned
 from ancile.models.touched import files_touched
 from ancile.numeric import np
 from ancile.work.frames import Block, ClosedError, Frame, decoded, receive, send
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from ancile.models.model import GradientModel, Model
 
 LARGEST_BYTES = 1 << 40  # the parent is not hostile
+WORDS = ("scores", "logits", "gradient", "search-form")
 FLOATS = ("float32", "float64")
 
 
@@ -47,7 +49,7 @@ class Host:
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
-        self._model: Model | None = None
+        self._networks: list[Model] = []  # the model, then the forms in which it is searched
         self._number = 0  # of the request that waits for an answer; a gradient takes two
 
     def run(self) -> None:
@@ -83,13 +85,16 @@ class Host:
     def _work(self, frame: Frame) -> Frame:
         if frame.word == "open":
             return self._open(frame)
-        if self._model is None or frame.word not in ("scores", "logits", "gradient"):
+        if not self._networks or frame.word not in WORDS:
             raise AncileError("the model cannot answer that", value=frame.word, remedy="open a model first")
         samples = _samples(frame)
+        if frame.word == "search-form":
+            return self._search_form(frame, samples)
+        asked = self._networks[decoded(frame.body, Asked).network]
         if frame.word == "scores":
-            found = block_of(self._model.scores(samples))
+            found = block_of(asked.scores(samples))
             return Frame(frame.number, "scores", blocks=(found,))
-        white = cast("GradientModel", self._model)
+        white = cast("GradientModel", asked)
         if frame.word == "logits":
             found = _block(white.logits(_tensor(white, samples)))
             return Frame(frame.number, "logits", blocks=(found,))
@@ -101,7 +106,7 @@ class Host:
         samples = _samples(Frame(0, "", blocks=(probe,)))
         with files_touched(besides=order.path) as touched:
             ready = open_kind(order, [bytes(part.data) for part in parts], samples)
-        self._model, traits = ready.model, ready.model.traits
+        self._networks, traits = [ready.model], ready.model.traits
         opened = Opened(
             kind=ready.kind,
             access=traits.access,
@@ -109,10 +114,17 @@ class Host:
             classes=traits.classes,
             shape=traits.shape,
             notes=tuple(plain(note, 390) for note in (*ready.notes, *traits.notes)[:16]),
-            dtype=_dtype(self._model),
+            dtype=_dtype(ready.model),
             touched=tuple(plain(name, 390) for name in touched),
         )
         return Frame(frame.number, "opened", msgspec.msgpack.encode(opened))
+
+    def _search_form(self, frame: Frame, samples: NDArray[np.floating]) -> Frame:
+        white, trial = cast("GradientModel", self._networks[0]), decoded(frame.body, Trial)
+        found = search_form(white, _tensor(white, samples), form=trial.form, seconds=trial.seconds)
+        self._networks.append(found.model)
+        tuned = Tuned(network=len(self._networks) - 1, form=found.form)
+        return Frame(frame.number, "search-form", msgspec.msgpack.encode(tuned))
 
     def _gradient(self, model: GradientModel, x: torch.Tensor) -> Frame:
         """Logits out, their cotangent in, the vector-Jacobian product out; under two numbers."""

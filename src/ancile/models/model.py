@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -22,6 +22,17 @@ class Usage:
     forwards: int = 0
     backwards: int = 0
     queries: int = 0
+
+
+@dataclass(slots=True)
+class Seen:
+    """What a model counted and met so far, together with the forms in which it is searched.
+
+    cut  whether a gradient was asked for and no path led from the scores to the input
+    """
+
+    usage: Usage = field(default_factory=Usage)
+    cut: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

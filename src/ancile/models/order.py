@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from ancile.models.form import Form
+
 Kind = Literal[
     "code", "torch-export", "torchscript", "onnx", "skops", "pickle", "joblib", "xgboost", "lightgbm"
 ]
@@ -56,3 +58,23 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
     notes: Annotated[tuple[Word, ...], msgspec.Meta(max_length=16)] = ()
     dtype: Literal["float32", "float64"] = "float32"
     touched: Annotated[tuple[Word, ...], msgspec.Meta(max_length=64)] = ()
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """Of which network an answer is wanted: 0 is the model, others are forms of it for a search."""
+
+    network: int = 0
+
+
+class Trial(msgspec.Struct, frozen=True, kw_only=True):
+    """An order to find a form in which the model is searched; ``form`` to take without a trial."""
+
+    form: Form | None
+    seconds: float
+
+
+class Tuned(msgspec.Struct, frozen=True, kw_only=True):
+    """A form of the model that the child holds from now on, and the number that it goes by."""
+
+    network: int
+    form: Form

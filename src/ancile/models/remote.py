@@ -10,9 +10,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
+
 from ancile.core.extras import needs
 from ancile.models.blocks import array_of, block_of
-from ancile.models.model import Gradient, Loss, Traits, Usage
+from ancile.models.form import TRIAL_SECONDS, Form, Searching
+from ancile.models.model import Gradient, Loss, Seen, Traits, Usage
+from ancile.models.order import Asked, Trial, Tuned
 from ancile.numeric import np
 from ancile.work.child import Child
 from ancile.work.frames import Frame, decoded
@@ -26,11 +30,20 @@ ANSWER_SECONDS = 600.0  # for one batch
 
 
 class RemoteModel:
-    """A ``Model`` in a child process."""
+    """A ``Model`` in a child process; it is the network of that number there, see ``order.Asked``."""
 
-    def __init__(self, child: Child, traits: Traits, *, seconds: float = ANSWER_SECONDS) -> None:
+    def __init__(
+        self,
+        child: Child,
+        traits: Traits,
+        *,
+        seconds: float = ANSWER_SECONDS,
+        network: int = 0,
+        seen: Seen | None = None,
+    ) -> None:
         self._child, self._given, self._seconds = child, traits, seconds
-        self._usage = Usage()
+        self._asked = msgspec.msgpack.encode(Asked(network=network))
+        self._seen = seen or Seen()
 
     @property
     def traits(self) -> Traits:
@@ -40,7 +53,7 @@ class RemoteModel:
     @property
     def usage(self) -> Usage:
         """Samples that went through so far, counted here."""
-        return self._usage
+        return self._seen.usage
 
     def scores(self, x: NDArray[np.floating]) -> NDArray[np.float64]:
         """Scores (n, classes), float64, for samples (n, *shape). Cost: n queries."""
@@ -53,11 +66,12 @@ class RemoteModel:
         wanted = (len(x), self._given.classes)
         answer = self._child.ask(
             word,
-            blocks=(block_of(x),),
+            self._asked,
+            (block_of(x),),
             seconds=self._seconds,
             limit_bytes=wanted[0] * wanted[1] * np.dtype(dtype).itemsize,
         )
-        self._usage.queries += len(x)
+        self._seen.usage.queries += len(x)
         return array_of(answer, 0, dtype=dtype, axes=wanted).astype(np.float64, copy=False)
 
 
@@ -71,16 +85,17 @@ class RemoteGradientModel(RemoteModel):
         *,
         dtype: Literal["float32", "float64"],
         seconds: float = ANSWER_SECONDS,
+        network: int = 0,
+        seen: Seen | None = None,
     ) -> None:
-        super().__init__(child, traits, seconds=seconds)
+        super().__init__(child, traits, seconds=seconds, network=network, seen=seen)
         self._torch = needs("torch", "torch")
-        self._dtype: str = dtype
-        self._cut = False
+        self._dtype: Literal["float32", "float64"] = dtype
 
     @property
     def traits(self) -> Traits:
         """What is known; with a note once the child said that a gradient was cut off."""
-        if not self._cut:
+        if not self._seen.cut:
             return self._given
         note = "no gradient path leads from the scores to the input: gradients are zeros"
         return replace(self._given, notes=(*self._given.notes, note))
@@ -104,7 +119,7 @@ class RemoteGradientModel(RemoteModel):
         for part in batches(samples):
             answer = self._pass("logits", samples[part], axes=(len(samples[part]), self._given.classes))
             found[part] = self._torch.from_numpy(array_of(answer, 0, dtype=self._dtype, axes=None))
-        self._usage.forwards += len(samples)
+        self._seen.usage.forwards += len(samples)
         return self._like(found, x)
 
     def gradient(self, x: torch.Tensor, loss: Loss) -> Gradient:
@@ -119,15 +134,35 @@ class RemoteGradientModel(RemoteModel):
         pull = self._numpy(_pull(loss, logits))
         answer = self._pass("pull", pull, axes=samples.shape)
         found = array_of(answer, 0, dtype=self._dtype, axes=samples.shape)
-        self._usage.forwards += len(samples)
-        self._usage.backwards += len(samples)
-        self._cut |= decoded(answer.body, bool)
+        self._seen.usage.forwards += len(samples)
+        self._seen.usage.backwards += len(samples)
+        self._seen.cut |= decoded(answer.body, bool)
         return Gradient(logits, self._like(self._torch.from_numpy(found), x))
+
+    def search_form(
+        self, sample: torch.Tensor, *, form: Form | None = None, seconds: float = TRIAL_SECONDS
+    ) -> Searching:
+        """The model in the fastest form that its process found, or in ``form``; see ``models.form``."""
+        trial = msgspec.msgpack.encode(Trial(form=form, seconds=seconds))
+        block = block_of(self._numpy(sample))
+        answer = self._child.ask(
+            "search-form", trial, (block,), seconds=self._seconds + seconds, limit_bytes=0
+        )
+        tuned = decoded(answer.body, Tuned)
+        model = RemoteGradientModel(
+            self._child,
+            self._given,
+            dtype=self._dtype,
+            seconds=self._seconds,
+            network=tuned.network,
+            seen=self._seen,
+        )
+        return Searching(model, form or tuned.form)
 
     def _pass(self, word: str, x: NDArray[np.floating], *, axes: tuple[int, ...]) -> Frame:
         """One exchange; ``axes`` of what is wanted bounds what is taken."""
         limit = int(np.prod(axes, dtype=np.int64)) * np.dtype(self._dtype).itemsize
-        return self._child.ask(word, blocks=(block_of(x),), seconds=self._seconds, limit_bytes=limit)
+        return self._child.ask(word, self._asked, (block_of(x),), seconds=self._seconds, limit_bytes=limit)
 
     def _numpy(self, x: torch.Tensor) -> NDArray[np.floating]:
         found: NDArray[np.floating] = x.detach().to(device="cpu", dtype=self.dtype).numpy()

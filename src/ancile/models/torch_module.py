@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from ancile.core.errors import AncileError
 from ancile.core.extras import needs
-from ancile.core.text import plain
-from ancile.models.model import Gradient, Loss, Traits, Usage
+from ancile.models.form import TRIAL_SECONDS, Form, Searching
+from ancile.models.model import Gradient, Loss, Seen, Traits, Usage
+from ancile.models.network import Network, Prepare, home_of, input_gradient, training
+from ancile.models.tuned import fastest, formed
 from ancile.numeric import np
 
 if TYPE_CHECKING:
@@ -20,19 +20,8 @@ else:
     torch = needs("torch", "torch")
 
 Kind = Literal["logits", "probabilities"]
-Prepare = Callable[["torch.Tensor"], "torch.Tensor"]
-
 SUM_TOLERANCE = 1e-4  # of a row of probabilities from 1: float32 rounding over some thousand classes
 STRETCH = 1e4  # takes the logits of a network with little confidence out of [0, 1]
-FOREIGN = (  # what other people's forward passes raise; out of memory is a RuntimeError too
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
 
 
 def torch_model(
@@ -64,8 +53,8 @@ def torch_model(
     something else than one row of floating-point scores a sample, or changes their number; here alone for one
     that answers NaN to the probe.
     """
-    network = _Network(net, prepare, *_home(net), mean, std)
-    notes = ("the network came in train mode; it runs in eval mode",) if _training(net) else ()
+    network = Network(net, prepare, *home_of(net), mean, std)
+    notes = ("the network came in train mode; it runs in eval mode",) if training(net) else ()
     if probe is None:
         if output == "auto" or classes is None:
             raise AncileError(
@@ -99,16 +88,15 @@ def torch_model(
 class TorchModule:
     """A ``GradientModel`` around a module; ``torch_model`` makes it."""
 
-    def __init__(self, network: _Network, traits: Traits) -> None:
+    def __init__(self, network: Network, traits: Traits, *, seen: Seen | None = None) -> None:
         self._network = network
         self._given = traits
-        self._usage = Usage()
-        self._cut = False
+        self._seen = seen or Seen()
 
     @property
     def traits(self) -> Traits:
         """What is known; with a note once a gradient was found to be cut off."""
-        if not self._cut:
+        if not self._seen.cut:
             return self._given
         note = "no gradient path leads from the scores to the input: gradients are zeros"
         return replace(self._given, notes=(*self._given.notes, note))
@@ -116,12 +104,12 @@ class TorchModule:
     @property
     def graph_broken(self) -> bool:
         """Whether a backward pass so far met no path from the scores to the input."""
-        return self._cut
+        return self._seen.cut
 
     @property
     def usage(self) -> Usage:
         """Samples that went through so far; those of the probe are not counted."""
-        return self._usage
+        return self._seen.usage
 
     @property
     def device(self) -> torch.device:
@@ -137,14 +125,14 @@ class TorchModule:
         """Scores (n, classes), float64; counted as queries."""
         with torch.no_grad():
             columns = self._columns(self._network.tensor(x))
-        self._usage.queries += len(x)
+        self._seen.usage.queries += len(x)
         return np.asarray(columns.cpu().numpy(), dtype=np.float64)
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
         """Logits (n, classes) without a graph."""
         with torch.no_grad():
             logits = self._as_logits(self._columns(x.clone()))
-        self._usage.forwards += len(x)
+        self._seen.usage.forwards += len(x)
         return logits
 
     def gradient(self, x: torch.Tensor, loss: Loss) -> Gradient:
@@ -154,11 +142,23 @@ class TorchModule:
             # The network gets a copy: it may write into its input, and a leaf may not be written to
             logits = self._as_logits(self._columns(leaf.clone()))
             value = loss(logits)
-        self._usage.forwards += len(x)
-        self._usage.backwards += len(x)
-        found = _input_gradient(value, leaf)
-        self._cut |= found is None
+        self._seen.usage.forwards += len(x)
+        self._seen.usage.backwards += len(x)
+        found = input_gradient(value, leaf)
+        self._seen.cut |= found is None
         return Gradient(logits.detach(), torch.zeros_like(x) if found is None else found)
+
+    def search_form(
+        self, sample: torch.Tensor, *, form: Form | None = None, seconds: float = TRIAL_SECONDS
+    ) -> Searching:
+        """A frozen copy in the fastest form found on ``sample``, or in ``form``; see ``models.form``."""
+        if form is not None:
+            network = formed(self._network, form)
+        else:
+            # Probabilities near 0 and 1 are told apart by bits that a lower precision does not have
+            lower = self._given.output == "logits"
+            network, form = fastest(self._network, sample, lower=lower, seconds=seconds)
+        return Searching(TorchModule(network, self._given, seen=self._seen), form)
 
     def _columns(self, x: torch.Tensor) -> torch.Tensor:
         """(n, classes) of the network's own kind."""
@@ -181,81 +181,6 @@ class TorchModule:
         return torch.log(columns + torch.finfo(columns.dtype).tiny)
 
 
-@dataclass(frozen=True, eq=False)
-class _Network:
-    """A module with what its input needs."""
-
-    net: torch.nn.Module
-    prepare: Prepare | None
-    device: torch.device
-    dtype: torch.dtype
-    mean: ArrayLike | None
-    std: ArrayLike | None
-
-    def tensor(self, x: ArrayLike) -> torch.Tensor:
-        """A copy of ``x`` as the network wants it."""
-        return torch.tensor(np.asarray(x), device=self.device, dtype=self.dtype)
-
-    def run(self, x: torch.Tensor) -> torch.Tensor:
-        """What the network answers as (n, columns); it may write into ``x``."""
-        try:
-            with _evaluating(self.net):
-                given = x if self.prepare is None else self.prepare(x)
-                if self.mean is not None:
-                    given = given - _per_channel(self.tensor(self.mean), given)
-                if self.std is not None:
-                    given = given / _per_channel(self.tensor(self.std), given)
-                answer = self.net(given)
-        except FOREIGN as fault:
-            raise _failed(f"the network fails on samples of shape {tuple(x.shape[1:])}", fault) from fault
-        if not isinstance(answer, torch.Tensor) or not answer.is_floating_point():
-            raise AncileError(
-                "the network does not answer with one tensor of floating-point scores",
-                value=str(answer.dtype) if isinstance(answer, torch.Tensor) else type(answer).__name__,
-                remedy="wrap it in a module whose forward returns the scores alone",
-            )
-        rows = answer.unsqueeze(1) if answer.ndim == 1 else answer
-        if rows.ndim != 2 or len(rows) != len(x) or not rows.shape[1]:
-            raise AncileError(
-                "the network does not answer with one row of scores a sample",
-                value=f"{tuple(answer.shape)} for {len(x)} samples",
-                remedy="return (n, classes), or one logit or probability a sample as (n,) or (n, 1)",
-            )
-        return rows.to(self.dtype)
-
-
-def _input_gradient(value: torch.Tensor, leaf: torch.Tensor) -> torch.Tensor | None:
-    if not value.requires_grad:
-        return None
-    try:
-        (found,) = torch.autograd.grad(value, leaf, allow_unused=True)
-    except RuntimeError as fault:
-        raise _failed("the network's backward pass fails", fault) from fault
-    return found
-
-
-def _failed(what: str, fault: Exception) -> AncileError:
-    return AncileError(
-        what,
-        value=plain(f"{type(fault).__name__}: {fault}"),
-        remedy="call the network on such samples yourself, and give prepare= where it wants another layout",
-    )
-
-
-def _home(net: torch.nn.Module) -> tuple[torch.device, torch.dtype]:
-    """Device and float type of the first parameter or buffer that has one; CPU and float32 without any."""
-    for held in (*net.parameters(), *net.buffers()):
-        if held.is_floating_point():
-            if held.dtype not in (torch.float32, torch.float64):
-                raise AncileError(
-                    "the network computes in another type than float32 or float64",
-                    value=str(held.dtype).removeprefix("torch."),
-                    remedy="convert it: net.float()",
-                )
-            return held.device, held.dtype
-    return torch.device("cpu"), torch.float32
-
-
 def _traits(output: Kind, classes: int, notes: tuple[str, ...]) -> Traits:
     if classes < 2:
         raise AncileError(
@@ -274,7 +199,7 @@ def _kind(answers: list[torch.Tensor]) -> Kind:
     return "probabilities"
 
 
-def _stretched(network: _Network, probe: NDArray[np.floating]) -> list[torch.Tensor]:
+def _stretched(network: Network, probe: NDArray[np.floating]) -> list[torch.Tensor]:
     """Finite answers to the probe enlarged both ways: logits leave [0, 1] there, probabilities never do."""
     found = []
     for factor in (STRETCH, -STRETCH):
@@ -285,25 +210,3 @@ def _stretched(network: _Network, probe: NDArray[np.floating]) -> list[torch.Ten
             continue
         found.append(rows[torch.isfinite(rows).all(dim=1)])
     return found
-
-
-def _per_channel(value: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """``value`` shaped for ``x``: one number a channel lies along the first axis of a sample with three."""
-    return value.reshape(-1, 1, 1) if value.ndim == 1 and x.ndim == 4 else value
-
-
-def _training(net: torch.nn.Module) -> list[torch.nn.Module]:
-    return [module for module in net.modules() if module.training]
-
-
-@contextmanager
-def _evaluating(net: torch.nn.Module) -> Iterator[None]:
-    """Eval mode, and the mode of each part put back; by attribute, as exported modules refuse ``eval()``."""
-    training = _training(net)
-    try:
-        for module in training:
-            module.training = False
-        yield
-    finally:
-        for module in training:
-            module.training = True
