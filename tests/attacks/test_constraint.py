@@ -168,7 +168,7 @@ def test_another_eps_keeps_the_rest() -> None:
 @pytest.mark.parametrize(
     ("settings", "what"),
     [
-        ({"norm": "l1", "eps": 0.1}, "no such norm"),
+        ({"norm": "l3", "eps": 0.1}, "no such norm"),
         ({"norm": "linf", "eps": -0.1}, "eps is not a distance"),
         ({"norm": "linf", "eps": float("nan")}, "eps is not a distance"),
         ({"norm": "l2", "eps": float("inf")}, "eps is not a distance"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,21 +14,33 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ancile.attacks
+from ancile.attacks.ball import Norm
 from ancile.attacks.constraint import Constraint
 from ancile.attacks.streams import Streams
 from ancile.attacks.table import ATTACKS, Row, row
 from ancile.core.errors import AncileError
 from tests.attacks.worlds import FAR, World, blocks, digits_world, linear, robust, run, world
 
-Norm = Literal["linf", "l2"]
 CASES = [pytest.param(one, norm, id=f"{one.name}-{norm}") for one in ATTACKS for norm in one.norms]
 every_attack = pytest.mark.parametrize(("one", "norm"), CASES)
 FEW = {"square": {"queries": 40}, "pgd": {"steps": 6}}
-EPS = {"linf": (0.05, 0.1, 0.2), "l2": (0.3, 0.7, 1.4)}
+EPS = {"linf": (0.05, 0.1, 0.2), "l2": (0.3, 0.7, 1.4), "l1": (0.6, 1.5, 4.0), "l0": (2.0, 3.0, 6.0)}
+LADDER = {  # from almost all to almost none still right, on the linear models below
+    "linf": np.linspace(0.01, 1.0, 8),
+    "l2": np.linspace(0.02, 2.0, 8),
+    "l1": np.linspace(0.05, 5.0, 8),
+    "l0": np.arange(8.0),
+}
 
 
 def few(one: Row) -> dict[str, Any]:
     return dict(FEW.get(one.name, {}))
+
+
+def wide(norm: Norm, eps: float) -> Constraint:
+    """Bounds that nothing reaches; in L0, where a feature goes all the way to them, ones that matter."""
+    bound = 2.0 if norm == "l0" else FAR
+    return Constraint(norm, eps, -bound, bound)
 
 
 def small(kind: str) -> World:
@@ -84,7 +96,7 @@ def test_per_feature_bounds_scales_and_masks_hold(one: Row, norm: Norm, kind: st
     scale = rng.uniform(0.2, 2.0, shape) * (rng.random(shape) > 0.3)
     low, high = rng.uniform(0.0, 0.3, shape), rng.uniform(0.6, 1.0, shape)
     movable = rng.random(shape) > 0.2
-    c = Constraint(norm, 0.3, low, high, scale, movable)
+    c = Constraint(norm, 3.0 if norm == "l0" else 0.3, low, high, scale, movable)
     found = run(one, here, c, **few(one))
     assert c.holds(found, here.x).all()
     still = np.broadcast_to((scale == 0) | ~movable, here.x.shape)
@@ -97,7 +109,10 @@ def test_where_nothing_is_movable_nothing_moves(one: Row, norm: Norm) -> None:
     for kind in ("images", "two classes"):
         here = small(kind)
         found = run(
-            one, here, Constraint(norm, 0.1, movable=np.zeros(here.x.shape[1:], dtype=bool)), **few(one)
+            one,
+            here,
+            Constraint(norm, EPS[norm][1] / 2, movable=np.zeros(here.x.shape[1:], dtype=bool)),
+            **few(one),
         )
         assert torch.equal(found, here.x)
 
@@ -108,6 +123,7 @@ def test_where_nothing_is_movable_nothing_moves(one: Row, norm: Norm) -> None:
 def test_any_sample_at_any_eps_stays_inside(one: Row, norm: Norm, data: st.DataObject) -> None:
     width = data.draw(st.sampled_from([torch.float32, torch.float64]))
     eps = data.draw(st.floats(0, 1)) * data.draw(st.sampled_from([1.0, 1e-3, 1e-7]))
+    eps = data.draw(st.floats(0, 4)) if norm == "l0" else eps
     values = data.draw(st.lists(st.floats(-0.1, 1.1), min_size=6, max_size=6))
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -132,10 +148,7 @@ def test_eps_zero_returns_the_samples_bit_for_bit_at_no_cost(one: Row, norm: Nor
 def test_more_eps_never_raises_robust_accuracy(one: Row, norm: Norm) -> None:
     """On linear models of equal pairs exactly; the same draws reach further in the same direction."""
     here = linear(blocks(3, 4), np.zeros(3), n=60)
-    left = [
-        robust(here, run(one, here, Constraint(norm, eps, -FAR, FAR), **few(one))).mean()
-        for eps in np.linspace(0.01, 1.0, 8) * (2 if norm == "l2" else 1)
-    ]
+    left = [robust(here, run(one, here, wide(norm, eps), **few(one))).mean() for eps in LADDER[norm]]
     assert left == sorted(left, reverse=True)
     assert left[0] > left[-1]
 
@@ -155,7 +168,7 @@ def test_a_batch_equals_its_samples_one_by_one(one: Row, norm: Norm) -> None:
 @every_attack
 def test_the_order_of_samples_and_the_way_they_are_cut_change_nothing(one: Row, norm: Norm) -> None:
     here = linear(blocks(3, 4), np.zeros(3), n=30)
-    c = Constraint(norm, 0.4, -FAR, FAR)
+    c = wide(norm, LADDER[norm][3])
     whole = run(one, here, c, **few(one))
     turned = torch.arange(29, -1, -1)
     back = World(here.net, here.model, here.x[turned], here.y[turned])
@@ -190,7 +203,7 @@ def test_a_masked_gradient_or_scores_that_never_change_move_nothing_out_and_cras
 
     for net in (Deaf(), Saturated(), Stepped()):
         here = world(net, torch.linspace(0, 1, 20).reshape(4, 5))
-        c = Constraint(norm, 0.1)
+        c = Constraint(norm, EPS[norm][1])
         found = run(one, here, c, **few(one))
         assert c.holds(found, here.x).all()
 
@@ -208,7 +221,7 @@ def test_scores_that_are_not_finite_never_make_a_result_that_is_not(
             return torch.where((x > 0.5).any(dim=1, keepdim=True), logits * poison, logits)
 
     here = world(Cracked(), torch.full((3, 4), 0.49))
-    c = Constraint(norm, 0.1)
+    c = Constraint(norm, EPS[norm][1])
     found = run(one, here, c, **few(one))
     assert c.holds(found, here.x).all()
 
@@ -216,7 +229,7 @@ def test_scores_that_are_not_finite_never_make_a_result_that_is_not(
 @every_attack
 def test_stopping_before_the_first_step_returns_the_samples(one: Row, norm: Norm) -> None:
     here = digits_world(5)
-    found = run(one, here, Constraint(norm, 0.1), on_step=lambda: True, **few(one))
+    found = run(one, here, Constraint(norm, EPS[norm][1]), on_step=lambda: True, **few(one))
     assert torch.equal(found, here.x)
 
 
@@ -224,7 +237,7 @@ def test_stopping_before_the_first_step_returns_the_samples(one: Row, norm: Norm
 def test_no_samples_are_no_work(one: Row, norm: Norm) -> None:
     here = digits_world(5)
     none = World(here.net, here.model, here.x[:0], here.y[:0])
-    assert run(one, none, Constraint(norm, 0.1), **few(one)).shape == (0, 1, 8, 8)
+    assert run(one, none, Constraint(norm, EPS[norm][1]), **few(one)).shape == (0, 1, 8, 8)
 
 
 @every_attack

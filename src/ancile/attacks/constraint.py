@@ -10,8 +10,10 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from ancile.attacks.ball import Ball, Norm, box, features, l2_length
+from ancile.attacks.ball import NORMS, Ball, Norm, box, features, l2_length
+from ancile.attacks.windows import Grid, grid_of, row_of
 from ancile.core.errors import AncileError
+from ancile.core.text import plain
 from ancile.numeric import np
 
 if TYPE_CHECKING:
@@ -27,11 +29,14 @@ UNITS = "give eps in the data's own units; for 8-bit images 8/255 = 0.0314"
 class Constraint:
     """A norm ball of radius ``eps``, cut by bounds.
 
-    eps        at least 0; 0 changes nothing, bit for bit
+    norm       ``linf``, ``l2``, ``l1``; or ``l0``, the number of features that changed, by however much
+    eps        at least 0; 0 changes nothing, bit for bit; in L0 the most features, a fraction of one is none
     low, high  what a feature may be: one number, or an array that broadcasts to a sample's shape
     scale      length of one unit of distance in each feature, None for 1: with the features' ranges, eps is a
                share of the range; 0 makes a feature immovable
     movable    where False, a feature stays as it is; None for all
+    pixels     in L0, count pixels of an image, all channels of one as 1, as Sparse-RS does; else features,
+               since tables have no pixels and minimal-norm attacks count so too
 
     A sample that is beyond the bounds as it came may stay there or move towards them, never further out.
     """
@@ -42,10 +47,17 @@ class Constraint:
     high: float | NDArray[np.floating] = 1.0
     scale: float | NDArray[np.floating] | None = None
     movable: NDArray[np.bool_] | None = None
+    pixels: bool = False
 
     def __post_init__(self) -> None:
-        if self.norm not in ("linf", "l2"):
-            raise AncileError("no such norm", value=f"norm={self.norm}", remedy="give linf or l2")
+        if self.norm not in NORMS:
+            raise AncileError(
+                "no such norm", value=plain(f"norm={self.norm}"), remedy=f"give one of {', '.join(NORMS)}"
+            )
+        if self.pixels and self.norm != "l0":
+            raise AncileError(
+                "only l0 counts pixels", value=f"norm={self.norm}", remedy="give norm l0, or leave pixels out"
+            )
         if not (math.isfinite(self.eps) and self.eps >= 0):
             raise AncileError("eps is not a distance", value=f"eps={self.eps:g}", remedy=UNITS)
         low, high = np.asarray(self.low, dtype=np.float64), np.asarray(self.high, dtype=np.float64)
@@ -104,7 +116,12 @@ class Constraint:
     def ball(self, around: A) -> Ball[A]:
         """The ball around each sample, worked out once for many projections."""
         self.fits(tuple(around.shape[1:]))
-        return box(self.norm, self.eps, around, low=self.low, high=self.high, unit=self.unit)
+        spots = self.spots(tuple(around.shape[1:]))
+        return box(self.norm, self.eps, around, low=self.low, high=self.high, unit=self.unit, spots=spots)
+
+    def spots(self, shape: tuple[int, ...]) -> Grid:
+        """What L0 counts in a sample of this shape: its features, or the pixels of an image."""
+        return grid_of(shape) if self.pixels else row_of(shape)
 
     def project(self, x: A, around: A) -> A:
         """``x`` brought inside ball and bounds, in the float type of ``around``: see ``Ball.project``."""
@@ -115,9 +132,15 @@ class Constraint:
         change = np.abs(_float64(x) - _float64(around))
         unit = np.broadcast_to(self.unit, change.shape)
         still = np.where(change > 0, np.inf, 0.0)
+        if self.norm == "l0":
+            places = self.spots(change.shape[1:]).planes(change)
+            unmoved = features(np.where(unit > 0, 0.0, still)).max(axis=1, initial=0.0)
+            return np.asarray((places != 0).any(axis=1).sum(axis=1) + unmoved)
         flat = features(np.divide(change, unit, out=still, where=unit > 0))
         if self.norm == "linf":
             return np.asarray(flat.max(axis=1, initial=0.0))
+        if self.norm == "l1":
+            return np.asarray(flat.sum(axis=1))
         finite = np.isfinite(flat).all(axis=1)
         return np.where(
             finite, l2_length(np.where(finite[:, None], flat, 0.0)), flat.max(axis=1, initial=0.0)

@@ -33,12 +33,13 @@ def fgsm(
     on_step  asked once, before the step; True leaves the samples as they are
     returns  (n, *shape) inside the ball; whether it fools the model is the caller's to judge
 
-    Linf takes the gradient's sign, L2 its direction (fast gradient method). A sample without gradient stays
-    as it is. Draws nothing from ``rng``. Cost: 1 forward, 1 backward a sample; nothing where eps is 0.
+    Linf takes the gradient's sign, L2 its direction (fast gradient method), L1 fills the room of the steepest
+    features, L0 takes those that gain most to a bound. A sample without gradient stays as it is. Draws
+    nothing from ``rng``. Cost: 1 forward, 1 backward a sample; nothing where eps is 0.
     """
     if constraint.eps == 0 or not len(x) or (on_step is not None and on_step()):
         return x.clone()
     raised = choose(loss, model.traits.classes).function
     ball = constraint.ball(x)
     gradient = model.gradient(x, lambda logits: raised(logits, y).sum()).gradient
-    return ball.project(x + constraint.eps * ball.ascent(gradient))
+    return ball.step_(x.clone(), gradient, constraint.eps)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from ancile.attacks import starts
 from ancile.attacks.ball import Ball
 from ancile.attacks.constraint import Constraint
 from ancile.attacks.losses import SampleLoss, choose, margin, ranked, towards
@@ -18,7 +19,6 @@ from ancile.attacks.streams import Streams
 from ancile.core.errors import AncileError
 from ancile.core.extras import needs
 from ancile.core.text import plain
-from ancile.numeric import np
 
 if TYPE_CHECKING:
     import torch
@@ -90,7 +90,7 @@ def pgd(
         around = ball if len(left) == len(x) else ball.take(left)
         start = around.around.clone()
         if random_start:
-            start = _random_start(around, rng.take(left.cpu().numpy()), restart)
+            start = starts.random_start(around, rng.take(left.cpu().numpy()), step=restart, purpose="pgd")
         aim = None if aims is None else aims[left, restart % (classes - 1)]
         if not _climb(climb, start, y[left], aim, around, left, found):
             break
@@ -165,8 +165,7 @@ def _climb(
                 return True
         if wanted != share:
             share, ball = wanted, climb.constraint.at(wanted * climb.constraint.eps).ball(ball.around)
-        x.add_(ball.ascent(gradient), alpha=size)
-        x = ball.project_(x)
+        x = ball.step_(x, gradient, size)
     found.judge(x, climb.model.logits(x), y, place)
     return True
 
@@ -175,26 +174,6 @@ def _total(
     raised: SampleLoss, y: torch.Tensor, aim: torch.Tensor | None, logits: torch.Tensor
 ) -> torch.Tensor:
     return (raised(logits, y) if aim is None else towards(logits, y, aim)).sum()
-
-
-def _random_start(ball: Ball[torch.Tensor], rng: Streams, restart: int) -> torch.Tensor:
-    """A point drawn evenly from the ball, then cut by the bounds."""
-    around, size = ball.around, ball.around[0].numel()
-    if ball.norm == "linf":
-        drawn = 2.0 * rng.uniform("pgd-start", size, step=restart) - 1.0
-    else:
-        movable = np.ones(size) if ball.unit is None else _movable(ball).cpu().numpy()
-        direction = rng.normal("pgd-start", size, step=restart) * movable
-        length = np.sqrt((direction**2).sum(axis=1, keepdims=True))
-        radius = rng.uniform("pgd-radius", 1, step=restart) ** (1.0 / max(1.0, movable.sum()))
-        drawn = direction / np.where(length > 0, length, 1.0) * radius
-    shift = torch.from_numpy(drawn.reshape(around.shape)).to(device=around.device) * ball.eps
-    return ball.project((around + (shift if ball.unit is None else shift * ball.unit)).to(around.dtype))
-
-
-def _movable(ball: Ball[torch.Tensor]) -> torch.Tensor:
-    unit = torch.ones((), dtype=torch.float64) if ball.unit is None else ball.unit
-    return (unit > 0).expand(ball.around.shape[1:]).reshape(-1)
 
 
 def _unrolled(name: str, schedule: Schedule, steps: int) -> tuple[float, ...]:

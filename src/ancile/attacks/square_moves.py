@@ -1,4 +1,8 @@
-"""Starts and proposals of the square attack, on samples laid out as (n, channels, places)."""
+"""Starts and proposals of the square attack, on samples laid out as (n, channels, places).
+
+Those of L1 follow Croce and Hein, "Mind the box", ICML 2021, arXiv:2103.01208, and its authors' code: the
+bumps of L2, measured in L1, and the exact projection; those of L0 are in `sparse_moves`.
+"""
 
 from __future__ import annotations
 
@@ -42,6 +46,7 @@ class Place:
         planes = Ball(
             ball.norm, ball.eps, grid.planes(ball.around), grid.planes(ball.low), grid.planes(ball.high),
             None if ball.unit is None else units,
+            Grid(grid.channels, 1, grid.places, row=grid.row, channels_last=False),
         )  # fmt: skip
         return cls(grid, ball.eps, planes, units, rng)
 
@@ -76,7 +81,7 @@ def linf_move(now: NDArray[np.floating], place: Place, area: float, step: int) -
     return _written(now, at, np.where(up ^ idle, high, low))
 
 
-def l2_start(place: Place) -> NDArray[np.floating]:
+def bump_start(place: Place) -> NDArray[np.floating]:
     """Bumps side by side, each of a random sign in each channel; a row: random signs."""
     grid = place.grid
     if grid.row:
@@ -91,10 +96,13 @@ def l2_start(place: Place) -> NDArray[np.floating]:
         change[:, :, top : top + down * height, left : left + across * width] = tiles.reshape(
             len(signs), grid.channels, down * height, across * width
         )
-    return _on_sphere(change.reshape(place.ball.around.shape), place)
+    change = change.reshape(place.ball.around.shape)
+    if place.ball.norm == "l1":
+        change *= BEYOND * place.eps / np.maximum(_length(change, 1, axis=(1, 2)), NOTHING)
+    return _on_sphere(change, place)
 
 
-def l2_move(now: NDArray[np.floating], place: Place, area: float, step: int) -> NDArray[np.floating]:
+def bump_move(now: NDArray[np.floating], place: Place, area: float, step: int) -> NDArray[np.floating]:
     """A bump added to one window, with what length another window gives up and the ball has left."""
     channels = place.grid.channels
     change = np.divide(
@@ -104,11 +112,14 @@ def l2_move(now: NDArray[np.floating], place: Place, area: float, step: int) -> 
     union = np.zeros((len(now), 1, place.grid.places), dtype=bool)
     for places in (at, emptied):
         np.put_along_axis(union, places[:, None, :], values=True, axis=2)
-    freed = _length(np.where(union, change, 0.0), axis=2) ** 2
-    spare = np.maximum(place.eps**2 - _length(change, axis=(1, 2)) ** 2, 0.0) / channels
+    power = 1 if place.ball.norm == "l1" else 2
+    freed = _length(np.where(union, change, 0.0), power, axis=2) ** power
+    spare = np.maximum(place.eps**power - _length(change, power, axis=(1, 2)) ** power, 0.0) / channels
     old = _read(change, at)
-    new = _bumps(place, area, at.shape[1], step) + old / (NOTHING + _length(old, axis=2))
-    new *= np.sqrt(spare + freed) / np.maximum(_length(new, axis=2), NOTHING)
+    new = _bumps(place, area, at.shape[1], step) + old / (NOTHING + _length(old, power, axis=2))
+    new *= (spare + freed) ** (1.0 / power) / np.maximum(_length(new, power, axis=2), NOTHING)
+    if power == 1:  # as in the authors' code: the projection shares it out among the channels
+        new *= channels
     cleared = _written(change, emptied, np.zeros((1, 1, 1)))
     return _on_sphere(_written(cleared, at, new), place)
 
@@ -123,7 +134,7 @@ def _where(place: Place, area: float, step: int, *, purpose: str = "square-windo
 
 
 def _size(place: Place, area: float) -> tuple[int, int]:
-    """Height and width of a window; in L2 odd and at least three, as far as there is room."""
+    """Height and width of a window; in L2 and L1 odd and at least three, as far as there is room."""
     height, width = sides(place.grid, area)
     if place.ball.norm == "linf":
         return height, width
@@ -142,14 +153,18 @@ def _bumps(place: Place, area: float, count: int, step: int) -> NDArray[np.float
     return np.asarray(signs[:, :, None] * shape[:, None, :])
 
 
-def _length(change: NDArray[np.floating], axis: int | tuple[int, int]) -> NDArray[np.float64]:
+def _length(change: NDArray[np.floating], power: int, *, axis: int | tuple[int, int]) -> NDArray[np.float64]:
+    if power == 1:
+        return np.asarray(np.abs(change).sum(axis=axis, keepdims=True))
     return np.asarray(np.sqrt((change**2).sum(axis=axis, keepdims=True)))
 
 
 def _on_sphere(change: NDArray[np.floating], place: Place) -> NDArray[np.floating]:
     """The samples moved by ``change``, in units of distance, made as long as the ball allows."""
     change = np.where(place.unit > 0, change, 0.0)
-    length = np.maximum(_length(change, axis=(1, 2)), NOTHING) / BEYOND
+    if place.ball.norm == "l1":  # whose projection puts back what is shortest: what is added must stand out
+        return place.ball.project(place.ball.around + change * place.unit)
+    length = np.maximum(_length(change, 2, axis=(1, 2)), NOTHING) / BEYOND
     return place.ball.project(place.ball.around + change * (place.eps / length) * place.unit)
 
 

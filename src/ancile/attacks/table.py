@@ -10,6 +10,7 @@ from ancile.core.errors import AncileError
 from ancile.core.extras import needs
 
 Needs = Literal["gradients", "scores", "labels"]
+Norm = Literal["linf", "l2", "l1", "l0"]
 
 
 class Row(NamedTuple):
@@ -24,7 +25,7 @@ class Row(NamedTuple):
     name: str
     function: str
     needs: Needs
-    norms: tuple[Literal["linf", "l2"], ...]
+    norms: tuple[Norm, ...]
     random: bool
 
     def load(self) -> Callable[..., Any]:
@@ -37,9 +38,9 @@ class Row(NamedTuple):
 
 
 ATTACKS: tuple[Row, ...] = (
-    Row("fgsm", "ancile.attacks.fgsm:fgsm", "gradients", ("linf", "l2"), random=False),
-    Row("pgd", "ancile.attacks.pgd:pgd", "gradients", ("linf", "l2"), random=True),
-    Row("square", "ancile.attacks.square:square", "labels", ("linf", "l2"), random=True),
+    Row("fgsm", "ancile.attacks.fgsm:fgsm", "gradients", ("linf", "l2", "l1", "l0"), random=False),
+    Row("pgd", "ancile.attacks.pgd:pgd", "gradients", ("linf", "l2", "l1", "l0"), random=True),
+    Row("square", "ancile.attacks.square:square", "labels", ("linf", "l2", "l1", "l0"), random=True),
 )
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 from ancile.attacks.streams import Streams
+from ancile.attacks.vectors import namespace
 from ancile.numeric import np
 
 if TYPE_CHECKING:
+    import torch
     from numpy.typing import NDArray
+
+A = TypeVar("A", "NDArray[np.floating]", "torch.Tensor")
 
 MOST_CHANNELS = 4  # red, green, blue, alpha: a last axis of so few beside a longer first one is the channels'
 
@@ -33,17 +37,18 @@ class Grid(NamedTuple):
         """Places in the plane."""
         return self.height * self.width
 
-    def planes(self, x: NDArray[np.floating]) -> NDArray[np.floating]:
+    def planes(self, x: A) -> A:
         """(n, channels, places) of samples (n, *shape); a view where the layout allows it."""
-        first = np.moveaxis(x, -1, 1) if self.channels_last else x
-        return first.reshape(len(x), self.channels, self.places)
+        first = namespace(x).moveaxis(x, -1, 1) if self.channels_last else x
+        return cast("A", first.reshape(len(x), self.channels, self.places))
 
-    def samples(self, planes: NDArray[np.floating], shape: tuple[int, ...]) -> NDArray[np.floating]:
+    def samples(self, planes: A, shape: tuple[int, ...]) -> A:
         """(n, *shape) of planes."""
         if not self.channels_last:
             return planes.reshape(len(planes), *shape)
         first = planes.reshape(len(planes), self.channels, self.height, self.width)
-        return np.ascontiguousarray(np.moveaxis(first, 1, -1))
+        last = namespace(first).moveaxis(first, 1, -1)
+        return cast("A", np.ascontiguousarray(last) if isinstance(last, np.ndarray) else last.contiguous())
 
 
 def grid_of(shape: tuple[int, ...]) -> Grid:
@@ -54,6 +59,11 @@ def grid_of(shape: tuple[int, ...]) -> Grid:
         last = shape[2] <= MOST_CHANNELS < shape[0]
         channels, height, width = (shape[2], shape[0], shape[1]) if last else shape
         return Grid(channels, height, width, row=False, channels_last=last)
+    return row_of(shape)
+
+
+def row_of(shape: tuple[int, ...]) -> Grid:
+    """A grid in which each feature is a place of its own."""
     return Grid(1, 1, math.prod(shape), row=True, channels_last=False)
 
 
