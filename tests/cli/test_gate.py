@@ -18,16 +18,34 @@ def reasons(document: dict[str, object]) -> str:
     return json.dumps(document["exhibits"])
 
 
+def test_without_evidence_the_remedy_is_the_command_that_makes_it(home: Place) -> None:
+    """The command that the refusal prints, typed as it stands, is what the policy asks for."""
+    home.policy(MET + 'minimum_n = 30\neffort = "quick"\n')
+    (home.folder / "ancile.toml").write_text(
+        (home.folder / "ancile.toml")
+        .read_text("utf-8")
+        .replace('# data = "held_out.npz"', 'data = "data.npz"')
+    )
+    document = home.json(*GATE)
+    to_do = next(e for e in document["exhibits"] if e["title"] == "Requirements")["rows"][0][-1]
+    command = to_do.split("`")[1]
+    assert command == (
+        "ancile assess net.py:predict --data data.npz --norm linf --eps 0.05 --samples 30 --effort quick"
+    )
+    assert home.shell(f"{command} --quiet").code == 0
+    assert home(*GATE).code == 0
+
+
 @pytest.mark.parametrize(
     ("rules", "code", "outcome", "said"),
     [
         ((MET,), 0, "pass", "robust_accuracy is"),
         ((NOT_MET,), 1, "fail", "its low end is below 0.99"),
         ((MET, NOT_MET.replace("holds", "more")), 1, "fail", "below 0.99"),
-        ((MET.replace("0.05", "0.3"),), 2, "no_conclusion", "eps=0.05, 0.3 is asked for"),
+        ((MET.replace("0.05", "0.3"),), 2, "no_conclusion", "eps = 0.05, 0.3 is asked for"),
         ((MET + "minimum_n = 100\n",), 2, "no_conclusion", "n = 40, 100 is asked for"),
-        ((MET + 'effort = "thorough"\n',), 2, "no_conclusion", "effort quick, thorough"),
-        ((MET + 'access = "white-box"\n',), 2, "no_conclusion", "access scores, white-box"),
+        ((MET + 'effort = "thorough"\n',), 2, "no_conclusion", "thorough is asked for"),
+        ((MET + 'access = "white-box"\n',), 2, "no_conclusion", "white-box is asked for"),
         ((MET + f'data = "sha256:{"0" * 64}"\n',), 2, "no_conclusion", "other data"),
         (
             (MET.replace("holds", "scanned") + 'stage = "scan"\n',),
@@ -160,8 +178,12 @@ def test_an_endpoint_is_judged_by_its_digest_and_has_nothing_to_hand_over(home: 
 def test_nothing_is_decided_from_a_changed_ledger(assessed: Place) -> None:
     assessed.policy(MET)
     damaged(assessed)
-    told = assessed(*GATE)
-    assert "ledger was changed" in clear(told)
+    before = assessed("ledger", "log").out
+    told = assessed(*GATE, "--format", "json")
+    assert told.code == 2
+    assert "nothing is decided from this ledger: entry" in reasons(json.loads(told.out))
+    assert "was not recorded" in told.err
+    assert assessed("ledger", "log").out == before
 
 
 def damaged(place: Place) -> None:

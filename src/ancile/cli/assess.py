@@ -41,6 +41,15 @@ from ancile.cli.output import chosen, output_options
     "--record/--no-record", default=None, help="Sign into the ledger; the default where there is one."
 )
 @click.option("--gate", "with_gate", is_flag=True, help="Then decide by the policy; its exit code counts.")
+@click.option(
+    "--evidence", "files", multiple=True, type=click.Path(path_type=Path), help="With --gate: evidence file."
+)
+@click.option(
+    "--against",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="With --gate: report or checkpoint you kept.",
+)
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
 @output_options
 def assess(model: str, **options: Any) -> int:

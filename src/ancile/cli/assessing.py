@@ -16,7 +16,7 @@ from ancile.assess.config import AssessConfig, ThreatModel
 from ancile.assess.evasion import Assessment, Context, Settings, assess_evasion
 from ancile.assess.run import Samples
 from ancile.attacks.constraint import Constraint
-from ancile.cli.gating import gate_answer
+from ancile.cli.gating import Question, gate_answer, named, question
 from ancile.cli.home import Home, find_config, find_home, need_home
 from ancile.cli.output import Output, deliver, talk, writable, write_whole
 from ancile.cli.recorder import Recorder, open_recorder
@@ -64,6 +64,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     adversarial: str | None
     record: bool | None
     with_gate: bool
+    files: tuple[str, ...]
+    against: tuple[str, ...]
     quiet: bool
 
 
@@ -113,6 +115,7 @@ def request(model: str, options: dict[str, object], config: AssessConfig) -> Req
             remedy="normalise a feature that never changes with std 1",
         )
     fields = Request.__struct_fields__
+    merged |= {name: tuple(map(str, options[name])) for name in ("files", "against")}  # type: ignore[call-overload]
     plain_values = {k: str(v) if isinstance(v, Path) else v for k, v in merged.items() if k in fields}
     return msgspec.convert(plain_values, Request, strict=False)
 
@@ -132,7 +135,14 @@ def perform(asked: Request, output: Output) -> int:
             value="--gate with --no-record",
             remedy="leave out one of them; `ancile gate --no-record` decides without recording the decision",
         )
+    if (asked.files or asked.against) and not asked.with_gate:
+        raise AncileError(
+            "evidence and kept checkpoints are for a gate",
+            value="--evidence or --against without --gate",
+            remedy="add --gate, or give them to `ancile gate`",
+        )
     home = need_home(base) if asked.record or asked.with_gate else find_home(base)
+    gate = _question(asked, home) if home is not None and asked.with_gate else None
     with ExitStack() as stack:
         data = open_data(
             asked.data,
@@ -157,9 +167,16 @@ def perform(asked: Request, output: Output) -> int:
         code = deliver(record, output)
         if record.evidence is None:
             talk("not evidence: nothing was signed (`ancile init` makes keys and a ledger)")
-        if home is not None and recorder is not None and asked.with_gate:
-            return gate_answer(home, recorder, opened.subject)
+        if home is not None and recorder is not None and gate is not None:
+            answer = gate_answer(home, recorder, opened.subject, gate, strict=output.strict)
+            return answer or (code if output.strict else 0)
     return code
+
+
+def _question(asked: Request, home: Home) -> Question:
+    """What the gate will be asked; its files are read before the long work begins."""
+    naming = named(asked.model, asked.weights, asked.factory_args, data=asked.data)
+    return question(home, files=map(Path, asked.files), against=map(Path, asked.against), naming=naming)
 
 
 def constraint_of(asked: Request, data: Dataset) -> Constraint:

@@ -6,11 +6,9 @@ from pathlib import Path
 
 import click
 
-from ancile.cli.gating import decision_about
+from ancile.cli.gating import decided, named, question
 from ancile.cli.home import need_home
-from ancile.cli.ledger import reading
 from ancile.cli.output import chosen, deliver, output_options, talk, writable
-from ancile.cli.recorder import open_recorder
 from ancile.cli.values import factory_arguments
 from ancile.core.errors import AncileError
 from ancile.core.report import Record
@@ -23,6 +21,9 @@ from ancile.models.reference import Referred
 @click.command()
 @click.argument("model")
 @click.option("--evidence", "files", multiple=True, type=click.Path(path_type=Path), help="Evidence file.")
+@click.option(
+    "--against", multiple=True, type=click.Path(path_type=Path), help="Report or checkpoint you kept."
+)
 @click.option("--weights", type=click.Path(path_type=Path), help="As given to assess.")
 @click.option("--factory-args", help="As given to assess.")
 @click.option("--copy-to", type=click.Path(path_type=Path), help="On a pass, hand over the bytes judged.")
@@ -32,6 +33,7 @@ def gate(
     model: str,
     *,
     files: tuple[Path, ...],
+    against: tuple[Path, ...],
     weights: Path | None,
     factory_args: str | None,
     copy_to: Path | None,
@@ -52,13 +54,9 @@ def gate(
     if copy_to is not None and judged is None:
         raise AncileError("an endpoint has no bytes to hand over", value=model, remedy="leave --copy-to out")
     subject = judged.subject if judged else Subject(kind="deployment", name=model, digest=model)
-    if record:
-        with open_recorder(home) as recorder:
-            decision = decision_about(home, recorder.ledger, subject, files=files)
-            evidence = recorder.decision(decision)
-    else:
-        with reading(home) as ledger:
-            decision, evidence = decision_about(home, ledger, subject, files=files), None
+    naming = named(model, weights, factory_arguments(factory_args), data=home.assess.data)
+    asked = question(home, files=files, against=against, naming=naming)
+    decision, evidence = decided(home, subject, asked, record=record)
     if judged and copy_to is not None and decision.outcome != "pass":
         talk("nothing was handed over: the gate did not say pass")
     elif judged and copy_to is not None:

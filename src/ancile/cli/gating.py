@@ -1,98 +1,107 @@
-"""What a gate looks at: evidence from the ledger, from imports and from files, each verified anew."""
+"""How a gate is asked: by a command of its own, or right after an assessment."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from ancile.cli.home import Home
+from ancile.cli.ledger import kept_checkpoint, reading
 from ancile.cli.output import talk
-from ancile.cli.recorder import Recorder
-from ancile.core.decision import Decision, Ground
+from ancile.cli.recorder import Recorder, open_recorder
+from ancile.cli.sight import sight
+from ancile.core.decision import Decision
 from ancile.core.errors import AncileError
-from ancile.core.report import Report, exit_code
-from ancile.core.subject import Subject
+from ancile.core.measure import Scalar
+from ancile.core.report import Evidence, exit_code
+from ancile.core.subject import DIGEST, Subject
 from ancile.govern.checks import decision_report
-from ancile.govern.gate import Held, decide
-from ancile.trust.audit import audit
+from ancile.govern.gate import decide
+from ancile.govern.remedy import Naming
 from ancile.trust.bundle import LARGEST
-from ancile.trust.events import KeyEvent, RunStarted
-from ancile.trust.evidence import VerifiedEvidence, verify_bundle
-from ancile.trust.imports import imported
-from ancile.trust.keys import list_keys
-from ancile.trust.leaf import parse_leaf
 from ancile.trust.ledger import Ledger
-from ancile.trust.notary import evidence_about
 from ancile.version import __version__
 
 
-def decision_about(home: Home, ledger: Ledger, subject: Subject, *, files: Sequence[Path]) -> Decision:
-    """The gate's answer for the subject, from everything that this home can see."""
-    _intact(home, ledger)
-    found = list(_seen(home, ledger, subject, files))
-    revoked = {k.public.id: k.file.revoked.reason for k in list_keys(home.keys) if k.file.revoked}
-    best: dict[tuple[str, int, str], VerifiedEvidence] = {}
-    for one in found:  # a copy with a doubt must not take the place of one without
-        known = best.setdefault((one.origin, one.index, one.statement.digest), one)
-        if len(one.doubts) < len(known.doubts):
-            best[one.origin, one.index, one.statement.digest] = one
-    unique = best.values()
-    told = [said for e in unique if e.accepted and isinstance(said := e.statement.predicate, KeyEvent)]
-    revoked |= {said.id: said.reason for said in told if said.change == "revoked"}
-    held = [_held(e, report, revoked) for e in unique if isinstance(report := e.statement.predicate, Report)]
-    runs = sum(
-        isinstance(e.statement.predicate, RunStarted)
-        and e.statement.predicate.subject.digest == subject.digest
-        for e in unique
-    )
-    return decide(home.policy, subject, held, runs=runs, now=datetime.now(UTC), version=__version__)
+class Question(NamedTuple):
+    """What a gate is asked about a subject; read before any long work begins.
+
+    bundles  evidence for this decision alone
+    kept     checkpoints of the ledger that were kept elsewhere
+    naming   what the user calls model and data
+    """
+
+    bundles: tuple[bytes, ...]
+    kept: tuple[str, ...]
+    naming: Naming
 
 
-def gate_answer(home: Home, recorder: Recorder, subject: Subject) -> int:
+class Decided(NamedTuple):
+    """A decision, and where it stands; None where it was not recorded."""
+
+    decision: Decision
+    evidence: Evidence | None
+
+
+def question(home: Home, *, files: Iterable[Path], against: Iterable[Path], naming: Naming) -> Question:
+    """The question with what its files hold; the checkpoint that the policy demands is among them.
+
+    files    bundles of evidence
+    against  reports or checkpoints of the ledger
+    """
+    demanded = home.policy.checkpoint
+    kept = [*against, *([home.config_file.parent / demanded] if demanded else [])]
+    return Question(tuple(map(read_bundle, files)), tuple(map(kept_checkpoint, kept)), naming)
+
+
+def named(
+    model: str, weights: Path | str | None, factory_args: Mapping[str, Scalar], *, data: str | None
+) -> Naming:
+    """The user's own words for model and data; an endpoint that is known by its digest is URL."""
+    words = ["URL" if DIGEST.fullmatch(model) else model]
+    words += ["--weights", str(weights)] if weights else []
+    words += ["--factory-args", json.dumps(dict(factory_args))] if factory_args else []
+    return Naming(tuple(words), data)
+
+
+def decided(home: Home, subject: Subject, asked: Question, *, record: bool) -> Decided:
+    """The gate's answer, recorded where that is asked for and the ledger is one that may be added to."""
+    if record:
+        with open_recorder(home) as recorder:
+            return decided_by(home, recorder, subject, asked)
+    with reading(home) as ledger:
+        return Decided(_decision(home, ledger, subject, asked), None)
+
+
+def decided_by(home: Home, recorder: Recorder, subject: Subject, asked: Question) -> Decided:
+    """As ``decided``, with a recorder that is open already."""
+    decision = _decision(home, recorder.ledger, subject, asked)
+    if decision.unsound:
+        talk("the decision was not recorded: nothing is added to a ledger that cannot be relied on")
+        return Decided(decision, None)
+    return Decided(decision, recorder.decision(decision))
+
+
+def _decision(home: Home, ledger: Ledger, subject: Subject, asked: Question) -> Decision:
+    seen = sight(home, ledger, subject, bundles=asked.bundles, kept=asked.kept)
+    return decide(home.policy, subject, seen, now=datetime.now(UTC), version=__version__, naming=asked.naming)
+
+
+def gate_answer(home: Home, recorder: Recorder, subject: Subject, asked: Question, *, strict: bool) -> int:
     """Decide, record the decision, say it on stderr; the exit code of the decision."""
-    decision = decision_about(home, recorder.ledger, subject, files=())
-    recorder.decision(decision)
+    decision, _ = decided_by(home, recorder, subject, asked)
+    report = decision_report(decision)
     talk(f"gate: {decision.outcome.replace('_', ' ')}, {decision.runs} runs on record")
     for one in decision.requirements:
-        talk(f"gate: {one.name}: {one.answer.replace('_', ' ')}: {one.reason}")
-    return exit_code(decision_report(decision))
-
-
-def _intact(home: Home, ledger: Ledger) -> None:
-    """A changed leaf could hide the evidence that it stood for: nothing is decided from a changed ledger."""
-    found = audit(ledger, vkeys=[*home.log.keys, *home.log.before])
-    if found.first is not None:
-        raise AncileError(
-            "the ledger was changed",
-            value=f"{found.first.place}: {found.first.what}",
-            remedy="see `ancile ledger verify`, restore a copy from before, then decide again",
-        )
-    for erased in found.erased:
-        if parse_leaf(ledger.entry(erased.entry).leaf).kind in ("report", "run"):
-            raise AncileError(
-                "a report was erased, which could have been about this subject",
-                value=f"entry {erased.entry}, erased by entry {erased.by}",
-                remedy="decide where the whole ledger is at hand, or begin a new ledger and assess again",
-            )
-
-
-def _seen(home: Home, ledger: Ledger, subject: Subject, files: Sequence[Path]) -> Iterator[VerifiedEvidence]:
-    own = [*home.log.keys, *home.log.before]
-    pinned = own + [key for log in home.policy.logs for key in log.keys]
-    authors = home.policy.authors
-    signers = [key.public for key in list_keys(home.keys) if key.public.purpose == "author"]
-    about = evidence_about(ledger, subject.digest, logs=own, signers=signers, authors=authors)
-    if about.damaged:
-        raise AncileError(
-            "the ledger has entries that nobody can read, any of which could be about this subject",
-            value=f"entries {', '.join(map(str, about.damaged[:10]))}",
-            remedy="run `ancile ledger verify` and mend what it names",
-        )
-    yield from about.evidence
-    yield from imported(home.imports, logs=pinned, authors=authors)
-    for path in files:
-        yield from verify_bundle(read_bundle(path), logs=pinned, authors=authors)
+        to_do = f"; {one.remedy}" if one.answer == "no_conclusion" else ""
+        talk(f"gate: {one.name}: {one.answer.replace('_', ' ')}: {one.reason}{to_do}")
+    for finding in report.findings:
+        if finding.status in ("WARN", "SKIP"):
+            talk(f"gate: {finding.check}: {finding.detail}")
+    return exit_code(report, strict=strict)
 
 
 def read_bundle(path: Path) -> bytes:
@@ -106,16 +115,3 @@ def read_bundle(path: Path) -> bytes:
             value=f"{path}: {reason.strerror}",
             remedy="name a file that `ancile evidence export` wrote",
         ) from reason
-
-
-def _held(evidence: VerifiedEvidence, report: Report, revoked: dict[str, str]) -> Held:
-    refused = "; ".join(evidence.doubts) or None
-    if evidence.author in revoked:
-        refused = f"its signer was revoked: {revoked[evidence.author]}"
-    ground = Ground(
-        origin=evidence.origin,
-        index=evidence.index,
-        statement_digest=evidence.statement.digest,
-        author=evidence.author,
-    )
-    return Held(report=report, ground=ground, time=evidence.time, refused=refused)

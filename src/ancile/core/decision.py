@@ -23,13 +23,17 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Requirement(msgspec.Struct, frozen=True, kw_only=True):
-    """One requirement of the policy with the gate's answer and the reason in words."""
+    """One requirement of the policy with the gate's answer and the reason in words.
+
+    left_open  what the policy does not say though it decides the figure, as the deciding evidence has it
+    """
 
     name: str
     answer: Answer
     reason: str
     remedy: str
     grounds: tuple[Ground, ...] = ()
+    left_open: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not (self.name and self.reason and self.remedy):
@@ -44,6 +48,9 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     outcome        computed: any ``not_met`` fails, else any ``no_conclusion`` stays open
     policy_digest  of the policy's canonical form
     runs           started runs that the ledger holds for the subject, finished or not
+    unsound        why nothing may be decided from the ledger, empty where it may; then nothing is met
+    checked        what of the ledger itself was checked before it was believed, in words
+    not_checked    what could not be seen or judged, and so does not stand behind the answer
     """
 
     schema: Literal["ancile/decision/v1"] = "ancile/decision/v1"
@@ -52,6 +59,9 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     policy_digest: str
     requirements: tuple[Requirement, ...]
     runs: int
+    unsound: str = ""
+    checked: tuple[str, ...] = ()
+    not_checked: tuple[str, ...] = ()
     decided: datetime
     version: str
 
@@ -61,6 +71,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
         if self.decided.tzinfo is None:
             raise ValueError("the time of a decision is aware")
         answers = {r.answer for r in self.requirements}
+        if self.unsound and answers - {"no_conclusion"}:
+            raise ValueError("a decision from a ledger that cannot be relied on answers nothing")
         follows: Outcome = "no_conclusion"
         if "not_met" in answers:
             follows = "fail"

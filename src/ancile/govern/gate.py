@@ -2,187 +2,169 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
-from ancile.core.budget import seconds_of
-from ancile.core.decision import Answer, Decision, Ground, Requirement
-from ancile.core.measure import Measure
+from ancile.core.decision import Answer, Decision, Requirement
 from ancile.core.report import Report
+from ancile.core.strength import ACCESSES
 from ancile.core.subject import Subject
-from ancile.govern.policy import ACCESSES, EFFORTS, Policy, Require, policy_digest
+from ancile.core.text import plain
+from ancile.govern.match import Fit, Held, Said, fit, judge, judge_weak, margin
+from ancile.govern.policy import Policy, Require, policy_digest
+from ancile.govern.remedy import Naming, how_to_get, remedy
 
-CLOCK_SKEW_SECONDS = 300  # between the machine that made the evidence and this one; Kerberos allows the same
+ORDER: tuple[Answer, ...] = ("not_met", "no_conclusion", "met")  # the worst first
+REASONS = 5  # most frequent ones that a decision names
+UNNAMED = Naming()
+RESTORE = "see `ancile ledger verify`; restore the whole ledger from a backup, then decide again"
+
+
+class Gone(NamedTuple):
+    """A report whose body was erased: it may have been about the subject, and bad.
+
+    time  when the ledger had taken the report in
+    what  which entry, and which one erased it, in words
+    """
+
+    time: datetime
+    what: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class Held:
-    """One piece of evidence whose signatures and inclusion were verified by the caller.
+class Sight:
+    """What a gate can see, and how far it may be relied on.
 
-    time      when the ledger took it in
-    refused   why it does not count although it is genuine (signer revoked, log not in the policy), or None
+    runs         started runs on record for the subject, finished or not
+    unsound      why nothing may be decided from this ledger, empty where it may
+    gone         erased reports that may have been about the subject
+    checked      what of the ledger was checked, in words
+    not_checked  what could not be
     """
 
-    report: Report
-    ground: Ground
-    time: datetime
-    refused: str | None = None
+    evidence: Sequence[Held] = ()
+    runs: int = 0
+    unsound: str = ""
+    gone: Sequence[Gone] = ()
+    checked: tuple[str, ...] = ()
+    not_checked: tuple[str, ...] = ()
 
 
 def decide(
-    policy: Policy, subject: Subject, evidence: Sequence[Held], *, runs: int, now: datetime, version: str
+    policy: Policy, subject: Subject, sight: Sight, *, now: datetime, version: str, naming: Naming = UNNAMED
 ) -> Decision:
     """The gate's answer to every requirement of the policy for exactly this subject.
 
-    runs  started runs on record for the subject, finished or not
+    Evidence about a whole speaks of that whole alone: a shared part, the same weights under other code, does
+    not make it evidence about this subject.
+    naming  what the user calls model and data, for the command that a remedy names
     """
     about = [
         held
-        for held in evidence
+        for held in sight.evidence
         if held.report.subject.digest == subject.digest and held.report.subject.kind == subject.kind
     ]
+    answered = [_answer(one, policy, about, now=now, naming=naming) for one in policy.require]
+    if sight.unsound:
+        answered = [_unsound(one, sight.unsound) for one in policy.require]
+    elif sight.gone:
+        answered = [_doubted(one, policy, about, sight.gone) for one in answered]
     return Decision(
         subject=subject,
         policy_digest=policy_digest(policy),
-        requirements=tuple(_answer(one, policy, about, now=now) for one in policy.require),
-        runs=runs,
+        requirements=tuple(answered),
+        runs=sight.runs,
+        unsound=sight.unsound,
+        checked=sight.checked,
+        not_checked=sight.not_checked,
         decided=now,
         version=version,
     )
 
 
-def _answer(one: Require, policy: Policy, about: Sequence[Held], *, now: datetime) -> Requirement:
-    of_stage = [held for held in about if held.report.stage == one.stage]
-    faults = {id(held): _mismatch(one, policy, held, now=now) for held in of_stage}
-    matching = [held for held in of_stage if faults[id(held)] is None]
-    if not matching:
-        reasons = Counter(fault for fault in faults.values() if fault)
-        seen = "; ".join(f"{count} of {len(of_stage)} {reason}" for reason, count in reasons.most_common(5))
+class _Judged(NamedTuple):
+    held: Held
+    said: Said
+
+
+def _answer(
+    one: Require, policy: Policy, about: Sequence[Held], *, now: datetime, naming: Naming
+) -> Requirement:
+    fits = [(held, fit(one, policy, held, now=now)) for held in about if held.report.stage == one.stage]
+    counting = [_Judged(held, judge(one, held.report)) for held, how in fits if how.fault is None]
+    weak = [
+        _Judged(held, said)
+        for held, how in fits
+        if how.fault and how.is_weak and (said := judge_weak(one, held.report, fault=how.fault))
+    ]
+    if not (counting or weak):
+        reason = _why_nothing_counts(one, [how for _, how in fits])
         return Requirement(
-            name=one.name,
-            answer="no_conclusion",
-            reason=f"no evidence counts: {seen}"
-            if seen
-            else f"no evidence of stage {one.stage} for this digest",
-            remedy=_how_to_get(one),
+            name=one.name, answer="no_conclusion", reason=reason, remedy=how_to_get(one, naming)
         )
-    judged = [(held, *_judge(one, held.report)) for held in matching]
+    together = [*counting, *weak]
     if policy.take == "latest":
-        judged = [max(judged, key=lambda j: (j[0].time, j[0].ground.index))]
-    order: tuple[Answer, ...] = ("not_met", "no_conclusion", "met")
-    held, answer, reason = min(judged, key=lambda j: (order.index(j[1]), _margin(one, j[0].report)))
-    others = f" (the {'latest' if policy.take == 'latest' else 'worst'} of {len(matching)})"
+        together = [max(together, key=lambda j: (j.held.time, j.held.ground.index))]
+    chosen = min(together, key=lambda j: (ORDER.index(j.said.answer), margin(one, j.held.report)))
+    number = len(counting) + len(weak)
     return Requirement(
         name=one.name,
-        answer=answer,
-        reason=reason + (others if len(matching) > 1 else ""),
-        remedy=_remedy(one, answer),
-        grounds=(held.ground,),
+        answer=chosen.said.answer,
+        reason=chosen.said.reason + (f" (the {policy.take} of {number})" if number > 1 else ""),
+        remedy=remedy(one, chosen.said.answer),
+        grounds=(chosen.held.ground,),
+        left_open=_left_open(one, chosen.held.report) if chosen.said.answer == "met" else (),
     )
 
 
-def _mismatch(one: Require, policy: Policy, held: Held, *, now: datetime) -> str | None:
-    """Why this evidence does not count for the requirement; None when it does."""
-    faults = itertools.chain(_untrusted(one, policy, held, now=now), _otherwise_made(one, held.report))
-    return next(faults, None)
+def _why_nothing_counts(one: Require, fits: Sequence[Fit]) -> str:
+    reasons = Counter(how.fault for how in fits)
+    seen = "; ".join(f"{count} of {len(fits)} {reason}" for reason, count in reasons.most_common(REASONS))
+    return f"no evidence counts: {seen}" if seen else f"no evidence of stage {one.stage} for this digest"
 
 
-def _untrusted(one: Require, policy: Policy, held: Held, *, now: datetime) -> Iterator[str]:
-    age, limit = (now - held.time).total_seconds(), one.max_age or policy.max_age
-    if held.refused:
-        yield held.refused
-    if held.ground.author not in policy.authors:
-        yield f"signed by {held.ground.author[:19]}…, who is not among the policy's authors"
-    if limit and age > seconds_of(limit):
-        yield f"older than {limit}"
-    if age < -CLOCK_SKEW_SECONDS:
-        yield "dated in the future"
-    if held.report.subject.kind == "deployment" and not one.allow_endpoint:
-        yield "about an endpoint, whose model may be swapped unseen (allow_endpoint is off)"
+def _left_open(one: Require, report: Report) -> tuple[str, ...]:
+    """What decides a robustness figure, was the author's to choose, and is not pinned by the requirement."""
+    given, found = report.parameters, []
+    if one.measure is None or report.stage != "assess":
+        return ()
+    if one.data is None:
+        digest, name = given.get("data_digest", "unknown"), plain(str(given.get("data", "")), 40)
+        found.append(f'data = "{digest}" ({name})')
+    if one.is_about_robustness and one.effort is None:
+        found.append(f'effort = "{given.get("effort")}"')
+    if one.is_about_robustness and one.access is None and given.get("access") != ACCESSES[-1]:
+        found.append(f'access = "{given.get("access")}"')
+    if "seed" not in one.named and given.get("samples") != given.get("samples_available"):
+        found.append(f"parameters.seed = {given.get('seed')}")
+    return (*found, *(f"{name}, which it lets be anything" for name in one.free if name in given))
 
 
-def _otherwise_made(one: Require, report: Report) -> Iterator[str]:
-    given = report.parameters
-    for name, wanted in one.parameters.items():
-        if given.get(name) != wanted:
-            yield f"made with {name}={given.get(name)!r}, {wanted!r} is asked for"
-    if one.data and given.get("data_digest") != one.data:
-        yield "made on other data"
-    if one.effort and not _reaches(given.get("effort"), one.effort, EFFORTS):
-        yield f"made at effort {given.get('effort')}, {one.effort} is asked for"
-    if one.access and not _reaches(given.get("access"), one.access, ACCESSES):
-        yield f"made with access {given.get('access')}, {one.access} is asked for"
-    measure = _measure(one, report)
-    if one.measure and measure is None:
-        yield f"without the measure {one.measure}"
-    if one.minimum_n and (measure is None or (measure.n or 0) < one.minimum_n):
-        yield f"from n = {measure.n if measure else 0}, {one.minimum_n} is asked for"
+def _unsound(one: Require, why: str) -> Requirement:
+    reason = f"nothing is decided from this ledger: {why}"
+    return Requirement(name=one.name, answer="no_conclusion", reason=reason, remedy=RESTORE)
 
 
-def _reaches(given: object, wanted: str, order: Sequence[str]) -> bool:
-    return given in order and order.index(str(given)) >= order.index(wanted)
+def _doubted(
+    answered: Requirement, policy: Policy, about: Sequence[Held], gone: Sequence[Gone]
+) -> Requirement:
+    """A pass does not stand where a report is gone that could have refused it.
 
-
-def _measure(one: Require, report: Report) -> Measure | None:
-    return next((m for m in report.measures if m.name == one.measure and m.slice == one.slice), None)
-
-
-def _ends(measure: Measure) -> tuple[float, float]:
-    low = measure.value if measure.low is None else measure.low
-    high = measure.value if measure.high is None else measure.high
-    return low, high
-
-
-def _margin(one: Require, report: Report) -> float:
-    """How far the evidence is on the right side; smaller is worse."""
-    measure = _measure(one, report)
-    if measure is None:
-        return 0.0
-    low, high = _ends(measure)
-    margins = [low - one.at_least] if one.at_least is not None else []
-    margins += [one.at_most - high] if one.at_most is not None else []
-    return min(margins)
-
-
-def _judge(one: Require, report: Report) -> tuple[Answer, str]:
-    """The answer that this evidence alone gives; what was left undone can only have made it look better."""
-    measure = _measure(one, report)
-    if report.outcome == "fail":
-        return "not_met", "the report fails by itself: " + _first(report, "FAIL")
-    if measure is not None:
-        low, high = _ends(measure)
-        if one.at_least is not None and low < one.at_least:
-            return "not_met", f"{measure.name} is {_shown(measure)}: its low end is below {one.at_least:g}"
-        if one.at_most is not None and high > one.at_most:
-            return "not_met", f"{measure.name} is {_shown(measure)}: its high end is above {one.at_most:g}"
-    if report.outcome == "no_conclusion":
-        return "no_conclusion", "the report itself is without conclusion: " + _first(report, "ERROR")
-    return "met", f"{measure.name} is {_shown(measure)}" if measure is not None else "the report passes"
-
-
-def _shown(measure: Measure) -> str:
-    if measure.low is None or measure.confidence is None:
-        return f"{measure.value:.4g}"
-    return (
-        f"{measure.value:.4g} ({measure.low:.4g} to {measure.high:.4g} "
-        f"at {100 * measure.confidence:g} %, n = {measure.n})"
+    Where the policy takes the latest, evidence that is newer than what is gone would have decided anyway.
+    """
+    if answered.answer != "met":
+        return answered
+    times = [held.time for held in about if held.ground in answered.grounds]
+    in_doubt = [one for one in gone if policy.take == "worst" or not all(time > one.time for time in times)]
+    if not in_doubt:
+        return answered
+    return Requirement(
+        name=answered.name,
+        answer="no_conclusion",
+        reason=f"{in_doubt[0].what}, and could have refused what the rest shows: {answered.reason}",
+        remedy='decide where the whole ledger is at hand, or let the policy take = "latest" and assess again',
+        grounds=answered.grounds,
     )
-
-
-def _first(report: Report, status: str) -> str:
-    return next((f"{f.check}: {f.detail}" for f in report.findings if f.status == status), "it is incomplete")
-
-
-def _how_to_get(one: Require) -> str:
-    return f"run `ancile {one.stage}` on this model as the policy asks, and record it; or import its evidence"
-
-
-def _remedy(one: Require, answer: Answer) -> str:
-    if answer == "met":
-        return "nothing to do"
-    if answer == "no_conclusion":
-        return f"mend what kept `ancile {one.stage}` from a conclusion and run it again"
-    return "improve the model and run the stage again; a wide interval also narrows with more samples"

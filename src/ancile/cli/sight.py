@@ -1,0 +1,189 @@
+"""What a gate can see: the ledger after an audit, imports and files, each piece of evidence verified anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+
+from ancile.cli.home import Home
+from ancile.core.decision import Ground
+from ancile.core.errors import AncileError
+from ancile.core.report import Report
+from ancile.core.subject import Subject
+from ancile.core.text import plain
+from ancile.govern.gate import Gone, Sight
+from ancile.govern.match import Held
+from ancile.trust.audit import Audit, audit
+from ancile.trust.checkpoint import open_checkpoint
+from ancile.trust.events import KeyEvent, RunStarted
+from ancile.trust.evidence import VerifiedEvidence, verify_bundle
+from ancile.trust.imports import imported
+from ancile.trust.keys import list_keys
+from ancile.trust.leaf import parse_leaf
+from ancile.trust.ledger import Ledger
+from ancile.trust.notary import evidence_about
+
+
+def sight(
+    home: Home, ledger: Ledger, subject: Subject, *, bundles: Sequence[bytes], kept: Sequence[str]
+) -> Sight:
+    """Everything that this home can see of the subject, after the ledger itself was looked at.
+
+    bundles  evidence given for this decision alone
+    kept     checkpoints of the ledger that were kept elsewhere
+    """
+    carried = list(_carried(home, bundles))
+    own = [*home.log.keys, *home.log.before]
+    known = [*kept, *_own_checkpoints(carried, origin=home.log.origin, vkeys=own)]
+    found = audit(ledger, vkeys=own, against=known)
+    if found.first is not None:
+        return Sight(unsound=f"{found.first.place}: {found.first.what}")
+    unique = _without_copies([*_recorded_evidence(home, ledger, subject.digest), *carried])
+    revoked = _revoked(home, unique)
+    gone, lost_runs = _gone(ledger, found)
+    runs = _about(unique, subject, RunStarted)
+    reports = _about(unique, subject, Report)
+    return Sight(
+        evidence=[
+            _held(e, report, revoked) for e in unique if isinstance(report := e.statement.predicate, Report)
+        ],
+        runs=runs,
+        gone=gone,
+        checked=tuple(_checked(found, known, vkeys=own)),
+        not_checked=(
+            *_rollback_not_checked(found, known, vkeys=own),
+            *_left_out(unique, origin=home.log.origin),
+            *([f"{runs - reports} of {runs} started runs left no report"] if runs > reports else []),
+            *lost_runs,
+            *_relatives(home, ledger, subject, alone=not reports),
+        ),
+    )
+
+
+def _own_checkpoints(
+    carried: Iterable[VerifiedEvidence], *, origin: str, vkeys: Sequence[str]
+) -> Iterator[str]:
+    """Checkpoints of this very log that came back with bundles: somebody kept them, so they count as kept."""
+    for note in {one.checkpoint for one in carried if one.origin == origin}:
+        try:
+            open_checkpoint(note, vkeys)
+        except AncileError:
+            continue  # another log of the same name: its evidence says so in its doubts
+        yield note
+
+
+def _checked(found: Audit, kept: Sequence[str], *, vkeys: Sequence[str]) -> Iterator[str]:
+    covered = "all" if found.covered == found.size else f"{found.covered} of them"
+    yield f"{found.size} entries, {covered} under a checkpoint that the log signed"
+    if kept:
+        size = _largest(kept, vkeys)
+        yield f"rollback: the ledger goes on from a checkpoint of {size} entries that was kept elsewhere"
+
+
+def _rollback_not_checked(found: Audit, kept: Sequence[str], *, vkeys: Sequence[str]) -> Iterator[str]:
+    if not kept:
+        yield (
+            "rollback, split view: no checkpoint kept elsewhere was given "
+            "(--against FILE, or checkpoint under [policy])"
+        )
+    elif (size := _largest(kept, vkeys)) < found.size:
+        yield f"rollback of entries {size} to {found.size - 1}, which are newer than the kept checkpoint"
+
+
+def _largest(kept: Sequence[str], vkeys: Sequence[str]) -> int:
+    return max(open_checkpoint(note, vkeys).size for note in kept)
+
+
+def _left_out(unique: Iterable[VerifiedEvidence], *, origin: str) -> Iterator[str]:
+    """Evidence from elsewhere is a choice: worse reports of the same log may not be in it."""
+    for other in sorted({one.origin for one in unique if one.origin != origin and one.accepted}):
+        yield f"what was left out of the evidence from {plain(other, 80)}, and keys revoked there since"
+
+
+def _gone(ledger: Ledger, found: Audit) -> tuple[list[Gone], list[str]]:
+    """Erased reports, any of which may have been about the subject, and a line about erased runs."""
+    gone, runs = [], []
+    for erased in found.erased:
+        leaf = parse_leaf(ledger.entry(erased.entry).leaf)
+        what = f"entry {erased.entry}, a {leaf.kind}, was erased by entry {erased.by}"
+        if leaf.kind == "report":
+            gone.append(Gone(datetime.fromtimestamp(leaf.time_ms / 1000, UTC), what))
+        elif leaf.kind == "run":
+            runs.append(f"whose run it was: {what}")
+    return gone, runs
+
+
+def _relatives(home: Home, ledger: Ledger, subject: Subject, *, alone: bool) -> Iterator[str]:
+    """Reports about other wholes with parts of this one: a new name makes a new whole, which hides the old.
+
+    alone  whether the subject has no report of its own: then any shared part is worth a word
+    """
+    wholes: dict[str, list[str]] = {}
+    for digest in set(subject.parts.values()):
+        for evidence in _recorded_evidence(home, ledger, digest):
+            report = evidence.statement.predicate
+            if isinstance(report, Report) and report.subject.digest != subject.digest:
+                wholes[evidence.statement.digest] = sorted(report.subject.parts.values())
+    same = sum(parts == sorted(subject.parts.values()) for parts in wholes.values())
+    if same:
+        yield f"reports about the same bytes under other names, which do not count: {same}"
+    if alone and len(wholes) > same:
+        others = len(wholes) - same
+        yield f"reports about models that share a part with this one, which do not count: {others}"
+
+
+def _recorded_evidence(home: Home, ledger: Ledger, digest: str) -> tuple[VerifiedEvidence, ...]:
+    own = [*home.log.keys, *home.log.before]
+    signers = [key.public for key in list_keys(home.keys) if key.public.purpose == "author"]
+    about = evidence_about(ledger, digest, logs=own, signers=signers, authors=home.policy.authors)
+    if about.damaged:
+        raise AncileError(
+            "the ledger has entries that nobody can read, any of which could be about this subject",
+            value=f"entries {', '.join(map(str, about.damaged[:10]))}",
+            remedy="run `ancile ledger verify` and mend what it names",
+        )
+    return about.evidence
+
+
+def _carried(home: Home, bundles: Sequence[bytes]) -> Iterator[VerifiedEvidence]:
+    """Evidence from elsewhere: what was imported, and what was given for this decision alone."""
+    pinned = [*home.log.keys, *home.log.before, *(key for log in home.policy.logs for key in log.keys)]
+    yield from imported(home.imports, logs=pinned, authors=home.policy.authors)
+    for data in bundles:
+        yield from verify_bundle(data, logs=pinned, authors=home.policy.authors)
+
+
+def _without_copies(found: Iterable[VerifiedEvidence]) -> list[VerifiedEvidence]:
+    """Each entry once; a copy with a doubt must not take the place of one without."""
+    best: dict[tuple[str, int, str], VerifiedEvidence] = {}
+    for one in found:
+        known = best.setdefault((one.origin, one.index, one.statement.digest), one)
+        if len(one.doubts) < len(known.doubts):
+            best[one.origin, one.index, one.statement.digest] = one
+    return list(best.values())
+
+
+def _revoked(home: Home, unique: Iterable[VerifiedEvidence]) -> dict[str, str]:
+    """Ids of revoked keys with the reason: those of this home, and those that the evidence tells of."""
+    here = {k.public.id: k.file.revoked.reason for k in list_keys(home.keys) if k.file.revoked}
+    told = [said for e in unique if e.accepted and isinstance(said := e.statement.predicate, KeyEvent)]
+    return here | {said.id: said.reason for said in told if said.change == "revoked"}
+
+
+def _about(unique: Iterable[VerifiedEvidence], subject: Subject, kind: type[RunStarted | Report]) -> int:
+    """How many statements of this kind are about the subject."""
+    said = [e.statement.predicate for e in unique]
+    return sum(isinstance(one, kind) and one.subject.digest == subject.digest for one in said)
+
+
+def _held(evidence: VerifiedEvidence, report: Report, revoked: dict[str, str]) -> Held:
+    refused = "; ".join(evidence.doubts) or None
+    if evidence.author in revoked:
+        refused = f"its signer was revoked: {revoked[evidence.author]}"
+    ground = Ground(
+        origin=evidence.origin,
+        index=evidence.index,
+        statement_digest=evidence.statement.digest,
+        author=evidence.author,
+    )
+    return Held(report=report, ground=ground, time=evidence.time, refused=refused)
