@@ -9,8 +9,9 @@ from pathlib import Path
 
 from ancile.core.errors import AncileError
 from ancile.trust.ledger import Draft, Ledger
+from ancile.trust.notary import sign_head
 from ancile.trust.sqlite_store import INLINE_BYTES, SqliteStore
-from tests.trust.ledger_help import AUTHOR, drafts, opened, signed
+from tests.trust.ledger_help import AUTHOR, LOG, drafts, erased, opened, ticking
 
 LONG = INLINE_BYTES + 10
 
@@ -51,13 +52,13 @@ def append_some(folder: str, name: str, count: str) -> None:
 
 
 def append_hastily(folder: str, name: str) -> None:
-    """The control: tells each index as it expects it, before the entry is durable."""
+    """The control: tells each index as it expects it, long before the entry is durable."""
     with opened(Path(folder)) as ledger:
         n = 0
         while True:
-            names = [f"{name}-{n}-{k}" for k in range(20)]
-            size = ledger.size()
-            os.write(1, "".join(f"{size + k} {one} 0\n" for k, one in enumerate(names)).encode())
+            size, names = ledger.size(), [f"{name}-{n}-{k}" for k in range(1000)]
+            for k, one in enumerate(names):
+                os.write(1, f"{size + k} {one} 0\n".encode())
             ledger.append([Draft("run", AUTHOR, body_of(one)) for one in names])
             n += 1
 
@@ -102,14 +103,13 @@ def _live_once(ledger: Ledger, name: str, acks: int) -> None:
         (index,) = ledger.append([Draft("segment", AUTHOR, body_of(name, long=True))])
         os.write(acks, f"entry {index} {name} 1\n".encode())
         if name.endswith("4"):
-            by = ledger.erase(index, AUTHOR)
+            by = erased(ledger, index)
             os.write(acks, f"erased {index} {by}\n".encode())
     if name.endswith("3"):
         index = ledger.size() - 5
-        by = ledger.erase(index, AUTHOR)
+        by = erased(ledger, index)
         os.write(acks, f"erased {index} {by}\n".encode())
-    note = signed(ledger)
-    ledger.store_checkpoint(note)
+    note = sign_head(ledger, LOG, clock=ticking())
     os.write(acks, f"checkpoint {note!r}\n".encode())
 
 

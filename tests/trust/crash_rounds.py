@@ -20,9 +20,10 @@ from typing import NamedTuple
 
 from ancile.core.errors import AncileError
 from ancile.trust.audit import audit
+from ancile.trust.notary import sign_head
 from tests.trust.crash_child import body_of
 from tests.trust.crash_help import Disk, Operation, operations, restore, script
-from tests.trust.ledger_help import VKEYS, drafts, opened, signed
+from tests.trust.ledger_help import ERASER, LOG, VKEYS, drafts, opened, signed, ticking
 
 ROUNDS_A_LEDGER = 5  # kills go on with what the ones before left; then a new ledger begins
 
@@ -63,16 +64,20 @@ def losses(folder: Path, acknowledged: Acknowledged) -> list[str]:
     """What is wrong with a ledger after a crash: something lost or damaged, or no way to go on."""
     try:
         with opened(folder) as ledger:
-            found = audit(ledger, vkeys=VKEYS, against=acknowledged.checkpoints[-1:])
+            found = audit(
+                ledger, vkeys=VKEYS, against=acknowledged.checkpoints[-1:], authors=[ERASER.public.text]
+            )
             stored = {entry.index: digest(entry.body) for entry in ledger.entries(0, ledger.size())}
-            erased = {entry for entry, _ in found.erased}
-            gone = {i for i, body in acknowledged.entries.items() if stored.get(i) != body} - erased
-            undone = set(acknowledged.erased.items()) - set(found.erased)
+            erased = {one.entry: one.by for one in found.erased}
+            gone = {i for i, body in acknowledged.entries.items() if stored.get(i) != body}
+            undone = set(acknowledged.erased.items()) - set(erased.items())
             wrong = [f"{fault.place}: {fault.what}" for fault in found.faults]
-            wrong += [f"entry {index} was acknowledged and is lost" for index in sorted(gone)]
+            wrong += [f"entry {index} was acknowledged and is lost" for index in sorted(gone - set(erased))]
             wrong += [f"erasure of entry {index} was acknowledged and is lost" for index, _ in sorted(undone)]
             ledger.append(drafts(2))
-            wrong += [f"after going on: {fault.what}" for fault in audit(ledger, vkeys=VKEYS).faults]
+            sign_head(ledger, LOG, clock=ticking())
+            after = audit(ledger, vkeys=VKEYS, authors=[ERASER.public.text])
+            wrong += [f"after going on: {fault.what}" for fault in after.faults]
     except AncileError as error:
         return [f"it cannot be used: {error}"]
     return wrong

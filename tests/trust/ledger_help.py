@@ -11,7 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from ancile.trust.checkpoint import Head, sign_checkpoint
+from ancile.trust.key import AuthorKey, Seeds, private_key
 from ancile.trust.ledger import Draft, Ledger, open_ledger
+from ancile.trust.notary import erase
 from ancile.trust.note import COSIGNATURE_ED25519, COSIGNATURE_MLDSA44, ED25519, vkey_of
 
 ORIGIN = "example.com/log"
@@ -22,6 +24,9 @@ VECTORS = json.loads((Path(__file__).parent / "vectors.json").read_text())
 ED = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 ML = MLDSA44PrivateKey.from_seed_bytes(bytes(range(32, 64)))
 VKEYS = [vkey_of(ORIGIN, ED25519, ED).text, vkey_of(ORIGIN, COSIGNATURE_MLDSA44, ML).text]
+
+LOG = private_key("log", ORIGIN, Seeds(bytes(range(32)), bytes(range(32, 64))))
+ERASER = private_key("author", "eraser", Seeds(bytes([7]) * 32, bytes([8]) * 32))
 
 WITNESS = "example.org/witness"
 WITNESS_ED = Ed25519PrivateKey.from_private_bytes(bytes(range(64, 96)))
@@ -60,6 +65,11 @@ def signed(ledger: Ledger, size: int | None = None) -> str:
 
 def checkpoint(size: int, root: bytes, *, origin: str = ORIGIN, when: int = 1_767_225_600) -> str:
     return sign_checkpoint(Head(origin, size, root), ed25519=ED, mldsa44=ML, when=when)
+
+
+def erased(ledger: Ledger, index: int, *, author: AuthorKey = ERASER, reason: str = "asked to") -> int:
+    """Index of the entry that says so."""
+    return erase(ledger, index, reason=reason, author=author, log=LOG, clock=ticking()).index
 
 
 def filled(folder: Path, count: int = 300) -> str:

@@ -9,18 +9,40 @@ from pathlib import Path
 import pytest
 
 from ancile.core.errors import AncileError
-from ancile.trust.audit import Audit, Erased, audit
+from ancile.core.subject import digest_of
+from ancile.trust.audit import Audit, audit
+from ancile.trust.audit_derived import Erased
+from ancile.trust.dsse import sign
+from ancile.trust.events import Erasure
+from ancile.trust.key import AuthorKey, private_key
 from ancile.trust.leaf import leaf_head
+from ancile.trust.ledger import Draft
 from ancile.trust.merkle import leaf_hash
+from ancile.trust.notary import key_event, record_key_event, sign_head
 from ancile.trust.sqlite_schema import GUARDS
+from ancile.trust.statement import statement_of
 from ancile.trust.tiles import Nodes, Tile
-from tests.trust.ledger_help import AUTHOR, ORIGIN, VKEYS, checkpoint, drafts, filled, opened, signed
+from tests.trust.ledger_help import (
+    AUTHOR,
+    ERASER,
+    LOG,
+    ORIGIN,
+    START,
+    VKEYS,
+    checkpoint,
+    drafts,
+    erased,
+    filled,
+    opened,
+    signed,
+    ticking,
+)
 from tests.trust.tamper_help import flipped, leaves, rewrite, tampered
 
 
 def audited(folder: Path, *against: str) -> Audit:
     with opened(folder, create=False) as ledger:
-        return audit(ledger, vkeys=VKEYS, against=against)
+        return audit(ledger, vkeys=VKEYS, against=against, authors=[ERASER.public.text])
 
 
 def test_an_untouched_ledger_is_intact_and_says_what_it_could_not_judge(tmp_path: Path) -> None:
@@ -109,11 +131,11 @@ def test_a_byte_moved_from_the_body_to_the_salt_is_found(tmp_path: Path) -> None
 def test_a_removed_body_is_damage_and_an_erased_one_is_not(tmp_path: Path) -> None:
     filled(tmp_path)
     with opened(tmp_path) as ledger:
-        by = ledger.erase(3, AUTHOR)
+        by = erased(ledger, 3)
     assert by == 300
     found = audited(tmp_path)
     assert found.is_intact
-    assert found.erased == (Erased(3, 300),)
+    assert found.erased == (Erased(3, 300, ERASER.public.id, "asked to"),)
     tampered(tmp_path, ("DELETE FROM bodies WHERE idx = 5", ()))
     first = audited(tmp_path).first
     assert first is not None
@@ -127,9 +149,96 @@ def test_an_erased_body_that_is_back_is_found(tmp_path: Path) -> None:
     filled(tmp_path)
     with opened(tmp_path) as ledger:
         _, salt, body = ledger.entry(3)
-        ledger.erase(3, AUTHOR)
+        erased(ledger, 3)
     tampered(tmp_path, ("INSERT INTO bodies VALUES (3, ?, ?)", (salt, body)))
     assert [f.place for f in audited(tmp_path).faults] == ["body of entry 3"]
+
+
+def said_erased(folder: Path, index: int, *, author: AuthorKey = ERASER, signer: AuthorKey = ERASER) -> None:
+    """A body taken away by somebody with the file, and an entry that says so in an author's name."""
+    with opened(folder) as ledger:
+        said = Erasure(
+            entry=index, leaf=digest_of(ledger.entry(index).leaf), reason="mine", time=START, version="1"
+        )
+        body = sign(statement_of(said), [signer])
+        ledger.erase(index, Draft("erasure", author.public.id_bytes, body))
+
+
+def test_an_erasure_needs_the_signature_of_an_author_who_may(tmp_path: Path) -> None:
+    """Somebody who can write the file can make a key, but not sign with one that is trusted."""
+    filled(tmp_path, 20)
+    thief = private_key("author", "thief")
+    said_erased(tmp_path, 3, author=thief, signer=thief)
+    said_erased(tmp_path, 4, signer=thief)
+    faults = {fault.place: fault.what for fault in audited(tmp_path).faults}
+    assert "may not erase" in faults["entry 20"]
+    assert "does not hold" in faults["entry 21"]
+    assert faults["body of entry 3"] == "it is missing, and no entry says that it was erased"
+    assert "body of entry 4" in faults
+
+
+def test_an_erasure_of_another_log_does_not_fit(tmp_path: Path) -> None:
+    """Leaves are unique, so a signed erasure of an entry with the same index elsewhere is no excuse."""
+    for name in ("one", "two"):
+        filled(tmp_path / name, 5)
+    with opened(tmp_path / "one") as ledger:
+        body = ledger.entry(erased(ledger, 3)).body or b""
+    with opened(tmp_path / "two") as ledger:
+        ledger.erase(3, Draft("erasure", ERASER.public.id_bytes, body))
+    assert [f.place for f in audited(tmp_path / "two").faults] == ["body of entry 3"]
+
+
+def test_keys_of_erasing_authors_are_found_in_the_ledger(tmp_path: Path) -> None:
+    """A verifier has only ids: the key entries carry the keys, and an id is the digest of its keys."""
+    with opened(tmp_path) as ledger:
+        for key in (ERASER, LOG):
+            event = key_event(key.public, now=START)
+            record_key_event(ledger, event, author=ERASER, log=LOG, clock=ticking())
+        ledger.append([Draft("key", AUTHOR, b"no statement"), *drafts(2)])
+        erased(ledger, 3)
+        assert audit(ledger, vkeys=VKEYS).is_intact
+        assert audit(ledger, vkeys=VKEYS, authors=[ERASER.public.id]).is_intact
+        assert not audit(ledger, vkeys=VKEYS, authors=[]).is_intact
+
+
+def test_an_erasure_by_a_key_that_nobody_has_or_with_another_statement_is_named(tmp_path: Path) -> None:
+    filled(tmp_path, 5)
+    with opened(tmp_path) as ledger:
+        body = sign(statement_of(key_event(ERASER.public, now=START)), [ERASER])
+        ledger.erase(2, Draft("erasure", ERASER.public.id_bytes, body))
+        found = audit(ledger, vkeys=VKEYS).first
+        assert found is not None
+        assert found.what == "it is missing, and no entry says that it was erased"
+        faults = audit(ledger, vkeys=VKEYS, authors=[ERASER.public.id]).faults
+        assert any("nobody can check this erasure" in fault.what for fault in faults)
+    assert any("no erasure" in fault.what for fault in audited(tmp_path).faults)
+
+
+def remembered(folder: Path, size: int) -> None:
+    """A ledger whose checkpoints at half and at all of its size were signed on this machine."""
+    with opened(folder) as ledger:
+        for _ in range(2):
+            ledger.append(drafts(size // 2))
+            sign_head(ledger, LOG, clock=ticking())
+
+
+def test_a_rollback_shows_against_what_this_machine_signed_last(tmp_path: Path) -> None:
+    remembered(tmp_path, 300)
+    assert audited(tmp_path).last_signed == 300
+    rewrite(tmp_path, 150, change=lambda _: None)
+    found = audited(tmp_path)
+    assert [(f.place, f.index) for f in found.faults] == [("checkpoint signed last at size 300", 150)]
+    assert "rolled back" in found.faults[0].what
+    assert found.last_signed is None
+    (tmp_path / "keys" / "last-signed").unlink()
+    assert audited(tmp_path).is_intact
+
+
+def test_a_memory_that_the_log_never_signed_is_named(tmp_path: Path) -> None:
+    remembered(tmp_path, 4)
+    path = tmp_path / "keys" / "last-signed"
+    path.write_bytes(path.read_bytes().replace(b"\n4\n", b"\n5\n"))
+    assert [f.place for f in audited(tmp_path).faults] == ["checkpoint signed last"]
 
 
 def test_swapped_entries_are_named_as_reordered(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from ancile.core.report import Report, exit_code
-from ancile.trust.audit import Audit, Erased, Fault
+from ancile.trust.audit import Audit
+from ancile.trust.audit_derived import Erased, Fault
 from ancile.trust.checks import audit_report
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -19,8 +20,9 @@ def told(
     faults: tuple[Fault, ...] = (),
     erased: tuple[Erased, ...] = (),
     not_checked: tuple[str, ...] = (),
+    last_signed: int | None = None,
 ) -> Report:
-    audit = Audit(4, bytes(32), covered, 1, 4, erased, faults, not_checked)
+    audit = Audit(4, bytes(32), covered, 1, 4, erased, faults, not_checked, last_signed)
     return audit_report(audit, origin="example.org/log", started=NOW, finished=NOW)
 
 
@@ -53,3 +55,10 @@ def test_what_could_not_be_judged_is_a_warning(report: Report, check: str) -> No
 
 def test_an_erased_body_is_told_with_the_entry_that_erased_it() -> None:
     assert told(erased=(Erased(1, 3),)).parameters["erased"] == ["body of entry 1 erased by entry 3"]
+    lines = told(erased=(Erased(1, 3, f"sha256:{'ab' * 32}", "asked\nto"),)).parameters["erased"]
+    assert lines == ["body of entry 1 erased by entry 3, sha256:abababababab: asked\\nto"]
+
+
+def test_what_this_machine_signed_last_is_told() -> None:
+    assert {m.name: m.value for m in told(last_signed=3).measures}["last_signed"] == 3
+    assert "last_signed" not in {m.name for m in told().measures}

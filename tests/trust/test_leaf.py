@@ -12,12 +12,8 @@ from hypothesis import strategies as st
 from ancile.core.errors import AncileError
 from ancile.trust.leaf import (
     Leaf,
-    author_hex,
-    checked_kind,
     commitment_to,
     encode_leaf,
-    erasure_body,
-    parse_erasure,
     parse_leaf,
 )
 
@@ -86,31 +82,3 @@ def test_hostile_leaves_raise_nothing_but_our_error(data: bytes) -> None:
     for hostile in (data, DATA[: len(data)] + data, DATA.replace(b"report", data)):
         with suppress(AncileError):
             assert encode_leaf(parse_leaf(hostile)) == hostile
-
-
-def test_an_erasure_names_its_entry() -> None:
-    assert erasure_body(12) == b"ancile-erasure/v1\n12\n"
-    assert parse_erasure(erasure_body(0)) == 0
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"12",
-        b"ancile-erasure/v1\n012\n",
-        b"ancile-erasure/v1\n12",
-        b"ancile-erasure/v1\n\xff\n",
-        b"12\n",
-    ],
-)
-def test_an_erasure_that_we_would_not_write_is_refused(body: bytes) -> None:
-    with pytest.raises(AncileError, match="names no entry"):
-        parse_erasure(body)
-
-
-def test_types_and_authors_are_checked_where_they_come_in() -> None:
-    with pytest.raises(AncileError, match="lower-case word"):
-        checked_kind("a\nb")
-    with pytest.raises(AncileError, match="wrong length"):
-        author_hex(b"abc")

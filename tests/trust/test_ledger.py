@@ -19,7 +19,7 @@ from ancile.trust.ledger import Draft, open_ledger
 from ancile.trust.merkle import EMPTY_ROOT, leaf_hash, verify_consistency, verify_inclusion
 from ancile.trust.sqlite_store import INLINE_BYTES
 from ancile.trust.tiles import entry_bundle, tile_path, widths
-from tests.trust.ledger_help import AUTHOR, VKEYS, checkpoint, drafts, filled, opened, signed
+from tests.trust.ledger_help import AUTHOR, ERASER, VKEYS, checkpoint, drafts, erased, filled, opened, signed
 
 
 def test_an_entry_comes_back_as_it_went_in(tmp_path: Path) -> None:
@@ -203,9 +203,9 @@ def test_an_erased_body_is_nowhere_in_the_folder(tmp_path: Path, size: int) -> N
         ledger.append([*drafts(5), Draft("segment", AUTHOR, body), *drafts(5)])
         _, salt, found = ledger.entry(5)
         assert found == body
-        assert ledger.erase(5, AUTHOR) == 11
+        assert erased(ledger, 5) == 11
         assert ledger.entry(5)[1:] == (None, None)
-        assert audit(ledger, vkeys=VKEYS).erased == ((5, 11),)
+        assert audit(ledger, vkeys=VKEYS, authors=[ERASER.public.text]).erased[0][:2] == (5, 11)
         assert salt is not None
         files = [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".db-shm"]
         for data in (path.read_bytes() for path in files):
@@ -215,16 +215,17 @@ def test_an_erased_body_is_nowhere_in_the_folder(tmp_path: Path, size: int) -> N
 
 def test_what_has_nothing_to_erase_is_refused(tmp_path: Path) -> None:
     with opened(tmp_path) as ledger:
-        ledger.append(drafts(2))
-        ledger.erase(0, AUTHOR)
-        for index in (0, 2):
+        ledger.append([*drafts(2), Draft("key", AUTHOR, b"whom to believe")])
+        erased(ledger, 0)
+        for index in (0, 2, 3):
             with pytest.raises(AncileError, match="nothing to erase"):
-                ledger.erase(index, AUTHOR)
+                erased(ledger, index)
         with pytest.raises(AncileError, match="does not reach"):
-            ledger.erase(9, AUTHOR)
-        with pytest.raises(AncileError, match="key id"):
-            ledger.erase(1, b"x")
-        assert ledger.size() == 3
+            erased(ledger, 9)
+        for wrong in (Draft("erasure", b"x", b""), Draft("report", AUTHOR, b"")):
+            with pytest.raises(AncileError):
+                ledger.erase(1, wrong)
+        assert ledger.size() == 4
 
 
 def test_checkpoints_are_kept_when_they_are_of_this_ledger(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from ancile.trust.keys import create_key, list_keys, revoke_key, rotate_key
 from ancile.trust.ledger import Draft, Ledger, open_ledger
 from ancile.trust.notary import (
     Found,
+    erase,
     evidence_about,
     export_evidence,
     key_event,
@@ -178,7 +179,7 @@ def test_an_erased_entry_is_not_damage_and_a_lost_one_is(
     for _ in range(4):
         put(ledger)
     assert entries_about(ledger, DIGEST, cache=cache).entries == (0, 1, 2, 3)
-    ledger.erase(1, ALICE.public.id_bytes)
+    erase(ledger, 1, reason="asked to", author=ALICE, log=LOG, clock=lambda: NOW)
     with closing(sqlite3.connect(tmp_path / "ledger" / "ledger.db")) as db, db:
         db.execute("DELETE FROM bodies WHERE idx = 2")
         db.execute("UPDATE bodies SET salt = zeroblob(32) WHERE idx = 3")
@@ -247,7 +248,7 @@ def test_an_export_needs_the_keys_of_its_authors_and_entries_with_bodies(ledger:
     put(ledger, author=BOB)
     with pytest.raises(AncileError, match="public key of an entry's author"):
         export_evidence(ledger, [0, 1], logs=LOGS, signers=[ALICE.public])
-    ledger.erase(0, ALICE.public.id_bytes)
+    erase(ledger, 0, reason="asked to", author=ALICE, log=LOG, clock=lambda: NOW)
     with pytest.raises(AncileError, match="no body to carry"):
         export_evidence(ledger, [0], logs=LOGS, signers=[ALICE.public])
     with pytest.raises(AncileError, match="not under a checkpoint"):

@@ -16,7 +16,7 @@ from ancile.core.errors import AncileError
 from ancile.core.exhibit import Text
 from ancile.core.subject import digest_of, subject_of_parts
 from ancile.trust.canonical import canonical
-from ancile.trust.events import KeyEvent, RunStarted
+from ancile.trust.events import Erasure, KeyEvent, Loss, RunStarted
 from ancile.trust.key import private_key
 from ancile.trust.statement import (
     LARGEST,
@@ -44,6 +44,10 @@ PREDICATES: dict[str, Predicate] = {
     ),
     "run": RunStarted(run="ab" * 16, stage="assess", subject=report().subject, started=NOW, version="0.1.0"),
     "key": KeyEvent(change="introduced", key=KEY.text, id=KEY.id, time=NOW, version="0.1.0"),
+    "erasure": Erasure(entry=3, leaf=digest_of(b"leaf"), reason="asked to", time=NOW, version="0.1.0"),
+    "loss": Loss(
+        kept=3, checkpoint="note", root=digest_of(b"root"), reason="disk", time=NOW, version="0.1.0"
+    ),
 }
 
 

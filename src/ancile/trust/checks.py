@@ -10,7 +10,9 @@ from ancile.core.finding import Location
 from ancile.core.measure import Count
 from ancile.core.report import Report
 from ancile.core.subject import Subject
+from ancile.core.text import plain
 from ancile.trust.audit import Audit
+from ancile.trust.audit_derived import Erased
 from ancile.version import __version__
 
 TAMPERED = (
@@ -53,8 +55,8 @@ def uncovered_entries(audit: Audit) -> Iterator[Remark]:
 def not_checked(audit: Audit) -> Iterator[Remark]:
     """Nothing kept elsewhere was held against the ledger.
 
-    Why   Whoever holds the log's key can replace the whole ledger by an older or another one; that shows only
-          against a checkpoint that was kept elsewhere, or to a witness.
+    Why   Whoever holds the log's key, or can write all of .ancile, can replace the whole ledger by an older
+          or another one; that shows only against a checkpoint that was kept elsewhere, or to a witness.
     Fix   Give a report or a checkpoint that you kept (`ancile ledger verify --against FILE`), or use a
           witness.
     """
@@ -64,7 +66,14 @@ def not_checked(audit: Audit) -> Iterator[Remark]:
         yield ok()
 
 
+MOST_ERASED = 100  # that a report lists; the count is of all
+
 LEDGER_CHECKS: tuple[Check[Audit], ...] = (changed_entries, uncovered_entries, not_checked)
+
+
+def _told(erased: Erased) -> str:
+    because = f", {erased.author[:19]}: {plain(erased.reason)}" if erased.reason else ""
+    return f"body of entry {erased.entry} erased by entry {erased.by}{because}"
 
 
 def audit_report(audit: Audit, *, origin: str, started: datetime, finished: datetime) -> Report:
@@ -77,7 +86,9 @@ def audit_report(audit: Audit, *, origin: str, started: datetime, finished: date
         "bodies": (audit.bodies, "bodies"),
         "erased_bodies": (len(audit.erased), "bodies"),
     }
-    erased = [f"body of entry {e.entry} erased by entry {e.by}" for e in audit.erased[:100]]
+    if audit.last_signed is not None:
+        counts["last_signed"] = (audit.last_signed, "entries")
+    erased = [_told(one) for one in audit.erased[:MOST_ERASED]]
     return Report(
         stage="ledger",
         complete=True,

@@ -1,4 +1,4 @@
-"""What a ledger holds beside reports and decisions: a run that began, a key that came or went."""
+"""What a ledger holds beside reports and decisions: runs that began, keys, erasures, and losses."""
 
 from __future__ import annotations
 
@@ -57,3 +57,49 @@ class KeyEvent(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError("a rotation, and nothing else, names the key before")
         if (self.change == "revoked" and not self.reason) or self.time.tzinfo is None:
             raise ValueError("a revocation has a reason, and every key event an aware time")
+
+
+class Erasure(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of an entry was erased; its leaf stays.
+
+    entry   index of that entry
+    leaf    digest of its leaf, so that this erasure fits no entry of another log
+    reason  in words
+    """
+
+    schema: Literal["ancile/erasure/v1"] = "ancile/erasure/v1"
+    entry: int
+    leaf: str
+    reason: str
+    time: datetime
+    version: str
+
+    def __post_init__(self) -> None:
+        if self.entry < 0 or not DIGEST.fullmatch(self.leaf):
+            raise ValueError("an erasure names an entry by its index and the digest of its leaf")
+        if not self.reason or self.time.tzinfo is None:
+            raise ValueError("an erasure has a reason and an aware time")
+
+
+class Loss(msgspec.Struct, frozen=True, kw_only=True):
+    """Entries that the log had signed are lost, and its owner goes on without them.
+
+    kept        entries that are left
+    checkpoint  the note that was signed last and is not continued
+    root        of that checkpoint, as ``sha256:<hex>``
+    reason      in words
+    """
+
+    schema: Literal["ancile/loss/v1"] = "ancile/loss/v1"
+    kept: int
+    checkpoint: str
+    root: str
+    reason: str
+    time: datetime
+    version: str
+
+    def __post_init__(self) -> None:
+        if self.kept < 0 or not DIGEST.fullmatch(self.root):
+            raise ValueError("a loss names what is left and the root that was signed")
+        if not self.reason or self.time.tzinfo is None:
+            raise ValueError("a loss has a reason and an aware time")

@@ -25,7 +25,7 @@ BODY_PREFIX = b"ancile-body/v1\n"
 SALT_BYTES = 32
 AUTHOR_BYTES = range(4, 65)  # from the 4-byte key id of a signed note to a 64-byte digest
 ERASURE = "erasure"
-ERASURE_PREFIX = b"ancile-erasure/v1\n"
+LASTING = frozenset({ERASURE, "key", "loss"})  # they say whom and what to believe: never erased
 KIND = re.compile(r"[a-z][a-z0-9-]{0,31}")
 REMEDY = "only leaves that ancile wrote can be read: " + FORMAT.replace("/v1", "") + " version 1"
 
@@ -105,16 +105,3 @@ def _milliseconds(text: str) -> int:
 
 def _malformed(data: bytes) -> AncileError:
     return AncileError("a leaf is malformed", value=plain(repr(data[:300])), remedy=REMEDY)
-
-
-def erasure_body(index: int) -> bytes:
-    """Body of the entry that says that the body of entry ``index`` was erased."""
-    return ERASURE_PREFIX + f"{index}\n".encode("ascii")
-
-
-def parse_erasure(body: bytes) -> int:
-    """Index of the entry that an erasure entry's body names; AncileError if it is none."""
-    text = body.removeprefix(ERASURE_PREFIX).removesuffix(b"\n").decode("ascii", "replace")
-    if not DECIMAL.fullmatch(text) or erasure_body(int(text)) != body:
-        raise AncileError("an erasure names no entry", value=plain(repr(body[:100])), remedy=REMEDY)
-    return int(text)

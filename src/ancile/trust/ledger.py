@@ -24,11 +24,11 @@ from ancile.trust.checkpoint import parse_head
 from ancile.trust.export import export_tiles
 from ancile.trust.leaf import (
     ERASURE,
+    LASTING,
     SALT_BYTES,
     author_hex,
     checked_kind,
     commitment_to,
-    erasure_body,
     leaf_head,
     parse_leaf,
 )
@@ -39,6 +39,7 @@ from ancile.trust.store import Row, Store, Stored, Transaction
 from ancile.trust.tiles import Nodes, Tile, grow, partial_tiles, tile_path
 
 CACHED_RANGES = 4_096  # ragged roots at the right edge of recent sizes, 32 bytes each
+KEYS = "keys"  # the folder of keys, beside the store
 Clock = Callable[[], datetime]
 
 
@@ -103,10 +104,12 @@ class Ledger:
 
     store  where it lies
     clock  gives the time of each batch
+    keys   the folder of its keys, where what was signed last is remembered; None remembers nothing
     """
 
-    def __init__(self, store: Store, *, clock: Clock) -> None:
+    def __init__(self, store: Store, *, clock: Clock, keys: Path | None = None) -> None:
         self.store = store
+        self.keys = keys
         self._clock = clock
         self._lock = threading.Lock()
         self._wake = threading.Condition(self._lock)
@@ -156,25 +159,31 @@ class Ledger:
         await joined.batch.wakers[loop].wait()
         return joined.batch.indices(joined.place, len(entries))
 
-    def erase(self, index: int, author: bytes) -> int:
-        """Index of the new entry that says so, once salt and body of entry ``index`` are gone.
+    def erase(self, index: int, erasure: Draft) -> int:
+        """Index of the new entry ``erasure``, once salt and body of entry ``index`` are gone.
 
-        author  key id of who erases
-        AncileError when there is no such entry, when it is an erasure itself, or is erased already.
+        erasure  of the kind of that name; its body is a signed statement of who erases what, and why
+        AncileError when there is no such entry, when its kind is one that stays, or it is erased already.
         """
-        author_hex(author)
-        entry = self.entry(index)
-        if parse_leaf(entry.leaf).kind == ERASURE or entry.salt is None:
-            raise AncileError(
-                "this entry has nothing to erase",
-                value=f"entry {index}",
-                remedy="it is an erasure, or was erased before: `ancile ledger show` tells",
-            )
-        joined = self._join([Draft(ERASURE, author, erasure_body(index))], erased=index)
+        self.require_erasable(index)
+        joined = self._join(_checked([erasure], kind=ERASURE), erased=index)
         joined.batch.done.wait()
         at = joined.batch.indices(joined.place, 1)[0]
         self.store.forget()
         return at
+
+    def require_erasable(self, index: int) -> Entry:
+        """The entry; AncileError when it has no body, or one that stays."""
+        entry = self.entry(index)
+        kind = parse_leaf(entry.leaf).kind
+        if kind in LASTING or entry.salt is None:
+            stays = f"what an entry of kind {kind} says stays"
+            raise AncileError(
+                "this entry has nothing to erase",
+                value=f"entry {index}: {stays if kind in LASTING else 'its body is gone'}",
+                remedy="`ancile ledger log` tells what is there",
+            )
+        return entry
 
     def _join(
         self,
@@ -341,15 +350,18 @@ def _milliseconds(now: datetime) -> int:
     return max(0, int(now.timestamp() * 1000))
 
 
-def _checked(drafts: Sequence[Draft]) -> Sequence[Draft]:
-    """The drafts, each fit to become an entry: one bad draft must not fail a batch of others."""
-    for kind, author, body in drafts:
-        checked_kind(kind)
+def _checked(drafts: Sequence[Draft], *, kind: str = "") -> Sequence[Draft]:
+    """The drafts, each fit to become an entry: one bad draft must not fail a batch of others.
+
+    kind  ``erasure`` where drafts erase; all others come without
+    """
+    for given, author, body in drafts:
+        checked_kind(given)
         author_hex(author)
-        if kind == ERASURE or len(body) > MAX_BODY_BYTES:
+        if (given == ERASURE) != (kind == ERASURE) or len(body) > MAX_BODY_BYTES:
             raise AncileError(
                 "a draft cannot become an entry",
-                value=f"{kind}, {len(body)} bytes",
+                value=f"{given}, {len(body)} bytes",
                 remedy="bodies have at most 1 GiB; erasures are appended by erasing",
             )
     return drafts
@@ -367,9 +379,9 @@ def _rows(drafts: Sequence[Draft], *, time_ms: int) -> list[Row]:
 
 
 def open_ledger(folder: Path, *, clock: Clock, create: bool = True) -> Ledger:
-    """The ledger in ``folder``.
+    """The ledger in ``folder``, with its keys in ``keys`` below.
 
     clock   gives aware times
     create  make one where there is none; commands that only read give False
     """
-    return Ledger(open_sqlite(folder, create=create), clock=clock)
+    return Ledger(open_sqlite(folder, create=create), clock=clock, keys=folder / KEYS)

@@ -9,17 +9,19 @@ from typing import NamedTuple
 
 from ancile.core.errors import AncileError
 from ancile.core.report import Evidence
+from ancile.core.subject import digest_of
 from ancile.trust.bundle import Bundle, Carried, encode_bundle
 from ancile.trust.checkpoint import Head, parse_head, sign_checkpoint
 from ancile.trust.dsse import sign, unverified
-from ancile.trust.events import KeyEvent
+from ancile.trust.events import Erasure, KeyEvent, Loss
 from ancile.trust.evidence import VerifiedEvidence, verify_bundle, verify_entries
 from ancile.trust.key import AuthorKey, NoteKey, PublicKey, parse_public_key
 from ancile.trust.keys import StoredKey
+from ancile.trust.last_signed import last_signed, require_continued, set_back, signing
 from ancile.trust.leaf import parse_leaf
 from ancile.trust.ledger import Draft, Ledger
 from ancile.trust.note import parse_note
-from ancile.trust.statement import parse_statement, statement_of
+from ancile.trust.statement import kind_of, parse_statement, statement_of
 from ancile.trust.subjects import entries_about
 from ancile.trust.tlog_proof import TlogProof
 from ancile.version import __version__
@@ -37,20 +39,72 @@ class Found(NamedTuple):
 def record(ledger: Ledger, statement: bytes, *, author: AuthorKey, log: NoteKey, clock: Clock) -> Evidence:
     """Where ``statement`` stands in the ledger, durable, under a checkpoint that was signed for it."""
     read = parse_statement(statement)
+    require_continued(ledger)
     envelope = sign(statement, [author])
     (index,) = ledger.append([Draft(read.kind, author.public.id_bytes, envelope)])
     checkpoint = sign_head(ledger, log, clock=clock)
     return Evidence(index=index, statement_digest=read.digest, checkpoint=checkpoint)
 
 
-def sign_head(ledger: Ledger, log: NoteKey, *, clock: Clock) -> str:
-    """A checkpoint of the whole ledger as it is now, signed by the log with both keys, and stored."""
-    size = ledger.size()
-    head = Head(log.public.name, size, ledger.root(size))
-    when = int(clock().timestamp())
-    note = sign_checkpoint(head, ed25519=log.ed25519, mldsa44=log.mldsa, when=when)
-    ledger.store_checkpoint(note)
+def sign_head(ledger: Ledger, log: NoteKey, *, clock: Clock, accept_loss: bool = False) -> str:
+    """A checkpoint of the whole ledger as it is now, signed by the log with both keys, stored and remembered.
+
+    accept_loss  sign although the ledger was set back behind what this machine signed last
+    AncileError when it was set back: the key would vouch for two histories.
+    """
+    with signing(ledger, accept_loss=accept_loss) as remember:
+        size = ledger.size()
+        head = Head(log.public.name, size, ledger.root(size))
+        when = int(clock().timestamp())
+        note = sign_checkpoint(head, ed25519=log.ed25519, mldsa44=log.mldsa, when=when)
+        ledger.store_checkpoint(note)
+        remember(note)
     return note
+
+
+def erase(
+    ledger: Ledger, index: int, *, reason: str, author: AuthorKey, log: NoteKey, clock: Clock
+) -> Evidence:
+    """Where the ledger says that, why and by whom the body of entry ``index`` was erased; the body is gone.
+
+    Entry and erasure are one transaction: there is no moment at which one is there without the other. Copies
+    outside the ledger (reports, exports, backups, caches) are the caller's to find.
+    """
+    require_continued(ledger)
+    leaf = ledger.require_erasable(index).leaf
+    said = Erasure(entry=index, leaf=digest_of(leaf), reason=reason, time=clock(), version=__version__)
+    statement = statement_of(said)
+    draft = Draft(kind_of(said), author.public.id_bytes, sign(statement, [author]))
+    at = ledger.erase(index, draft)
+    checkpoint = sign_head(ledger, log, clock=clock)
+    return Evidence(index=at, statement_digest=digest_of(statement), checkpoint=checkpoint)
+
+
+def accept_loss(ledger: Ledger, *, reason: str, author: AuthorKey, log: NoteKey, clock: Clock) -> Evidence:
+    """Where a ledger that was set back says so, and from where on it is signed again.
+
+    The checkpoint that is not continued stands in the entry: who kept it finds the owner's word for the gap.
+    AncileError when nothing is lost.
+    """
+    note = last_signed(ledger)
+    if note is None or not set_back(ledger):
+        raise AncileError(
+            "nothing is lost",
+            value=f"the ledger's {ledger.size()} entries go on from what this machine signed last",
+            remedy="go on as usual",
+        )
+    said = Loss(
+        kept=ledger.size(),
+        checkpoint=note,
+        root=f"sha256:{parse_head(parse_note(note).text).root.hex()}",
+        reason=reason,
+        time=clock(),
+        version=__version__,
+    )
+    statement = statement_of(said)
+    (index,) = ledger.append([Draft(kind_of(said), author.public.id_bytes, sign(statement, [author]))])
+    checkpoint = sign_head(ledger, log, clock=clock, accept_loss=True)
+    return Evidence(index=index, statement_digest=digest_of(statement), checkpoint=checkpoint)
 
 
 def export_evidence(

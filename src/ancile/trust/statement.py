@@ -1,4 +1,4 @@
-"""in-toto Statement v1 around a report, a decision, a started run or a key event.
+"""in-toto Statement v1 around a report, a decision, or an event: run, key, erasure, loss.
 
 https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md; canonical by RFC 8785, so that one
 statement has one digest.
@@ -17,12 +17,12 @@ from ancile.core.subject import Subject, digest_of, percent_encoded
 from ancile.core.text import plain
 from ancile.core.wire import builtins
 from ancile.trust.canonical import canonical, parse_canonical
-from ancile.trust.events import KeyEvent, RunStarted
+from ancile.trust.events import Erasure, KeyEvent, Loss, RunStarted
 
 TYPE = "https://in-toto.io/Statement/v1"
 LARGEST = 16 << 20  # bytes; a report with 100 pictures of 64 KiB is about 9 MB
 
-Predicate: TypeAlias = Report | Decision | RunStarted | KeyEvent
+Predicate: TypeAlias = Report | Decision | RunStarted | KeyEvent | Erasure | Loss
 
 # what a leaf calls it: (predicateType, the noun)
 KINDS: dict[str, tuple[str, type[Predicate]]] = {
@@ -30,13 +30,15 @@ KINDS: dict[str, tuple[str, type[Predicate]]] = {
     "decision": ("urn:ancile:decision:v1", Decision),
     "run": ("urn:ancile:run:v1", RunStarted),
     "key": ("urn:ancile:key-event:v1", KeyEvent),
+    "erasure": ("urn:ancile:erasure:v1", Erasure),
+    "loss": ("urn:ancile:loss:v1", Loss),
 }
 
 
 class Statement(NamedTuple):
     """A statement that was read.
 
-    kind      the entry's type in a leaf: report, decision, run or key
+    kind      the entry's type in a leaf: report, decision, run, key, erasure or loss
     digest    of the statement's exact bytes
     subjects  name to ``sha256:<hex>``: the whole first, then its parts as ``<whole>/<part>``
     """
@@ -79,6 +81,10 @@ def subjects_of(predicate: Predicate) -> dict[str, str]:
     """Name to digest of everything that ``predicate`` speaks of; names are percent-encoded and unique."""
     if isinstance(predicate, KeyEvent):
         return {"key": predicate.id}
+    if isinstance(predicate, Erasure):
+        return {f"entry-{predicate.entry}": predicate.leaf}
+    if isinstance(predicate, Loss):
+        return {"ledger": predicate.root}
     subject: Subject = predicate.subject
     try:
         whole = percent_encoded(subject.name) or subject.kind

@@ -2,7 +2,7 @@
 
 The index lies in ``.ancile/cache/`` and is a hint: each hit is read again from the ledger, so a planted one
 is dropped, but one that was taken out of the index is missed. A gate therefore scans, a listing may use it.
-What a changed leaf hides, neither finds: that is what the audit is for.
+What a changed leaf hides, neither finds, and who signed an erasure neither asks: the audit does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 from ancile.core.errors import AncileError
 from ancile.trust.dsse import unverified
-from ancile.trust.leaf import ERASURE, commitment_to, parse_erasure, parse_leaf
+from ancile.trust.events import Erasure
+from ancile.trust.leaf import commitment_to, parse_leaf
 from ancile.trust.ledger import Ledger
 from ancile.trust.private_file import make_private_folder
 from ancile.trust.statement import KINDS, parse_statement
@@ -87,18 +88,17 @@ def _rows(ledger: Ledger, start: int, stop: int) -> Iterator[_Row]:
 def _row(stored: Stored) -> _Row:
     try:
         leaf = parse_leaf(stored.leaf or b"")
-        if leaf.kind not in KINDS and leaf.kind != ERASURE:
+        if leaf.kind not in KINDS:
             return _Row(stored.index)
         if stored.salt is None or stored.body is None:
             return _Row(stored.index, is_damaged=True)
         if leaf.commitment != commitment_to(stored.salt, stored.body):
             return _Row(stored.index, is_damaged=True)
-        if leaf.kind == ERASURE:
-            return _Row(stored.index, erased=parse_erasure(stored.body))
-        subjects = parse_statement(unverified(stored.body).payload).subjects
+        said = parse_statement(unverified(stored.body).payload)
     except AncileError:
         return _Row(stored.index, is_damaged=True)
-    return _Row(stored.index, digests=tuple(set(subjects.values())))
+    erased = said.predicate.entry if isinstance(said.predicate, Erasure) else None
+    return _Row(stored.index, digests=tuple(set(said.subjects.values())), erased=erased)
 
 
 # The index: every table is append-only and follows from the first ``size`` entries.
