@@ -7,6 +7,7 @@ gradient on them, and answers with its gradient on the samples (the vector-Jacob
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
@@ -18,7 +19,7 @@ from ancile.models.form import TRIAL_SECONDS, Form, Searching
 from ancile.models.model import Gradient, Loss, Seen, Traits, Usage
 from ancile.models.order import Asked, Trial, Tuned
 from ancile.numeric import np
-from ancile.work.child import Child
+from ancile.work.child import Child, Question
 from ancile.work.frames import Frame, decoded
 
 if TYPE_CHECKING:
@@ -117,8 +118,15 @@ class RemoteGradientModel(RemoteModel):
         samples = self._numpy(x)
         found = self._torch.empty((len(samples), self._given.classes), dtype=self.dtype)
         for part in batches(samples):
-            answer = self._pass("logits", samples[part], axes=(len(samples[part]), self._given.classes))
-            found[part] = self._torch.from_numpy(array_of(answer, 0, dtype=self._dtype, axes=None))
+            wanted = (len(samples[part]), self._given.classes)
+            answer = self._child.ask(
+                "logits",
+                self._asked,
+                (block_of(samples[part]),),
+                seconds=self._seconds,
+                limit_bytes=math.prod(wanted) * samples.itemsize,
+            )
+            found[part] = self._torch.from_numpy(array_of(answer, 0, dtype=self._dtype, axes=wanted))
         self._seen.usage.forwards += len(samples)
         return self._like(found, x)
 
@@ -129,15 +137,28 @@ class RemoteGradientModel(RemoteModel):
         """
         samples = self._numpy(x)
         wanted = (len(samples), self._given.classes)
-        answer = self._pass("gradient", samples, axes=wanted)
-        logits = self._like(self._torch.from_numpy(array_of(answer, 0, dtype=self._dtype, axes=wanted)), x)
-        pull = self._numpy(_pull(loss, logits))
-        answer = self._pass("pull", pull, axes=samples.shape)
+        met: list[torch.Tensor] = []
+
+        def pulled(first: Frame) -> Question:
+            met.append(
+                self._like(self._torch.from_numpy(array_of(first, 0, dtype=self._dtype, axes=wanted)), x)
+            )
+            pull = self._numpy(_pull(loss, met[0]))
+            return Question("pull", blocks=(block_of(pull),), limit_bytes=samples.nbytes)
+
+        answer = self._child.ask(
+            "gradient",
+            self._asked,
+            (block_of(samples),),
+            seconds=self._seconds,
+            limit_bytes=math.prod(wanted) * samples.itemsize,
+            then=pulled,
+        )
         found = array_of(answer, 0, dtype=self._dtype, axes=samples.shape)
         self._seen.usage.forwards += len(samples)
         self._seen.usage.backwards += len(samples)
         self._seen.cut |= decoded(answer.body, bool)
-        return Gradient(logits, self._like(self._torch.from_numpy(found), x))
+        return Gradient(met[0], self._like(self._torch.from_numpy(found), x))
 
     def search_form(
         self, sample: torch.Tensor, *, form: Form | None = None, seconds: float = TRIAL_SECONDS
@@ -158,11 +179,6 @@ class RemoteGradientModel(RemoteModel):
             seen=self._seen,
         )
         return Searching(model, form or tuned.form)
-
-    def _pass(self, word: str, x: NDArray[np.floating], *, axes: tuple[int, ...]) -> Frame:
-        """One exchange; ``axes`` of what is wanted bounds what is taken."""
-        limit = int(np.prod(axes, dtype=np.int64)) * np.dtype(self._dtype).itemsize
-        return self._child.ask(word, self._asked, (block_of(x),), seconds=self._seconds, limit_bytes=limit)
 
     def _numpy(self, x: torch.Tensor) -> NDArray[np.floating]:
         found: NDArray[np.floating] = x.detach().to(device="cpu", dtype=self.dtype).numpy()

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
+import msgspec
+
 from ancile.core.errors import AncileError
 from ancile.core.extras import needs
 from ancile.models.form import PLAIN_BATCH, Form, MemoryLayout, Precision
@@ -88,7 +90,8 @@ def _best(network: Network, sample: torch.Tensor, *, lower: bool, until: float, 
     took = _seconds(plain, rows, PLAIN_BATCH, clock)
     form = Form(precision=_name(network.dtype), seconds=took, plain_seconds=took, batch=_fitting(sample))
     best = _Tried(plain, form, 1.0)
-    for other in _others(network, form, spatial=network.given(rows[:1].clone()).ndim == 4, lower=lower):
+    spatial = network.given(rows[:1].clone()).ndim == 4
+    for other in _others(form, spatial=spatial, lower=lower):
         if clock() > until:
             break
         found = _tried(network, other, rows, wanted, few=few, clock=clock)
@@ -145,18 +148,13 @@ def _one_thread(device: torch.device) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _others(network: Network, plain: Form, *, spatial: bool, lower: bool) -> Iterator[Form]:
-    layouts = tuple(LAYOUTS) if spatial else tuple(LAYOUTS)[:1]
-    at = PRECISIONS.index(_name(network.dtype))
-    for precision in PRECISIONS[at:] if lower else PRECISIONS[at : at + 1]:
+def _others(plain: Form, *, spatial: bool, lower: bool) -> Iterator[Form]:
+    layouts = tuple(LAYOUTS) if spatial else (plain.layout,)
+    at = PRECISIONS.index(plain.precision)
+    for precision in PRECISIONS[at:] if lower else (plain.precision,):
         for layout in layouts:
             if (precision, layout) != (plain.precision, plain.layout):
-                yield Form(
-                    precision=precision,
-                    layout=layout,
-                    batch=plain.batch,
-                    plain_seconds=plain.plain_seconds,
-                )
+                yield msgspec.structs.replace(plain, precision=precision, layout=layout)
 
 
 def _tried(
@@ -175,15 +173,7 @@ def _tried(
         took = _seconds(copied, rows, PLAIN_BATCH, clock)
     except (AncileError, *FOREIGN):
         return None
-    told = Form(
-        precision=form.precision,
-        layout=form.layout,
-        batch=form.batch,
-        seconds=took,
-        plain_seconds=form.plain_seconds,
-        difference=difference,
-        agreement=agreement,
-    )
+    told = msgspec.structs.replace(form, seconds=took, difference=difference, agreement=agreement)
     return _Tried(copied, told, GAIN if form.precision == _name(network.dtype) else LOWER_GAIN)
 
 
@@ -196,27 +186,18 @@ def _distance(found: torch.Tensor, wanted: torch.Tensor) -> tuple[float, float]:
 
 
 def _with_batch(best: _Tried, sample: torch.Tensor, until: float, clock: Clock) -> Form:
+    """The form with the largest batch that takes about as little as any: calls cost by themselves."""
     form = best.form
     if form.batch < PLAIN_BATCH:  # samples so large that memory decides
         return form
-    chosen, least = form.batch, form.seconds / GAIN
+    times = {form.batch: form.seconds}
     for batch in BATCHES:
         count = max(BATCH_ROWS, batch)
         ahead = 2 * count * form.seconds
-        if batch == PLAIN_BATCH or batch > _fitting(sample, batch) or clock() + ahead > until:
-            continue
-        took = _seconds(best.network, _rows(sample, count), batch, clock)
-        if took < least:
-            chosen, least = batch, took
-    return Form(
-        precision=form.precision,
-        layout=form.layout,
-        batch=chosen,
-        seconds=min(form.seconds, least) if chosen != form.batch else form.seconds,
-        plain_seconds=form.plain_seconds,
-        difference=form.difference,
-        agreement=form.agreement,
-    )
+        if batch != PLAIN_BATCH and batch <= _fitting(sample, batch) and clock() + ahead <= until:
+            times[batch] = _seconds(best.network, _rows(sample, count), batch, clock)
+    batch = max(one for one, took in times.items() if took <= GAIN * min(times.values()))
+    return msgspec.structs.replace(form, batch=batch, seconds=times[batch])
 
 
 def _seconds(network: Network, rows: torch.Tensor, batch: int, clock: Clock) -> float:

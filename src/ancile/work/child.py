@@ -18,11 +18,11 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, NamedTuple, Self
 
 import msgspec
 
@@ -53,6 +53,21 @@ CLOSE_SECONDS = 2.0
 LOOK_SECONDS = 0.5  # between looks whether a child that does not answer still lives
 MEMORY_SHARE = 0.8  # of the machine's memory, for the child alone
 SMALLEST_MEMORY_BYTES = 4 << 30  # below it torch with its threads does not start everywhere
+
+
+class Question(NamedTuple):
+    """What a child is asked; its answer's blocks take at most ``limit_bytes``."""
+
+    word: str
+    body: bytes = b"\xc0"
+    blocks: Sequence[Block] = ()
+    limit_bytes: int = 0
+
+
+class _Raised(NamedTuple):
+    """What the code between two questions raised: no fault of the child."""
+
+    reason: Exception
 
 
 class Child:
@@ -108,18 +123,20 @@ class Child:
         *,
         seconds: float,
         limit_bytes: int,
+        then: Callable[[Frame], Question] | None = None,
     ) -> Frame:
-        """The child's answer, whose blocks take at most ``limit_bytes``.
+        """The child's answer, whose blocks take at most ``limit_bytes``; with ``then`` to a second question.
+
+        then  makes the second question of the first answer; called in another thread, so that this one need
+              not wake in between
 
         A child that does not answer in time, that dies or breaks the protocol is ended, and each further
         request repeats the AncileError. An answer ``fault`` is raised as the AncileError that it carries; the
-        child goes on.
+        child goes on, as it does where ``then`` raises.
         """
         if self._fault:
             raise self._fault
-        self._number += 1
-        frame = Frame(self._number, word, body, tuple(blocks))
-        waiting = self._talker.submit(self._exchange, frame, limit_bytes)
+        waiting = self._talker.submit(self._talk, Question(word, body, blocks, limit_bytes), then)
         try:
             answer = self._awaited(waiting, seconds)
         except TimeoutError:
@@ -128,6 +145,8 @@ class Child:
             raise self._end(self._death(), waiting) from None
         except AncileError as broken:
             raise self._end(broken, waiting) from None
+        if isinstance(answer, _Raised):
+            raise answer.reason
         if answer.word == "fault":
             raise _fault_in(answer)
         return answer
@@ -163,14 +182,27 @@ class Child:
         self._printed.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _exchange(self, frame: Frame, limit_bytes: int) -> Frame:
-        send(self._channel, frame)
+    def _talk(self, question: Question, then: Callable[[Frame], Question] | None) -> Frame | _Raised:
+        """One or two exchanges; runs in the talker's thread."""
+        answer = self._exchange(question)
+        if then is None or answer.word == "fault":
+            return answer
+        try:
+            second = then(answer)
+        except Exception as reason:  # noqa: BLE001 - raised again where it was asked for
+            return _Raised(reason)
+        return self._exchange(second)
+
+    def _exchange(self, question: Question) -> Frame:
+        self._number += 1
+        number = self._number
+        send(self._channel, Frame(number, question.word, question.body, tuple(question.blocks)))
         while True:
-            answer = receive(self._channel, limit_bytes=limit_bytes)
-            if answer.number == frame.number:
+            answer = receive(self._channel, limit_bytes=question.limit_bytes)
+            if answer.number == number:
                 return answer
 
-    def _awaited(self, waiting: Future[Frame], seconds: float) -> Frame:
+    def _awaited(self, waiting: Future[Frame | _Raised], seconds: float) -> Frame | _Raised:
         """The answer; a child is found dead also where a grandchild keeps its end of the channel open."""
         until = time.monotonic() + seconds
         while True:
@@ -183,7 +215,7 @@ class Child:
                 if left <= LOOK_SECONDS:
                     raise
 
-    def _end(self, fault: AncileError, waiting: Future[Frame]) -> AncileError:
+    def _end(self, fault: AncileError, waiting: Future[Frame | _Raised]) -> AncileError:
         self._fault = fault
         self._kill()
         waiting.cancel()
