@@ -15,7 +15,7 @@ from tests.attacks.worlds import FAR, World, blocks, digits_world, least_margin,
 
 Norm = Literal["linf", "l2"]
 NORMS: list[Norm] = ["linf", "l2"]
-EFFORTS: list[Effort] = ["quick", "standard"]
+EFFORTS = ["quick", pytest.param("standard", marks=pytest.mark.slow)]
 
 
 def started(here: World, constraint: Constraint, **settings: Any) -> Cascade:
@@ -93,7 +93,7 @@ def test_thorough_begins_as_standard_and_never_ends_above_it() -> None:
 
 def test_an_attack_stronger_than_one_climb_leaves_fewer_standing() -> None:
     here = digits_world(100)
-    run = finished(started(here, Constraint("linf", 0.08)))
+    run = finished(started(here, Constraint("linf", 0.08), effort="quick"))
     after_sweep = run.log[1].left
     assert run.log[-1].left < after_sweep
     assert run.log[-1].left == robust(here, run.candidates).sum()
@@ -110,17 +110,20 @@ def test_effort_goes_to_the_samples_nearest_to_an_error_and_the_rest_is_told() -
     assert run.standing.passes[run.unresolved].max() < run.standing.passes[stands].max()
 
 
-@pytest.mark.parametrize("after", [1, 2, 5, 16])
-def test_a_run_given_back_as_arrays_ends_as_if_it_had_never_stopped(after: int) -> None:
-    here = digits_world(60)
+@pytest.mark.parametrize(
+    ("effort", "after"),
+    [("quick", 1), ("quick", 5), ("quick", 15), pytest.param("standard", 19, marks=pytest.mark.slow)],
+)
+def test_a_run_given_back_as_arrays_ends_as_if_it_had_never_stopped(effort: Effort, after: int) -> None:
+    here = digits_world(40)
     c = Constraint("linf", 0.08)
-    whole = finished(started(here, c))
-    part = started(here, c)
+    whole = finished(started(here, c, effort=effort))
+    part = started(here, c, effort=effort)
     for _ in range(after):
         advance(part)
     saved = part.arrays()
     assert all(type(value) is np.ndarray for value in saved.values())
-    rest = finished(started(here, c, saved=saved))
+    rest = finished(started(here, c, effort=effort, saved=saved))
     assert torch.equal(rest.candidates, whole.candidates)
     costs = [[entry[:-1] for entry in run.log] for run in (rest, whole)]
     assert costs[0] == costs[1]

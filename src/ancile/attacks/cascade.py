@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from ancile.attacks.arms import OPENING, Arm, portfolio
 from ancile.attacks.climb import climb
 from ancile.attacks.constraint import Constraint
+from ancile.attacks.patches import patched
 from ancile.attacks.phases import Effort, Phase, plan
-from ancile.attacks.square import square
 from ancile.attacks.standing import STANDS, Field, Standing, judged
 from ancile.attacks.streams import Streams
 from ancile.core.errors import AncileError
@@ -35,9 +35,10 @@ else:
     torch = needs("torch", "torch")
 
 BATCH = 128  # samples that climb together: more fall out of the cache (4 convolutions on MNIST: 128 to 512)
+COMPARED = 128  # samples on which a search form is compared with the original
+ROUNDING = 1e-4  # mean difference of logits as a share of their size: above float32's, far below bfloat16's
 FADES = 0.5  # of an arm's share, each time that it had a round
 FLOOR = 0.02  # of the cohort, that every arm's share is at least: one that won nothing still has its turn
-WINDOW = 0.3  # of the plane that the first proposals without gradients change
 
 
 class Entry(NamedTuple):
@@ -153,15 +154,18 @@ def begin(
     *,
     effort: Effort = "standard",
     search: GradientModel | None = None,
+    batch: int = BATCH,
     on_step: Callable[[], bool] | None = None,
     saved: Mapping[str, NDArray[np.generic]] | None = None,
 ) -> Cascade:
     """A cascade before its first phase, or where ``saved``, of ``arrays``, was taken; else as ``cascade``.
 
+    batch  samples that climb together, the number at which ``search`` takes least time
     With the same samples, seed, effort and search form it then ends as if it had never stopped.
     """
     arms = (OPENING, *portfolio(constraint.norm, classes=model.traits.classes))
-    here = Field(model, search or model, BATCH, x, y, constraint, rng, on_step)
+    coarse = search is not None and differs(search, model, x[:COMPARED])
+    here = Field(model, search or model, batch, coarse, x, y, constraint, rng, on_step)
     n = len(x)
     fresh = Cascade(
         here=here,
@@ -200,6 +204,12 @@ def advance(run: Cascade, *, cpu: Callable[[], float] = time.process_time) -> En
     return entry
 
 
+def differs(search: GradientModel, model: GradientModel, x: torch.Tensor) -> bool:
+    """Whether the logits of a search form are off by more than another order of the same sums is."""
+    theirs, own = search.logits(x).double(), model.logits(x).double()
+    return not bool((theirs - own).abs().mean() <= ROUNDING * own.abs().mean())
+
+
 def _taken(run: Cascade, one: Phase) -> torch.Tensor:
     """Places of the samples that a phase takes."""
     if one.kind != "scout":
@@ -225,25 +235,7 @@ def _climbed(run: Cascade, rows: torch.Tensor, one: Phase, arm: int, place: int)
 
 
 def _scored(run: Cascade, rows: torch.Tensor, one: Phase, arm: int, place: int) -> bool:  # noqa: ARG001
-    """The search without gradients, by the original model: where gradients lie, scores do not."""
-    here, at = run.here, rows.cpu().numpy()
-    found = square(
-        here.model.scores,
-        here.x[rows].cpu().numpy(),
-        here.y[rows].cpu().numpy(),
-        here.constraint,
-        here.rng.take(at),
-        queries=one.steps,
-        first_share=WINDOW,
-        on_step=here.on_step,
-    )
-    x = torch.from_numpy(found).to(here.x)
-    value, _ = judged(here.model, x, here.y[rows])
-    run.standing.keep(rows, x, value)
-    claimed = value > 0
-    run.standing.claim(here, rows[claimed], x[claimed], value[claimed], place=place)
-    run.standing.passes[rows] += one.steps
-    return not here.stopped()
+    return patched(run.here, run.standing, rows, queries=one.steps, place=place)
 
 
 _PHASES: dict[str, Callable[[Cascade, torch.Tensor, Phase, int, int], bool]] = {
@@ -269,11 +261,12 @@ def _chosen(run: Cascade) -> int:
 
 
 def _usage(here: Field) -> tuple[int, int, int]:
-    forms = [here.model.usage] + ([] if here.search is here.model else [here.search.usage])
+    """Samples that went through the model so far; a search form may count with the original or for itself."""
+    counts = {id(usage): usage for usage in (here.model.usage, here.search.usage)}.values()
     return (
-        sum(u.forwards for u in forms),
-        sum(u.backwards for u in forms),
-        sum(u.queries for u in forms),
+        sum(usage.forwards for usage in counts),
+        sum(usage.backwards for usage in counts),
+        sum(usage.queries for usage in counts),
     )
 
 

@@ -11,20 +11,19 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ancile.attacks.arms import Arm
-from ancile.attacks.ball import Ball, l2_length, per_sample
+from ancile.attacks.arms import FINISH, Arm
+from ancile.attacks.ball import Ball, per_sample
 from ancile.attacks.losses import SampleLoss, choose, margin, ranked, towards
-from ancile.attacks.standing import Field, Standing, batches, judgement
+from ancile.attacks.standing import STANDS, Field, Standing, batches, judgement
+from ancile.attacks.starts import DIVERSE_STEPS, corner_start, diverse_start, middle_start, random_start
 from ancile.core.extras import needs
-from ancile.numeric import np
 
 if TYPE_CHECKING:
     import torch
 else:
     torch = needs("torch", "torch")
 
-DIVERSE_STEPS = 2  # of length eps: Tashiro et al. 2020, arXiv:2003.06878
-NOISE = 0.05  # of the range, around the middle: two runs from there do not coincide
+FINISH_STEPS = 8
 TINY = 1e-30
 
 
@@ -38,6 +37,10 @@ def climb(
     reached = here.x.new_full((len(here.x),), -torch.inf)
     for part in batches(rows, here.batch):
         if not _climb(_Climbers.at(here, standing, arm, part, place), here, standing, arm, steps, reached):
+            return None
+    if here.coarse:
+        near = rows[(reached[rows] >= 0) & (standing.broken_by[rows] == STANDS)]
+        if climb(here.plain(), standing, FINISH, near, steps=FINISH_STEPS, place=place) is None:
             return None
     return reached[rows]
 
@@ -89,7 +92,7 @@ def _climb(
                 return True
         size = arm.step * those.ball.eps * 0.5 * (1.0 + math.cos(math.pi * step / steps))
         those.velocity.mul_(arm.momentum).add_(_evened(gradient))
-        those.x = _inside(those.ball, those.x.add(those.ball.ascent(those.velocity), alpha=size))
+        those.x = _stepped(those.ball, those.x, those.velocity, size)
     _look(those, here, standing, here.search.logits(those.x), reached)
     return True
 
@@ -122,19 +125,18 @@ def _evened(gradient: torch.Tensor) -> torch.Tensor:
     return gradient / per_sample(size, gradient)
 
 
-def _inside(ball: Ball[torch.Tensor], x: torch.Tensor) -> torch.Tensor:
-    """``x`` in ball and bounds; in L2 but for rounding, which is a tenth of the exact projection's cost.
+def _stepped(ball: Ball[torch.Tensor], x: torch.Tensor, direction: torch.Tensor, size: float) -> torch.Tensor:
+    """``x``, written to, after a step of this length; in L2 inside but for rounding, at a tenth of the cost.
 
     What is claimed is projected exactly.
     """
     if ball.norm != "l2":
-        return ball.project_(x)
-    x = x.clip(ball.low, ball.high)
+        return ball.step_(x, direction, size)
+    x = x.add_(ball.ascent(direction), alpha=size).clip_(ball.low, ball.high)
     change = x - ball.around
     unit = None if ball.unit is None else ball.unit.to(change.dtype)
     scaled = change if unit is None else torch.where(unit > 0, change / unit, 0.0)
-    length = scaled.flatten(1).norm(dim=1)
-    shrink = (ball.eps / length.clamp_min(TINY)).clamp_max(1.0)
+    shrink = (ball.eps / scaled.flatten(1).norm(dim=1).clamp_min(TINY)).clamp_max(1.0)
     return torch.addcmul(ball.around, change, per_sample(shrink, change))
 
 
@@ -143,31 +145,13 @@ def _start(
 ) -> torch.Tensor:
     """Where the arm begins for each sample."""
     if arm.start == "best":
-        return standing.point[rows].clone()
+        return here.constraint.project(standing.point[rows], ball.around)
     rng = here.rng.take(rows.cpu().numpy())
-    around, size = ball.around, ball.around[0].numel()
     if arm.start == "corner":
-        drawn = rng.signs("cascade-corner", size, step=step)
-    elif ball.norm == "linf" or arm.start == "middle":
-        drawn = 2.0 * rng.uniform("cascade-start", size, step=step) - 1.0
-    else:
-        drawn = rng.normal("cascade-start", size, step=step)
-    noise = torch.from_numpy(drawn.reshape(around.shape)).to(around)
+        return corner_start(ball, rng, step=step, purpose="cascade-corner")
     if arm.start == "middle":
-        low, high = (
-            torch.as_tensor(np.asarray(v)).to(around) for v in (here.constraint.low, here.constraint.high)
-        )
-        return _inside(ball, low + (high - low) * (arm.share + NOISE * noise))
-    unit = 1.0 if ball.unit is None else ball.unit.to(around)
-    if ball.norm != "linf":
-        noise = noise * per_sample(1.0 / l2_length(noise).clamp_min(TINY), noise)
-    x = _inside(ball, around + noise * unit * ball.eps)
-    if arm.start != "diverse":
-        return x
-    classes = here.search.traits.classes
-    toward = torch.from_numpy(2.0 * rng.uniform("cascade-diverse", classes, step=step) - 1.0).to(around)
-    for _ in range(DIVERSE_STEPS):
-        gradient = here.search.gradient(x, lambda logits: (logits * toward).sum()).gradient
-        x = _inside(ball, x.add(ball.ascent(gradient), alpha=ball.eps))
-    standing.passes[rows] += DIVERSE_STEPS
-    return x
+        return middle_start(ball, here.constraint, rng, share=arm.share, step=step, purpose="cascade-middle")
+    if arm.start == "diverse":
+        standing.passes[rows] += DIVERSE_STEPS
+        return diverse_start(here.search, ball, rng, step=step, purpose="cascade-diverse")
+    return random_start(ball, rng, step=step, purpose="cascade-random")

@@ -44,9 +44,12 @@ def plan(effort: Effort, *, arms: int) -> tuple[Phase, ...]:
         return (*opening, *scout(arms, 0.1, 10), *rounds(20, 0.1, 0.1, 0.05))
     standard = (
         *opening,
-        *scout(arms, 0.2, 20),
-        *rounds(40, 0.5, 0.3, 0.2, 0.2, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1),
-        Phase("scores", 0.06, 1000),
+        *scout(arms, 0.2, 15),
+        *rounds(20, 0.5, 0.3, 0.2, 0.2),
+        Phase("scores", 0.03, 400),
+        *rounds(20, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1),
+        Phase("scores", 0.06, 600),
+        *rounds(40, 0.05, 0.05, 0.05, 0.05),
     )
     if effort == "standard":
         return standard

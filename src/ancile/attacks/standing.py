@@ -29,16 +29,22 @@ class Field(NamedTuple):
     model    the original, whose word counts
     search   the same network in the form that the search climbs on; may be ``model`` itself
     batch    samples that climb together
+    coarse   whether the search form sees errors where the original sees none, and the other way round
     """
 
     model: GradientModel
     search: GradientModel
     batch: int
+    coarse: bool
     x: torch.Tensor
     y: torch.Tensor
     constraint: Constraint
     rng: Streams
     on_step: Callable[[], bool] | None
+
+    def plain(self) -> Field:
+        """The same with the original in the place of the search form."""
+        return self._replace(search=self.model, coarse=False)
 
     def stopped(self) -> bool:
         """Whether the caller wants the search to end."""
