@@ -32,7 +32,9 @@ def files_touched(*, besides: str = "") -> Iterator[list[str]]:
         path = arguments[0]
         if isinstance(path, str | bytes) and (name := _source(os.fsdecode(path))) not in found:
             whole = os.path.abspath(name)  # noqa: PTH100 - inside an audit hook; resolve() opens by itself
-            if not whole.startswith(away) and whole != besides and name not in found:
+            known = whole.startswith(away) or whole == besides or name in found
+            # importlib.metadata tries every folder of sys.path as a zip file; a folder holds no bytes
+            if not known and not os.path.isdir(whole):  # noqa: PTH112 - as above
                 found.append(name)
 
     hook.__cantrace__ = True  # type: ignore[attr-defined]  # read by Python, so that coverage sees the hook
