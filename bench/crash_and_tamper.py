@@ -13,7 +13,9 @@ from typing import NamedTuple
 from ancile.core.errors import AncileError
 from ancile.trust.audit import Audit, audit
 from ancile.trust.checkpoint import open_checkpoint
+from ancile.trust.last_signed import FILE as MEMORY_FILE
 from ancile.trust.ledger import Draft
+from ancile.trust.notary import sign_head
 from ancile.trust.sqlite_store import INLINE_BYTES, object_path
 from ancile.trust.tiles import Tile
 from bar import Bar
@@ -23,7 +25,7 @@ sys.path.append(str(HERE.parent))  # the crash and tampering machinery lives wit
 
 from tests.trust.crash_help import recorder, script  # noqa: E402 - from here on it is on the path
 from tests.trust.crash_rounds import Acknowledged, entries_of, kill_rounds, losses, power_cuts, recorded  # noqa: E402
-from tests.trust.ledger_help import AUTHOR, VKEYS, drafts, opened, signed  # noqa: E402
+from tests.trust.ledger_help import AUTHOR, LOG, VKEYS, drafts, opened, signed, ticking  # noqa: E402
 from tests.trust.tamper_help import Statement, flipped, leaves, rewrite, tampered  # noqa: E402
 
 KILLS = 200
@@ -31,7 +33,7 @@ CONTROL_CUTS = 40  # steps of the control's record after which the power is cut
 APPENDED = 300  # by each of two processes
 SIZE, FIRST = 600, 300  # entries of the ledger that is tampered with; size at its first checkpoint
 LONG = 77  # the entry whose body lies in a file of its own
-MEMORY = Path("/dev/shm")  # noqa: S108 - the cut disk is a simulated one: a real sync would only take time
+RAM = Path("/dev/shm")  # noqa: S108 - the cut disk is a simulated one: a real sync would only take time
 
 
 class Change(NamedTuple):
@@ -60,7 +62,7 @@ def killed(base: Path, *, control: bool) -> Bar:
 def cut(base: Path, *, control: bool) -> Bar:
     """Every prefix of what a ledger's life wrote; the control runs SQLite with synchronous=OFF."""
     steps = recorded(base, recorder(base), synchronous="OFF" if control else "FULL")
-    with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else base) as name:
+    with tempfile.TemporaryDirectory(dir=RAM if RAM.is_dir() else base) as name:
         found = power_cuts(Path(name), steps, samples=CONTROL_CUTS if control else None)
     syncs = sum(step.kind == "s" for step in steps)
     return Bar(
@@ -224,37 +226,59 @@ def found_and_named(base: Path, *, control: bool) -> Bar:
     )
 
 
-def rolled_back(base: Path, *, control: bool) -> Bar:
-    """Back to an older state, all traces removed; the control verifies without the checkpoint kept elsewhere."""
-    rng, named, sizes = random.Random(3), 0, range(1, SIZE)
-    for left in (chosen := [FIRST, SIZE - 1, *rng.sample(sizes, 18)]):
+class Back(NamedTuple):
+    """How often a rollback was named: against a checkpoint kept elsewhere, and against the memory beside the keys."""
+
+    tried: int
+    kept: int
+    remembered: int
+
+
+def set_back(base: Path, *, control: bool) -> Back:
+    """Back to an older state, all traces in the database removed; the control has neither checkpoint nor memory."""
+    rng, kept, remembered = random.Random(3), 0, 0
+    chosen = [FIRST, SIZE - 1, *rng.sample(range(1, SIZE), 18)]
+    for left in chosen:
         folder = base / f"rolled-{left}"
         with opened(folder) as ledger:
             ledger.append(drafts(SIZE))
-            kept = signed(ledger)
-            ledger.store_checkpoint(kept)
             ledger.store_checkpoint(signed(ledger, left))
+            note = sign_head(ledger, LOG, clock=ticking())
         rewrite(folder, left, change=lambda _: None)
-        places = judged(folder, against=[] if control else [kept])
-        named += places[:1] == [f"checkpoint kept elsewhere at size {SIZE}"]
+        if control:
+            (folder / "keys" / MEMORY_FILE).unlink()
+        remembered += judged(folder, against=[])[:1] == [f"checkpoint signed last at size {SIZE}"]
+        (folder / "keys" / MEMORY_FILE).unlink(missing_ok=True)
+        places = judged(folder, against=[] if control else [note])
+        kept += places[:1] == [f"checkpoint kept elsewhere at size {SIZE}"]
         shutil.rmtree(folder)
-    return Bar(
-        claim="a rollback is found and named against a checkpoint kept elsewhere",
-        measured=f"{named} of {len(chosen)}",
-        wanted="all",
-        met=named == len(chosen),
-    )
+    return Back(len(chosen), kept, remembered)
+
+
+def rolled_back(base: Path, *, control: bool) -> list[Bar]:
+    """The two ways to see a rollback, each by itself."""
+    found = set_back(base, control=control)
+    ways = {"a checkpoint kept elsewhere": found.kept, "what this machine signed last": found.remembered}
+    return [
+        Bar(
+            claim=f"a rollback is found and named against {way}",
+            measured=f"{named} of {found.tried}",
+            wanted="all",
+            met=named == found.tried,
+        )
+        for way, named in ways.items()
+    ]
 
 
 def measure(*, control: bool = False) -> list[Bar]:
-    """Five bars; each control is a weaker ledger or verifier in the place of ours."""
+    """Six bars; each control is a weaker ledger or verifier in the place of ours."""
     with tempfile.TemporaryDirectory(prefix="ancile-bench-") as name:
-        found = []
-        for one in (killed, cut, together, found_and_named, rolled_back):
-            base = Path(name) / one.__name__
+        bases = [Path(name) / part for part in ("killed", "cut", "together", "changed", "rolled")]
+        for base in bases:
             base.mkdir()
-            found.append(one(base, control=control))
-    return found
+        measured = (killed, cut, together, found_and_named)
+        found = [one(base, control=control) for one, base in zip(measured, bases, strict=False)]
+        return found + rolled_back(bases[-1], control=control)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import pytest
 from ancile.core.errors import AncileError
 from ancile.core.subject import Subject, digest_of, subject_of_parts
 from ancile.trust.checkpoint import open_checkpoint
-from ancile.trust.dsse import sign, verify
+from ancile.trust.dsse import sign, unverified, verify
 from ancile.trust.events import RunStarted
 from ancile.trust.key import AuthorKey, private_key
 from ancile.trust.keys import create_key, list_keys, revoke_key, rotate_key
@@ -29,8 +29,8 @@ from ancile.trust.notary import (
     sign_head,
     unannounced,
 )
-from ancile.trust.statement import statement_of
-from ancile.trust.subjects import FILE, entries_about
+from ancile.trust.statement import parse_statement, statement_of
+from ancile.trust.subjects import FILE, entries_about, erasures
 from tests.trust.keys_help import MODEL, NOW, OPEN, report, seeds
 
 ALICE = private_key("author", "alice", seeds(1))
@@ -184,6 +184,18 @@ def test_an_erased_entry_is_not_damage_and_a_lost_one_is(
         db.execute("DELETE FROM bodies WHERE idx = 2")
         db.execute("UPDATE bodies SET salt = zeroblob(32) WHERE idx = 3")
     assert entries_about(ledger, DIGEST, cache=cache) == ((0,), (2, 3))
+
+
+def test_who_erased_what_is_read_from_the_entries(ledger: Ledger) -> None:
+    for _ in range(3):
+        put(ledger)
+    erase(ledger, 1, reason="asked to", author=ALICE, log=LOG, clock=lambda: NOW)
+    said = ledger.entry(3).body or b""
+    ledger.erase(0, Draft("erasure", ALICE.public.id_bytes, b"no statement"))
+    ledger.erase(2, Draft("erasure", ALICE.public.id_bytes, sign(statement_of(report()), [ALICE])))
+    found = erasures(ledger.entries(0, ledger.size()))
+    assert {entry: (told.by, told.said.reason) for entry, told in found.items()} == {1: (3, "asked to")}
+    assert parse_statement(unverified(said).payload).predicate == found[1].said
 
 
 def test_a_lost_entry_is_damage_to_a_scan(ledger: Ledger, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""``ancile ledger``: log, show, verify, prove, check-proof, checkpoint, export, witness."""
+"""``ancile ledger``: log, show, verify, prove, check-proof, checkpoint, export, witness; see ``upkeep``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import click
 from ancile.cli.home import Home, find_config, need_home
 from ancile.cli.output import chosen, deliver, output_options, talk, write_whole
 from ancile.cli.recorder import open_recorder
+from ancile.cli.upkeep import accept, backup, erase, erasing, restore
 from ancile.cli.witnessing import serve_witness, witnessed
 from ancile.core.errors import AncileError
 from ancile.core.report import Record
@@ -21,6 +22,7 @@ from ancile.trust.checkpoint import parse_head
 from ancile.trust.checks import audit_report
 from ancile.trust.config import LedgerConfig
 from ancile.trust.dsse import unverified
+from ancile.trust.events import Erasure, Loss
 from ancile.trust.export import export_tiles
 from ancile.trust.leaf import parse_leaf
 from ancile.trust.ledger import Ledger, open_ledger
@@ -28,6 +30,7 @@ from ancile.trust.notary import sign_head
 from ancile.trust.note import parse_note
 from ancile.trust.quorum import parse_policy
 from ancile.trust.statement import parse_statement
+from ancile.trust.subjects import Told, erasures
 from ancile.trust.tlog_proof import TlogProof, parse_proof, verify_proof
 
 LARGEST_KEPT = 64 << 20  # bytes of a report or checkpoint that was kept
@@ -52,30 +55,42 @@ def log(kind: str | None, last: int, format_: str) -> None:
     home = need_home(Path.cwd())
     with reading(home) as opened:
         size = opened.size()
+        gone: dict[int, Told] = {}  # an erasure comes after what it erased, so it is met on the way
         rows = []
         for entry in opened.entries(0 if kind else max(0, size - last), size):
+            gone |= erasures([entry])
             leaf = parse_leaf(entry.leaf or b"")
             if kind in (None, leaf.kind):
-                rows.append((entry.index, leaf, _about(leaf.kind, entry.body)))
+                said = None if entry.body is None else about(leaf.kind, entry.body)
+                rows.append((entry.index, leaf, said))
     if not rows:
         talk(f"no entry of kind {kind}" if kind else "no entries")
-    for index, leaf, about in rows[-last:]:
+    for index, leaf, spoken in rows[-last:]:
+        said = without_body(gone.get(index)) if spoken is None else spoken
         time = datetime.fromtimestamp(leaf.time_ms / 1000, UTC)
         if format_ == "json":
             line = {"index": index, "kind": leaf.kind, "time": time.isoformat(), "author": leaf.author.hex()}
-            click.echo(json.dumps(line | {"about": about}))
+            click.echo(json.dumps(line | {"about": said}))
         else:
-            click.echo(f"{index:>7} {time:%Y-%m-%d %H:%M:%S} {leaf.kind:9} {plain(about, 44)}")
+            click.echo(f"{index:>7} {time:%Y-%m-%d %H:%M:%S} {leaf.kind:9} {plain(said, 44)}")
 
 
-def _about(kind: str, body: bytes | None) -> str:
-    if body is None:
-        return "(erased)"
+def without_body(told: Told | None) -> str:
+    """What is said of an entry whose body is gone."""
+    return f"(erased by entry {told.by}: {told.said.reason})" if told else "(missing: see ledger verify)"
+
+
+def about(kind: str, body: bytes) -> str:
+    """What an entry speaks of, in a few words."""
     try:
-        subjects = parse_statement(unverified(body).payload).subjects
+        read = parse_statement(unverified(body).payload)
     except AncileError:
         return f"({kind} of {len(body)} bytes)"
-    name, digest = next(iter(subjects.items()))
+    if isinstance(read.predicate, Erasure):
+        return f"of entry {read.predicate.entry}: {read.predicate.reason}"
+    if isinstance(read.predicate, Loss):
+        return f"{read.predicate.kept} entries are left: {read.predicate.reason}"
+    name, digest = next(iter(read.subjects.items()))
     return f"{name} {digest[:19]}"
 
 
@@ -86,6 +101,8 @@ def show(index: int) -> None:
     home = need_home(Path.cwd())
     with reading(home) as opened:
         entry = opened.entry(index)
+        later = opened.entries(index + 1, opened.size()) if entry.body is None else ()
+        gone = erasures(later).get(index)
     leaf = parse_leaf(entry.leaf)
     said = None if entry.body is None else json.loads(unverified(entry.body).payload)
     shown = {
@@ -95,6 +112,8 @@ def show(index: int) -> None:
         "author": f"sha256:{leaf.author.hex()}",
         "statement": said,
     }
+    if entry.body is None:
+        shown["erased"] = {"by": gone.by, "reason": gone.said.reason} if gone else None
     click.echo(json.dumps(shown, indent=1))
 
 
@@ -108,7 +127,7 @@ def verify(against: tuple[Path, ...], format_: str | None, output: Path | None, 
     way, home, started = chosen(format_, output, strict=strict), need_home(Path.cwd()), datetime.now(UTC)
     kept = [kept_checkpoint(path) for path in against]
     with reading(home) as opened:
-        found = audit(opened, vkeys=[*home.log.keys, *home.log.before], against=kept)
+        found = audit(opened, vkeys=[*home.log.keys, *home.log.before], against=kept, authors=erasing(home))
     report = audit_report(found, origin=home.log.origin, started=started, finished=datetime.now(UTC))
     return deliver(Record(report=report), way)
 
@@ -211,6 +230,10 @@ def export(folder: Path) -> None:
 def witness(name: str | None, host: str, port: int) -> None:
     """Cosign checkpoints (C2SP tlog-witness) of the logs that ancile.toml names, until stopped."""
     serve_witness(need_home(Path.cwd()), name=name, host=host, port=port)
+
+
+for command in (erase, backup, restore, accept):
+    ledger.add_command(command)
 
 
 def read_text(path: Path, what: str) -> str:

@@ -49,7 +49,8 @@ def object_path(folder: Path, leaf: bytes) -> Path:
     return folder / OBJECTS / hashlib.sha256(leaf).hexdigest()
 
 
-def _read_object(path: Path) -> bytes:
+def read_object(path: Path) -> bytes:
+    """A long body; AncileError when it is absent, open to others or beyond 1 GiB."""
     if path.exists() and path.stat().st_size > MAX_BODY_BYTES:  # refused before memory is taken
         raise AncileError(
             "file is too large",
@@ -106,7 +107,7 @@ class SqliteReader:
         if body is not None:
             return Stored(index, leaf, salt, body, "")
         try:
-            return Stored(index, leaf, salt, _read_object(object_path(self._folder, leaf)), "")
+            return Stored(index, leaf, salt, read_object(object_path(self._folder, leaf)), "")
         except AncileError as reason:
             return Stored(index, leaf, salt, None, f"its long body cannot be read: {reason}")
 

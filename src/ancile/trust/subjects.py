@@ -17,7 +17,7 @@ from typing import NamedTuple
 from ancile.core.errors import AncileError
 from ancile.trust.dsse import unverified
 from ancile.trust.events import Erasure
-from ancile.trust.leaf import commitment_to, parse_leaf
+from ancile.trust.leaf import ERASURE, commitment_to, parse_leaf
 from ancile.trust.ledger import Ledger
 from ancile.trust.private_file import make_private_folder
 from ancile.trust.statement import KINDS, parse_statement
@@ -99,6 +99,27 @@ def _row(stored: Stored) -> _Row:
         return _Row(stored.index, is_damaged=True)
     erased = said.predicate.entry if isinstance(said.predicate, Erasure) else None
     return _Row(stored.index, digests=tuple(set(said.subjects.values())), erased=erased)
+
+
+class Told(NamedTuple):
+    """The entry that says of another that its body was erased, and what it says; its signature unread."""
+
+    by: int
+    said: Erasure
+
+
+def erasures(entries: Iterable[Stored]) -> dict[int, Told]:
+    """Erased entry to who tells it, among these entries; ``audit`` says whether to believe it."""
+    found: dict[int, Told] = {}
+    for entry in entries:
+        try:
+            if parse_leaf(entry.leaf or b"").kind == ERASURE:
+                said = parse_statement(unverified(entry.body or b"").payload).predicate
+                if isinstance(said, Erasure):
+                    found.setdefault(said.entry, Told(entry.index, said))
+        except AncileError:
+            continue
+    return found
 
 
 # The index: every table is append-only and follows from the first ``size`` entries.
