@@ -18,8 +18,9 @@ from ancile.trust.checkpoint import open_checkpoint
 from ancile.trust.events import KeyEvent, RunStarted
 from ancile.trust.evidence import VerifiedEvidence, verify_bundle
 from ancile.trust.imports import imported
+from ancile.trust.key import PublicKey
 from ancile.trust.keys import list_keys
-from ancile.trust.leaf import parse_leaf
+from ancile.trust.leaf import Leaf, parse_leaf
 from ancile.trust.ledger import Ledger
 from ancile.trust.notary import evidence_about
 
@@ -35,7 +36,7 @@ def sight(
     carried = list(_carried(home, bundles))
     own = [*home.log.keys, *home.log.before]
     known = [*kept, *_own_checkpoints(carried, origin=home.log.origin, vkeys=own)]
-    found = audit(ledger, vkeys=own, against=known)
+    found = audit(ledger, vkeys=own, against=known, authors=_erasing(home))
     if found.first is not None:
         return Sight(unsound=f"{found.first.place}: {found.first.what}")
     unique = _without_copies([*_recorded_evidence(home, ledger, subject.digest), *carried])
@@ -60,6 +61,15 @@ def sight(
     )
 
 
+def _erasing(home: Home) -> list[str]:
+    """Who may erase: authors of the policy, and those whose keys are kept here."""
+    return [*home.policy.authors, *(key.text for key in _own_authors(home))]
+
+
+def _own_authors(home: Home) -> list[PublicKey]:
+    return [key.public for key in list_keys(home.keys) if key.public.purpose == "author"]
+
+
 def _own_checkpoints(
     carried: Iterable[VerifiedEvidence], *, origin: str, vkeys: Sequence[str]
 ) -> Iterator[str]:
@@ -75,6 +85,8 @@ def _own_checkpoints(
 def _checked(found: Audit, kept: Sequence[str], *, vkeys: Sequence[str]) -> Iterator[str]:
     covered = "all" if found.covered == found.size else f"{found.covered} of them"
     yield f"{found.size} entries, {covered} under a checkpoint that the log signed"
+    if found.last_signed is not None:
+        yield f"rollback: it goes on from the {found.last_signed} entries that this machine signed last"
     if kept:
         size = _largest(kept, vkeys)
         yield f"rollback: the ledger goes on from a checkpoint of {size} entries that was kept elsewhere"
@@ -101,16 +113,24 @@ def _left_out(unique: Iterable[VerifiedEvidence], *, origin: str) -> Iterator[st
 
 
 def _gone(ledger: Ledger, found: Audit) -> tuple[list[Gone], list[str]]:
-    """Erased reports, any of which may have been about the subject, and a line about erased runs."""
+    """What is gone and could have refused the subject: erased and lost reports; and erased runs, in words."""
     gone, runs = [], []
     for erased in found.erased:
         leaf = parse_leaf(ledger.entry(erased.entry).leaf)
-        what = f"entry {erased.entry}, a {leaf.kind}, was erased by entry {erased.by}"
+        what = f"entry {erased.entry}, a {leaf.kind}, was erased by entry {erased.by} ({erased.reason})"
         if leaf.kind == "report":
-            gone.append(Gone(datetime.fromtimestamp(leaf.time_ms / 1000, UTC), what))
+            gone.append(Gone(_time(leaf), what))
         elif leaf.kind == "run":
-            runs.append(f"whose run it was: {what}")
+            runs.append(f"what was run: {what}")
+    for entry in ledger.entries(0, found.size):
+        leaf = parse_leaf(entry.leaf or b"")
+        if leaf.kind == "loss":
+            gone.append(Gone(_time(leaf), f"entries were lost, as entry {entry.index} says"))
     return gone, runs
+
+
+def _time(leaf: Leaf) -> datetime:
+    return datetime.fromtimestamp(leaf.time_ms / 1000, UTC)
 
 
 def _relatives(home: Home, ledger: Ledger, subject: Subject, *, alone: bool) -> Iterator[str]:
@@ -134,8 +154,8 @@ def _relatives(home: Home, ledger: Ledger, subject: Subject, *, alone: bool) -> 
 
 def _recorded_evidence(home: Home, ledger: Ledger, digest: str) -> tuple[VerifiedEvidence, ...]:
     own = [*home.log.keys, *home.log.before]
-    signers = [key.public for key in list_keys(home.keys) if key.public.purpose == "author"]
-    about = evidence_about(ledger, digest, logs=own, signers=signers, authors=home.policy.authors)
+    signers, authors = _own_authors(home), home.policy.authors
+    about = evidence_about(ledger, digest, logs=own, signers=signers, authors=authors)
     if about.damaged:
         raise AncileError(
             "the ledger has entries that nobody can read, any of which could be about this subject",

@@ -24,10 +24,10 @@ RESTORE = "see `ancile ledger verify`; restore the whole ledger from a backup, t
 
 
 class Gone(NamedTuple):
-    """A report whose body was erased: it may have been about the subject, and bad.
+    """A report that was erased or lost: it may have been about the subject, and bad.
 
-    time  when the ledger had taken the report in
-    what  which entry, and which one erased it, in words
+    time  when the ledger had taken the report in, or when its owner said that entries are lost
+    what  which entry, and which one says so, in words
     """
 
     time: datetime
@@ -40,7 +40,7 @@ class Sight:
 
     runs         started runs on record for the subject, finished or not
     unsound      why nothing may be decided from this ledger, empty where it may
-    gone         erased reports that may have been about the subject
+    gone         erased or lost reports that may have been about the subject
     checked      what of the ledger was checked, in words
     not_checked  what could not be
     """
