@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -172,3 +173,9 @@ def test_what_was_checked_and_what_was_not_stands_in_the_decision_and_its_report
     assert any(f.status == "SKIP" and f.detail == "rollback" for f in shown.findings)
     assert any("9 entries" in getattr(one, "text", "") for one in shown.exhibits)
     assert exit_code(shown) == 0
+
+
+def test_no_decision_claims_an_answer_from_such_a_ledger() -> None:
+    met = decision(evidence=[held(report(0.9))])
+    with pytest.raises(ValueError, match="cannot be relied on"):
+        msgspec.structs.replace(met, unsound="entry 3")
