@@ -23,7 +23,7 @@ from tests.attacks.worlds import FAR, World, blocks, digits_world, linear, robus
 
 CASES = [pytest.param(one, norm, id=f"{one.name}-{norm}") for one in ATTACKS for norm in one.norms]
 every_attack = pytest.mark.parametrize(("one", "norm"), CASES)
-FEW = {"square": {"queries": 40}, "pgd": {"steps": 6}}
+FEW = {"square": {"queries": 40}, "pgd": {"steps": 6}, "apgd": {"steps": 12}}
 EPS = {"linf": (0.05, 0.1, 0.2), "l2": (0.3, 0.7, 1.4), "l1": (0.6, 1.5, 4.0), "l0": (2.0, 3.0, 6.0)}
 LADDER = {  # from almost all to almost none still right, on the linear models below
     "linf": np.linspace(0.01, 1.0, 8),

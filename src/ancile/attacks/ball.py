@@ -93,18 +93,30 @@ class Ball(Generic[A]):
         direction = _direction(self.norm, slope, top)
         return cast("A", direction if unit is None else direction * unit)
 
-    def step_(self, x: A, gradient: A, size: float) -> A:
-        """``x``, which is inside and may be written to, moved by a step of this length that climbs most.
+    def step_(self, x: A, gradient: A, size: float, *, left: float | None = None) -> A:
+        """``x``, which is inside and may be written to, moved by a step of this length that climbs; inside.
 
-        Linf and L2 go along ``ascent``; L1 fills the room that the steepest features have left; L0 takes
-        up to ``size`` places to the better bound and puts back those that gain least. The result is inside.
+        left  share of the steps of a climb that are still to come, from 1 to 0; None for a single step
+
+        Linf and L2 go along ``ascent``. L1 moves the steepest features that have room: many at the begin of a
+        climb, one at its end; a single step fills their room, which is best on a linear model. L0 takes up to
+        ``size`` places to the better bound and puts back those that gain least.
         """
         if self.norm == "l0":
             return self.project(ascents.swapped(x, gradient, self, size))
-        if self.norm == "l1":
+        if self.norm == "l1" and left is None:
             return self.project(ascents.filled(x, gradient, self, size))
+        if self.norm == "l1":
+            top = ascents.fewer(features(x).shape[1], left or 0.0)
+            return self.project(x + size * self.ascent(self.open(x, gradient), top=top))
         x += size * self.ascent(gradient)
         return self.project_(x)
+
+    def open(self, x: A, gradient: A) -> A:
+        """The gradient, 0 where a feature has no room left in its direction."""
+        xp = namespace(x)
+        room = xp.where(gradient > 0, x < self.high, x > self.low)
+        return cast("A", xp.where(room, gradient, 0.0))
 
     def scaled(self, x: A) -> A:
         """(n, features) float64 change from the sample in units of distance, 0 where nothing may move."""

@@ -14,6 +14,7 @@ else:
     torch = needs("torch", "torch")
 
 SampleLoss = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
+TargetLoss = Callable[["torch.Tensor", "torch.Tensor", "torch.Tensor"], "torch.Tensor"]
 
 TINY = 1e-12  # keeps the DLR's denominator from 0, as in AutoAttack's own code
 
@@ -44,6 +45,15 @@ def towards(logits: torch.Tensor, y: torch.Tensor, target: torch.Tensor) -> torc
     return (logits.gather(1, target.unsqueeze(1)) - logits.gather(1, y.unsqueeze(1))).squeeze(1)
 
 
+def targeted_dlr(logits: torch.Tensor, y: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """(n,) ``towards`` as a ratio, blind to the logits' scale: Croce and Hein 2020, arXiv:2003.01690, eq. 7.
+
+    Needs four classes or more: its denominator is the first less the mean of the third and fourth logit.
+    """
+    first, _, third, fourth = logits.topk(4, dim=1).values.unbind(dim=1)
+    return towards(logits, y, target) / (first - (third + fourth) / 2 + TINY)
+
+
 def ranked(logits: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """(n, classes - 1) the wrong classes of each sample, the likeliest first."""
     without = logits.scatter(1, y.unsqueeze(1), float("-inf"))
@@ -60,7 +70,7 @@ class Chosen(NamedTuple):
 def choose(name: str, classes: int) -> Chosen:
     """The loss ``ce``, ``margin`` or ``dlr`` for so many classes; below three, dlr becomes margin.
 
-    Targets in turn are no loss of logits and labels alone, hence not chosen here: see ``pgd``.
+    Targets in turn are no loss of logits and labels alone: see ``choose_targeted``.
     """
     if name == "ce":
         return Chosen("ce", cross_entropy)
@@ -71,5 +81,20 @@ def choose(name: str, classes: int) -> Chosen:
     if name == "margin":
         return Chosen("margin", margin)
     raise AncileError(
-        "no such loss", value=f"loss={name}", remedy="give ce, margin or dlr, or to pgd targets"
+        "no such loss", value=f"loss={name}", remedy="give ce, margin or dlr, or to pgd and apgd targets"
     )
+
+
+class ChosenTargeted(NamedTuple):
+    """A loss that is told a target class, and what reports call it."""
+
+    name: str
+    function: TargetLoss
+
+
+def choose_targeted(classes: int) -> ChosenTargeted:
+    """Targeted DLR; below four classes, where it is not defined, the target's logit over the right one."""
+    if classes >= 4:
+        return ChosenTargeted("targeted dlr", targeted_dlr)
+    name = f"targeted margin, as targeted dlr needs 4 classes and there are {classes}"
+    return ChosenTargeted(name, towards)

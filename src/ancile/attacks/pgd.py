@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from ancile.attacks import starts
 from ancile.attacks.ball import Ball
 from ancile.attacks.constraint import Constraint
+from ancile.attacks.found import Found
 from ancile.attacks.losses import SampleLoss, choose, margin, ranked, towards
 from ancile.attacks.streams import Streams
 from ancile.core.errors import AncileError
@@ -30,6 +31,7 @@ else:
 Schedule: TypeAlias = float | Sequence[float] | Callable[[int], float]
 
 STEP = 2.5  # of eps / steps: Madry et al. 2018, appendix; the border is reached from anywhere in the ball
+L1_STEP = 0.5  # of eps: on a network for MNIST, eps 12, 66 % stay right; of 0.25 eps 73 %, of 0.06 86 %
 TARGETS = 9  # as in AutoAttack: Croce and Hein 2020, arXiv:2003.01690, section 4
 
 
@@ -53,7 +55,8 @@ def pgd(
     x          (n, *shape), in the data's own units, on the model's device and in its float type
     y          (n,) true labels
     step_size  length of a step in the constraint's units of distance: one number, one for each step, or a
-               function of the step from 0; 2.5 eps / steps where not given
+               function of the step from 0; 2.5 eps / steps where not given, in L1 eps / 2, which the steepest
+               features share, a fifth of all at first and one at the end. In L0 a number of features
     eps_share  share of eps in force at a step, from 0 to 1, likewise: a ball that shrinks or grows
     restarts   1 where not given; with ``targets`` one for each wrong class, at most 9
     loss       ``ce``, ``margin``, ``dlr``; or ``targets``: a restart for each wrong class, the likeliest
@@ -76,12 +79,13 @@ def pgd(
         )
     if constraint.eps == 0 or not len(x):
         return x.clone()
-    sizes = _unrolled("step_size", STEP * constraint.eps / steps if step_size is None else step_size, steps)
+    usual = L1_STEP if constraint.norm == "l1" else STEP / steps
+    sizes = _unrolled("step_size", usual * constraint.eps if step_size is None else step_size, steps)
     shares = _unrolled("eps_share", eps_share, steps)
     raised = margin if loss == "targets" else choose(loss, classes).function
     climb = _Climb(model, constraint, raised, sizes, shares, on_step)
     aims = ranked(model.logits(x), y) if loss == "targets" else None
-    found = _Found.of(x)
+    found = Found.of(x)
     ball = constraint.ball(x)
     for restart in range(restarts):
         left = found.left()
@@ -108,40 +112,6 @@ class _Climb(NamedTuple):
     on_step: Callable[[], bool] | None
 
 
-class _Found(NamedTuple):
-    """The best of each sample so far; the tensors are written to."""
-
-    x: torch.Tensor
-    margin: torch.Tensor
-    broken: torch.Tensor
-
-    @classmethod
-    def of(cls, x: torch.Tensor) -> _Found:
-        n = len(x)
-        return cls(x.clone(), x.new_full((n,), -torch.inf), x.new_zeros(n, dtype=torch.bool))
-
-    def left(self) -> torch.Tensor:
-        """Places of the samples that stand."""
-        return (~self.broken).nonzero().squeeze(1)
-
-    def judge(
-        self, x: torch.Tensor, logits: torch.Tensor, y: torch.Tensor, place: torch.Tensor
-    ) -> torch.Tensor:
-        """Keep what is better than before; (n,) whether each sample still stands.
-
-        Logits that are not finite decide nothing: such an iterate is never kept.
-        """
-        value = margin(logits, y)
-        finite = torch.isfinite(logits.sum(dim=1))  # a tenth of the cost of asking each logit
-        fooled = finite & (logits.argmax(dim=1) != y)
-        better = (fooled | (finite & (value > self.margin[place]))).nonzero().squeeze(1)
-        where = place[better]
-        self.x[where] = x[better]
-        self.margin[where] = value[better]
-        self.broken[place] = fooled
-        return ~fooled
-
-
 def _climb(
     climb: _Climb,
     x: torch.Tensor,
@@ -149,11 +119,11 @@ def _climb(
     aim: torch.Tensor | None,
     ball: Ball[torch.Tensor],
     place: torch.Tensor,
-    found: _Found,
+    found: Found,
 ) -> bool:
     """One restart on the samples at ``place``, from ``x``, which is written to; False when told to stop."""
     share = 1.0
-    for size, wanted in zip(climb.sizes, climb.shares, strict=True):
+    for step, (size, wanted) in enumerate(zip(climb.sizes, climb.shares, strict=True)):
         if climb.on_step is not None and climb.on_step():
             return False
         logits, gradient = climb.model.gradient(x, partial(_total, climb.raised, y, aim))
@@ -165,7 +135,7 @@ def _climb(
                 return True
         if wanted != share:
             share, ball = wanted, climb.constraint.at(wanted * climb.constraint.eps).ball(ball.around)
-        x = ball.step_(x, gradient, size)
+        x = ball.step_(x, gradient, size, left=1.0 - step / len(climb.sizes))
     found.judge(x, climb.model.logits(x), y, place)
     return True
 

@@ -6,12 +6,14 @@ Each draws from the sample's own streams; ``step`` tells one restart's draws fro
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 from ancile.attacks.ball import Ball
 from ancile.attacks.constraint import Constraint
 from ancile.attacks.streams import Streams
+from ancile.core.errors import AncileError
 from ancile.core.extras import needs
+from ancile.core.text import plain
 from ancile.numeric import np
 
 if TYPE_CHECKING:
@@ -22,8 +24,36 @@ if TYPE_CHECKING:
 else:
     torch = needs("torch", "torch")
 
+Start = Literal["random", "corner", "middle", "diverse", "sample"]
+
 DIVERSE_STEPS = 2  # of length eps: Tashiro, Song, Ermon 2020, arXiv:2003.06878, section 4.1, white box
 NOISE = 0.05  # of the range: two runs from the middle do not coincide
+
+
+def start_at(
+    start: Start,
+    model: GradientModel,
+    ball: Ball[torch.Tensor],
+    constraint: Constraint,
+    rng: Streams,
+    *,
+    step: int = 0,
+    purpose: str = "start",
+) -> torch.Tensor:
+    """The start of this name for each sample of the ball."""
+    if start == "random":
+        return random_start(ball, rng, step=step, purpose=purpose)
+    if start == "corner":
+        return corner_start(ball, rng, step=step, purpose=purpose)
+    if start == "middle":
+        return middle_start(ball, constraint, rng, step=step, purpose=purpose)
+    if start == "diverse":
+        return diverse_start(model, ball, rng, step=step, purpose=purpose)
+    if start == "sample":
+        return ball.around.clone()
+    raise AncileError(
+        "no such start", value=plain(f"start={start}"), remedy=f"give one of {', '.join(get_args(Start))}"
+    )
 
 
 def random_start(

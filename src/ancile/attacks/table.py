@@ -40,6 +40,7 @@ class Row(NamedTuple):
 ATTACKS: tuple[Row, ...] = (
     Row("fgsm", "ancile.attacks.fgsm:fgsm", "gradients", ("linf", "l2", "l1", "l0"), random=False),
     Row("pgd", "ancile.attacks.pgd:pgd", "gradients", ("linf", "l2", "l1", "l0"), random=True),
+    Row("apgd", "ancile.attacks.apgd:apgd", "gradients", ("linf", "l2", "l1"), random=True),
     Row("square", "ancile.attacks.square:square", "labels", ("linf", "l2", "l1", "l0"), random=True),
 )
 
