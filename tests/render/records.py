@@ -204,6 +204,18 @@ CURVE = Curve(
     ),
     note="200 of the samples, one short attack at each eps; what breaks at a smaller eps stays broken.",
 )
+HISTOGRAM = Curve(
+    title="How small the changes were",
+    x_label="linf distance",
+    y_label="samples",
+    series=(
+        Series(
+            name="broken",
+            points=tuple(Point(x, n) for x, n in ((0, 12), (0.05, 12), (0.05, 30), (0.1, 30))),
+        ),
+    ),
+    note="Distances of the 42 samples that were broken.",
+)
 ATTACKS = Table(
     title="What each attack added",
     columns=("attack", "tried on", "broke", "robust accuracy after", "forwards", "CPU s"),

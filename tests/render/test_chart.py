@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ancile.core.exhibit import Curve, Point, Series
 from ancile.core.measure import Bound, Count, Estimate
-from ancile.render.chart import axis, chart, strip
+from ancile.render.chart import axis, bars, chart, strip
 from tests.render.records import CURVE, rate
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
@@ -83,3 +83,33 @@ def test_a_strip_is_open_on_the_side_where_the_fact_lies(
 
 def test_a_count_has_no_strip() -> None:
     assert strip(Count(name="n", value=3, unit="rows", method="m")) is None
+
+
+def steps(*points: tuple[float, float]) -> Series:
+    return Series(name="x", points=tuple(Point(*p) for p in points))
+
+
+def test_two_points_a_bar_make_a_histogram() -> None:
+    assert bars(steps((0, 3), (1, 3), (1, 5), (4, 5))) == ((0, 1, 3), (1, 4, 5))
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        (),
+        ((0, 1), (1, 1)),
+        ((0, 1), (1, 1), (1, 2)),
+        ((0, 1), (1, 1), (2, 2), (3, 2)),
+        ((0, 1), (1, 2), (1, 2), (2, 2)),
+        ((1, 1), (0, 1), (0, 2), (1, 2)),
+    ],
+)
+def test_anything_else_is_a_line(points: tuple[tuple[float, float], ...]) -> None:
+    assert bars(steps(*points)) == ()
+
+
+def test_the_area_of_a_histogram_stands_on_zero() -> None:
+    found = chart(Curve(title="t", x_label="x", y_label="y", series=(steps((0, 3), (1, 3), (1, 5), (4, 5)),)))
+    (line,) = found.lines
+    assert line.dots == ""
+    assert places(line.band)[-2:] == [(1000, 1000), (0, 1000)]

@@ -16,6 +16,7 @@ from markdown_it import MarkdownIt
 from ancile.core.text import HIDDEN
 from ancile.render.formats import FORMATS, render_as
 from ancile.render.html import LARGEST
+from ancile.render.width import columns
 from tests.render.hostile import CORPUS, KINDS, with_text
 
 SCHEMA = Draft7Validator(json.loads(Path(__file__).with_name("sarif-schema-2.1.0.json").read_bytes()))
@@ -130,4 +131,4 @@ def test_a_megabyte_in_every_field_gives_a_bounded_report(name: str) -> None:
 def test_a_terminal_shows_no_line_beyond_its_width(name: str) -> None:
     for width in (40, 80, 100):
         lines = render_as("table", with_text(CORPUS[name]), width=width).splitlines()
-        assert max(map(len, lines)) <= width
+        assert max(map(columns, lines)) <= width

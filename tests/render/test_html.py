@@ -27,8 +27,10 @@ from ancile.core.subject import digest_of, subject_of_parts
 from ancile.render.html import LARGEST, reference, render
 from tests.render.records import (
     ATTACKS,
+    CURVE,
     EVIDENCE,
     FINDINGS,
+    HISTOGRAM,
     MEASURES,
     MODEL,
     RECORDS,
@@ -102,11 +104,13 @@ def test_the_verdict_comes_first_and_the_rest_in_order() -> None:
     text = words(render(assessed()))
     order = (
         "Pass with 7 warnings",
+        "clean 98.1 %, robust at most 81.2 % (78.6 to 83.6) at linf eps 0.1.",
         "7 warnings, 1 check not examined, 3 checks passed.",
         "evasion, untargeted, norm linf, eps 0.1, access scores, effort standard",
-        "at most 81.2 %",
+        "at most 81.2 % 78.6",
         "What to do",
         "Robust accuracy against eps",
+        "Threat model",
         "Examples",
         "By class",
         "What each attack added",
@@ -187,6 +191,30 @@ def test_curves_that_no_group_tells_have_their_points() -> None:
     assert "The points of the curve" in text
     assert "0.4 to 0.6" in text
     assert "clean hard" in text
+
+
+def test_the_figures_of_a_slice_are_folded_under_one_curve_alone() -> None:
+    other = msgspec.structs.replace(CURVE, title="In l2", x_label="eps (l2)")
+    text = words(render(Record(report=report(exhibits=(CURVE, other)))))
+    assert text.count("The figures by eps") == 1
+    assert text.index("The figures by eps") < text.index("In l2") < text.index("The points of the curve")
+
+
+def test_a_histogram_is_an_area_without_dots_and_has_its_bars_in_words() -> None:
+    page = render(Record(report=report(exhibits=(HISTOGRAM,))))
+    assert 'class="dots"' not in page
+    assert "The shaded band" not in page
+    assert "0 to 0.05 12 0.05 to 0.1 30" in words(page)
+
+
+def test_an_empty_line_of_a_text_begins_a_paragraph() -> None:
+    page = render(Record(report=report(exhibits=(Text(title="t", text="one\ntwo\n\nthree"),))))
+    assert re.search(r"one</bdi><br>\s*<bdi>two</bdi></p>\s*<p>\s*<bdi>three</bdi></p>", page)
+
+
+def test_figures_that_are_not_to_be_quoted_stand_beside_no_verdict() -> None:
+    assert 'class="headline"' not in render(RECORDS["incomplete"]())
+    assert 'class="headline"' in render(assessed())
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,24 @@ import msgspec
 import pytest
 
 from ancile.core.exhibit import Curve, Point, Series, Table
+from ancile.core.measure import Estimate
 from ancile.core.report import Record
 from ancile.render.table import render
-from tests.render.records import BROKEN, FINDINGS, RECORDS, assessed, failing, gate, report
+from ancile.render.width import columns
+from tests.render.records import (
+    ATTACKS,
+    BROKEN,
+    CHANGES,
+    FINDINGS,
+    HISTOGRAM,
+    RECORDS,
+    assessed,
+    failing,
+    gate,
+    picture,
+    rate,
+    report,
+)
 
 GOLDEN = Path(__file__).parent / "golden"
 SGR = re.compile(r"\x1b\[[\d;]*m")
@@ -24,7 +39,7 @@ def test_a_gate_reads_as_it_always_did() -> None:
 def test_the_verdict_is_the_first_word() -> None:
     first = {name: render(make()).splitlines()[0] for name, make in RECORDS.items()}
     assert first == {
-        "assessed": "PASS WITH 7 WARNINGS  assess",
+        "assessed": "PASS WITH 7 WARNINGS  clean 98.1 %, robust at most 81.2 % (78.6 to 83.6)",
         "incomplete": "NO CONCLUSION  assess",
         "failing": "FAIL  assess",
         "empty": "NO CONCLUSION  scan",
@@ -35,7 +50,7 @@ def test_the_verdict_is_the_first_word() -> None:
 @pytest.mark.parametrize("width", [40, 60, 80, 120])
 @pytest.mark.parametrize("name", RECORDS)
 def test_no_line_is_wider_than_asked(name: str, width: int) -> None:
-    assert max(len(line) for line in render(RECORDS[name](), width=width).splitlines()) <= width
+    assert max(columns(line) for line in render(RECORDS[name](), width=width).splitlines()) <= width
 
 
 def test_a_width_below_forty_is_forty() -> None:
@@ -87,6 +102,60 @@ def test_two_curves_are_told_apart_by_name() -> None:
     one = Curve(title="Two", x_label="step", y_label="loss", series=series)
     text = render(Record(report=report(exhibits=(one,))))
     assert text.index("  clean\n") < text.index("  hard\n")
+
+
+def test_figures_that_are_not_to_be_quoted_stand_beside_no_verdict() -> None:
+    first = render(RECORDS["incomplete"]()).splitlines()[0]
+    assert first == "NO CONCLUSION  assess"
+
+
+def test_figures_by_slice_say_how_many_samples_they_rest_on() -> None:
+    assert "By eps, n = 200\n" in render(assessed())
+    measures = tuple(rate(Estimate, "clean_accuracy", 9 * n // 10, n, **{"class": str(n)}) for n in (50, 70))
+    text = render(Record(report=report(measures=measures)))
+    rows = text[text.index("By class\n") :].splitlines()[1:4]
+    assert [row.split()[:2] for row in rows] == [["n", "clean"], ["50", "50"], ["70", "70"]]
+
+
+def test_three_examples_are_shown_and_the_others_counted() -> None:
+    pictures = tuple(picture(i) for i in range(8))
+    tables = tuple(msgspec.structs.replace(CHANGES, title=f"row {i}") for i in range(5))
+    text = render(Record(report=report(exhibits=(*pictures, *tables))))
+    assert text.count("three becomes eight") == 3
+    assert "and 5 more pictures" in text
+    assert "row 2\n" in text
+    assert "row 3\n" not in text
+    assert "and 2 more such tables" in text
+
+
+def test_wide_signs_keep_the_columns_under_their_names() -> None:
+    rows = (("蘋果🍎 x", 1.5, "a"), ("plain", 22.25, "b"), ("cafe\u0301", 3.0, "c"))
+    text = render(
+        Record(report=report(exhibits=(Table(title="Wide", columns=("name", "size", "k"), rows=rows),)))
+    )
+    lines = text[text.index("Wide\n") :].splitlines()[1:5]
+    assert [columns(line[: line.rindex(" ")]) for line in lines] == [18] * 4
+    assert [line.split()[-2] for line in lines] == ["size", "1.5", "22.25", "3"]
+
+
+def test_a_table_too_wide_for_one_line_keeps_its_columns_by_a_header_of_several() -> None:
+    text = render(assessed())
+    lines = text[text.index(ATTACKS.title) :].splitlines()
+    assert max(map(len, lines)) <= 80
+    start = next(i for i, line in enumerate(lines) if line.startswith("  attack"))
+    assert lines[start].split()[-2:] == ["forwards", "CPU"] or "CPU s" in lines[start]
+
+
+def test_many_short_values_share_a_line_where_no_table_fits() -> None:
+    names = tuple(f"value number {i}" for i in range(9))
+    table = Table(title="t", columns=("what", *names), rows=(("one", *range(100_000, 100_009)),))
+    text = render(Record(report=report(exhibits=(table,))), width=50)
+    assert "value number 0 100000; value number 1" in text
+
+
+def test_a_histogram_is_told_bar_by_bar() -> None:
+    text = render(Record(report=report(exhibits=(HISTOGRAM,))))
+    assert re.search(r"0 to 0\.05 +12\n +0\.05 to 0\.1 +30\n", text)
 
 
 def test_a_report_without_ledger_says_so() -> None:

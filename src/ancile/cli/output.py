@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 import click
 
 from ancile.core.errors import AncileError
-from ancile.core.report import Record, exit_code
+from ancile.core.report import Record, Report, exit_code
 from ancile.render.formats import FORMATS, render_as
 
 Command = TypeVar("Command", bound=Callable[..., object])
@@ -90,8 +90,18 @@ def deliver(record: Record, output: Output) -> int:
         click.echo(text if terminal else text.encode("utf-8"))
     else:
         write_whole(output.file, render_as(output.format, record).encode("utf-8"))
-        talk(f"{record.report.outcome.replace('_', ' ')}; report in {output.file}")
+        _told(record.report, output.file)
     return exit_code(record.report, strict=output.strict)
+
+
+def _told(report: Report, file: Path) -> None:
+    """Say what the report comes to; of an assessment its figures first, for a pass is no praise."""
+    from ancile.render.verdict import ball, headline, verdict  # noqa: PLC0415 - not needed for --help
+
+    if report.outcome == "pass" and (figures := headline(report)):
+        size = ball(report)
+        talk(f"{figures} at {size}" if size else figures)
+    talk(f"{verdict(report).word.lower()}; report in {file}")
 
 
 def page_width() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from ancile.core.exhibit import Curve, Point, Series
@@ -35,14 +36,26 @@ class Tick(NamedTuple):
     text: str
 
 
+class Bar(NamedTuple):
+    """One bar of a histogram."""
+
+    left: float
+    right: float
+    height: float
+
+
 class Line(NamedTuple):
-    """A series as SVG point lists: its line, its interval band (or none), its dots as a path."""
+    """A series as SVG point lists: its line, its interval band (or none), its dots as a path.
+
+    bars  of a histogram, which is drawn as an area down to the axis, without dots
+    """
 
     name: str
     line: str
     band: str
     dots: str
     points: tuple[Point, ...]
+    bars: tuple[Bar, ...]
 
 
 class Chart(NamedTuple):
@@ -64,12 +77,26 @@ class Strip(NamedTuple):
     open_width: float
 
 
+def bars(series: Series) -> tuple[Bar, ...]:
+    """The bars of a histogram: two points each, (left, height) and (right, height), the next where one ends.
+
+    Empty for any other series.
+    """
+    pairs = list(zip(series.points[::2], series.points[1::2], strict=False))
+    closed = all(a.x < b.x and a.y == b.y and a.low is None for a, b in pairs)
+    joined = all(one[1].x == following[0].x for one, following in pairwise(pairs))
+    is_histogram = len(pairs) > 1 and len(series.points) % 2 == 0 and closed and joined
+    return tuple(Bar(a.x, b.x, a.y) for a, b in pairs) if is_histogram else ()
+
+
 def chart(curve: Curve) -> Chart:
     """The layout of a curve; y runs from 0 to 1 where every value lies there."""
     shown = curve.series[:SERIES]
     points = [p for one in shown for p in one.points]
     heights = [v for p in points for v in (p.y, p.low, p.high) if v is not None]
     x = axis([p.x for p in points])
+    if any(bars(one) for one in shown):
+        heights.append(0.0)  # an area is read from its foot
     y = axis([0.0, 1.0] if heights and all(0 <= v <= 1 for v in heights) else heights)
     return Chart(
         summary="; ".join(_summary(one) for one in shown if one.points),
@@ -107,13 +134,16 @@ def _line(series: Series, x: Axis, y: Axis) -> Line:
 
     points = series.points
     upper = [place(p.x, p.high) for p in points if p.high is not None and p.low is not None]
+    found = bars(series)
+    feet = [place(points[0].x, 0.0), place(points[-1].x, 0.0)] if found else []
     lower = [place(p.x, p.low) for p in points if p.high is not None and p.low is not None]
     return Line(
         name=series.name,
         line=" ".join(place(p.x, p.y) for p in points),
-        band=" ".join(upper + lower[::-1]),
-        dots="".join(f"M{place(p.x, p.y)}h0" for p in points),
+        band=" ".join([place(p.x, p.y) for p in points] + feet[::-1] if found else upper + lower[::-1]),
+        dots="" if found else "".join(f"M{place(p.x, p.y)}h0" for p in points),
         points=points,
+        bars=found,
     )
 
 

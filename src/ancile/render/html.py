@@ -17,14 +17,11 @@ from ancile.core.text import plain
 from ancile.render import outline, phrases
 from ancile.render.chart import chart, strip
 from ancile.render.defuse import defused
-from ancile.render.verdict import stage_name, verdict
+from ancile.render.verdict import against, ball, headline, stage_name, verdict
 
 LARGEST = 2_000_000  # bytes: what mail and browsers take without thought
 LONGEST = 5000  # characters of one string; a line of a checkpoint with an ML-DSA-44 cosignature has 3,400
 CHECKPOINT = 20_000  # characters of a checkpoint that is shown whole, or not at all
-
-# parameters without which a robustness figure means nothing
-THREAT = ("goal", "norm", "eps", "access", "effort")
 
 Item = TypeVar("Item")
 
@@ -74,6 +71,7 @@ def _page(record: Record, caps: Caps) -> str:
         evidence=record.evidence,
         checkpoint=_checkpoint(record),
         verdict=verdict(report),
+        headline=_headline(report),
         stage=stage_name(report),
         caps=caps,
         cut=_cut,
@@ -81,10 +79,12 @@ def _page(record: Record, caps: Caps) -> str:
         strip=strip,
         chart=chart,
         reference=reference,
-        against=_against(report),
+        against=against(report),
         whole=outline.whole(report),
         groups=_cut(outline.groups(report), caps.exhibits),
         drawn=outline.drawn(report),
+        # the figures of a slice are folded under the first curve over it
+        folded={one.x_label.partition(" ")[0]: one.x_label for one in reversed(outline.curves(report))},
         actions=_cut(outline.actions(report), caps.items),
         open_questions=_cut(outline.open_questions(report), caps.items),
         not_examined=_cut(outline.not_examined(report), caps.items),
@@ -160,13 +160,10 @@ def _exhibits(report: Report, caps: Caps) -> Exhibits:
     )
 
 
-def _against(report: Report) -> str:
-    """The threat that the figures speak of, from the parameters that say it."""
-    named = [(name, report.parameters[name]) for name in THREAT if name in report.parameters]
-    return ", ".join(
-        phrases.setting(value) if name == "goal" else f"{phrases.label(name)} {phrases.setting(value)}"
-        for name, value in named
-    )
+def _headline(report: Report) -> str:
+    """The figures beside the verdict; none where they are refused, or not to be quoted yet."""
+    said = headline(report) if report.outcome == "pass" else ""
+    return f"{said} at {size}" if said and (size := ball(report)) else said
 
 
 def _methods(measures: Sequence[Measure]) -> list[tuple[str, str, list[str]]]:

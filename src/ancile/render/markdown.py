@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from ancile.core.exhibit import Curve, Picture, Table, Text
 from ancile.core.report import Record, Report
 from ancile.core.text import plain
+from ancile.render.chart import bars
 from ancile.render.defuse import defused
 from ancile.render.outline import (
     Action,
@@ -31,6 +32,7 @@ from ancile.render.phrases import (
     is_formula,
     label,
     measure_text,
+    point_text,
     scalar,
     setting,
     value_text,
@@ -182,15 +184,10 @@ def _table(table: Table) -> str:
 def _curve(curve: Curve) -> str:
     header = ("line", curve.x_label, curve.y_label, "interval")
     rows = [
-        (
-            series.name,
-            f"{p.x:.4g}",
-            f"{p.y:.4g}",
-            "" if p.low is None or p.high is None else f"{p.low:.4g} to {p.high:.4g}",
-        )
+        (series.name, f"{one.left:.4g} to {one.right:.4g}", f"{one.height:.4g}", "")
         for series in curve.series
-        for p in series.points
-    ]
+        for one in bars(series)
+    ] + [(series.name, *point_text(p)) for series in curve.series if not bars(series) for p in series.points]
     note = f"\n\n{prose(curve.note)}" if curve.note else ""
     grid = _grid([_cell(h) for h in header], [[_cell(cell) for cell in row] for row in rows[:ROWS]])
     return grid + _more(len(rows), ROWS, "point") + note

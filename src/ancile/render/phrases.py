@@ -6,6 +6,7 @@ import math
 import re
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 
+from ancile.core.exhibit import Point
 from ancile.core.measure import RATE, Bound, Count, Measure, Scalar, Slice
 from ancile.core.report import Cost
 from ancile.core.text import plain
@@ -86,6 +87,12 @@ def measure_text(measure: Measure) -> str:
     """Number and interval: "at most 83.2 % (80.7 to 85.5 at 95 %, n = 1000)"."""
     interval = interval_text(measure)
     return f"{value_text(measure)} ({interval})" if interval else value_text(measure)
+
+
+def point_text(point: Point) -> tuple[str, str, str]:
+    """A point of a curve: x, y, and its interval, empty where it has none."""
+    between = point.low is not None and point.high is not None
+    return f"{point.x:.4g}", f"{point.y:.4g}", f"{point.low:.4g} to {point.high:.4g}" if between else ""
 
 
 def percent(share: float, rounding: str = ROUND_HALF_EVEN) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import textwrap
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
@@ -10,7 +10,9 @@ from ancile.core.exhibit import Curve, Picture, Table, Text
 from ancile.core.measure import Measure
 from ancile.core.report import Record, Report
 from ancile.core.text import plain
+from ancile.render.chart import bars
 from ancile.render.defuse import defused
+from ancile.render.grid import NAME, ROWS, grid
 from ancile.render.outline import (
     Action,
     Group,
@@ -24,23 +26,26 @@ from ancile.render.outline import (
 )
 from ancile.render.phrases import (
     counted,
+    grouped,
     interval_text,
     label,
+    point_text,
     scalar,
     setting,
     value_text,
     work,
 )
-from ancile.render.verdict import verdict
+from ancile.render.verdict import against, headline, verdict
+from ancile.render.width import columns, cut, padded, wrap
 
 NARROWEST = 40
-ROWS = 24  # of one table; the other formats show more
 PLACES = 3  # of one check
 NAMES = 60  # of parameters, of passed checks
-EXHIBITS = 8  # of tables, of groups of measures, of pictures
+EXHIBITS = 12  # of tables and curves, of groups of measures
+EXAMPLES = 3  # pictures, and tables of the same columns: the other formats show more
+SERIES = 6  # of one curve
 FIXED = "\u00a0"  # a space at which no line is broken
 ACTIONS = 40
-COLUMN = 24  # characters of one column of a table
 
 # SGR parameters, ECMA-48 section 8.3.117
 COLOURS = {
@@ -86,48 +91,49 @@ def _section(title: str, lines: Sequence[str], *, colour: bool) -> list[str]:
 
 
 def _wrapped(text: str, width: int, first: str = "  ", rest: str | None = None) -> list[str]:
-    return textwrap.wrap(
-        _obeyed_by_none(text.replace(" ::", " \\x3a:")),
-        width,
-        initial_indent=first,
-        subsequent_indent=" " * len(first) if rest is None else rest,
-        break_on_hyphens=False,
-    )
+    safe = _obeyed_by_none(text.replace(" ::", " \\x3a:"))
+    return wrap(safe, width, first=first, rest=" " * columns(first) if rest is None else rest)
 
 
 def _head(report: Report, *, colour: bool, width: int) -> list[str]:
     said = verdict(report)
     word = said.word.upper()
-    first = _wrapped(f"{word}  {plain(report.stage, 20)}", width, "")
+    # figures that are refused, or not to be quoted yet, do not stand beside the verdict
+    shown = (headline(report) if report.outcome == "pass" else "") or plain(report.stage, 20)
+    first = _wrapped(f"{word}{FIXED} {shown}", width, "", "  ")
     painted = _painted(word, "no_conclusion" if said.warned else report.outcome, colour=colour)
     subject = report.subject
     return [
-        first[0].replace(word, painted, 1),
+        first[0].replace(FIXED, " ").replace(word, painted, 1),
         *first[1:],
         *_wrapped(f"{said.meaning}. {said.caution}", width),
         *_wrapped(f"{said.because[:1].upper()}{said.because[1:]}.", width),
         "",
         *_wrapped(f"{subject.kind} {plain(subject.name)}", width),
         *_wrapped(subject.digest, width),
+        *(_wrapped(f"against {threat}", width) if (threat := against(report)) else []),
     ]
 
 
 def _parts(report: Report, *, colour: bool, width: int) -> Iterator[list[str]]:
     for group in groups(report)[:EXHIBITS]:
-        yield _section(f"By {label(group.key)}", _group_lines(group, width), colour=colour)
+        same = {m.n for _, found in group.rows for m in found if m}
+        number = f", n = {grouped(n)}" if len(same) == 1 and (n := same.pop()) is not None else ""
+        yield _section(f"By {label(group.key)}{number}", _group_lines(group, width), colour=colour)
 
 
 def _measure_lines(measures: Sequence[Measure], width: int) -> list[str]:
     if not measures:
         return []
     names = [label(m.name) for m in measures]
-    name_width = min(max(map(len, names)), 28)
-    value_width = min(max(len(value_text(m)) for m in measures), 22)
+    name_width = min(max(map(columns, names)), 28)
+    value_width = min(max(columns(value_text(m)) for m in measures), 22)
     lines: list[str] = []
     for name, measure in zip(names, measures, strict=True):
-        first = f"  {_cut(name, name_width):<{name_width}}  "
-        text = f"{value_text(measure):<{value_width}}  {interval_text(measure)}"
-        if len(first) + len(text.rstrip()) <= width:
+        first = f"  {padded(cut(name, name_width), name_width)}  "
+        value, interval = value_text(measure), interval_text(measure)
+        text = f"{value}{' ' * (value_width - columns(value))}  {interval}".rstrip()
+        if columns(first + text) <= width:
             lines.append(first + text)
         else:
             lines += _wrapped(" ".join(text.split()), width, first)
@@ -135,11 +141,19 @@ def _measure_lines(measures: Sequence[Measure], width: int) -> list[str]:
 
 
 def _group_lines(group: Group, width: int) -> list[str]:
-    header = ("", *(label(name) for name in group.names))
+    """A row for each value of the slice; with a column for n where it differs from row to row."""
+    numbers = [{m.n for m in found if m} for _, found in group.rows]
+    told = all(len(row) == 1 and None not in row for row in numbers) and len(set.union(*numbers)) > 1
+    header = ("", *(["n"] if told else []), *(label(name) for name in group.names))
     rows = [
-        (key, *("-" if m is None else value_text(m) + _span(m) for m in found)) for key, found in group.rows
+        (
+            key,
+            *([grouped(n) for n in number if n is not None] if told else []),
+            *("-" if m is None else value_text(m) + _span(m) for m in found),
+        )
+        for (key, found), number in zip(group.rows, numbers, strict=True)
     ]
-    return _grid(header, rows, width)
+    return _grid(header, rows, width, right=(1,) if told else ())
 
 
 def _span(measure: Measure) -> str:
@@ -147,25 +161,11 @@ def _span(measure: Measure) -> str:
     return f" ({interval})" if interval else ""
 
 
-def _grid(header: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[str]:
-    """Rows under their header where they fit; else one block of lines for each row."""
-    shown = [[_obeyed_by_none(cell) for cell in row] for row in (header, *rows[:ROWS])]
-    widths = [max(len(row[i]) for row in shown) for i in range(len(header))]
-    if 2 + sum(widths) + 2 * (len(widths) - 1) <= width:
-        lines = ["  " + "  ".join(f"{c:<{w}}" for c, w in zip(row, widths, strict=True)) for row in shown]
-    else:
-        lines = [line for row in shown[1:] for line in _stacked(header, row, width)]
-    return lines + ([f"  and {counted(len(rows) - ROWS, 'row')} more"] if len(rows) > ROWS else [])
-
-
-def _stacked(header: Sequence[str], row: Sequence[str], width: int) -> Iterator[str]:
-    yield from _wrapped(row[0], width)
-    for name, cell in zip(header[1:], row[1:], strict=True):
-        yield from _wrapped(f"{_cut(name, COLUMN)}: {cell}", width, "    ", "      ")
-
-
-def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else f"{text[: length - 1]}…"
+def _grid(
+    header: Sequence[str], rows: Sequence[Sequence[str]], width: int, *, right: Sequence[int] = ()
+) -> list[str]:
+    safe = [[_obeyed_by_none(cell) for cell in row] for row in (header, *rows)]
+    return [_obeyed_by_none(line) for line in grid(safe[0], safe[1:], width, right=right)]
 
 
 def _to_do(report: Report, *, colour: bool, width: int) -> Iterator[list[str]]:
@@ -219,27 +219,46 @@ def _exhibits(report: Report, *, colour: bool, width: int) -> Iterator[list[str]
     """Tables, text, and curves that no group of measures shows; pictures by their words."""
     # a curve over a slice key says what the group of that key says
     known = drawn(report)
-    shown = [
+    others = [
         one
         for one in report.exhibits
         if not isinstance(one, Picture)
         and not (isinstance(one, Curve) and one.x_label.partition(" ")[0] in known)
     ]
-    for one in shown[:EXHIBITS]:
-        note = plain(one.note, 400) if isinstance(one, Table | Curve) else ""
-        lines = [*_exhibit_lines(one, width), *_wrapped(note, width)]
-        yield _section(plain(one.title, width), lines, colour=colour)
+    alike = Counter(one.columns for one in others if isinstance(one, Table))
+    seen: Counter[tuple[str, ...]] = Counter()
+    shown: list[list[str]] = []
+    for one in others:
+        lines = _exhibit_lines(one, width)
+        if isinstance(one, Table):
+            seen[one.columns] += 1
+            if seen[one.columns] > EXAMPLES:
+                continue
+            if seen[one.columns] == EXAMPLES < alike[one.columns]:
+                lines += _more(range(alike[one.columns]), EXAMPLES, "such table")
+        shown.append(_section(plain(one.title, width), lines, colour=colour))
+    yield from shown[:EXHIBITS]
+    yield _more(shown, EXHIBITS, "exhibit", "")
     pictures = [one for one in report.exhibits if isinstance(one, Picture)]
-    captions = [_wrapped(plain(one.caption or one.alt), width) for one in pictures[:EXHIBITS]]
-    lines = [*chain.from_iterable(captions), *_more(pictures, EXHIBITS, "picture")]
+    captions = [_wrapped(plain(one.caption or one.alt), width) for one in pictures[:EXAMPLES]]
+    lines = [*chain.from_iterable(captions), *_more(pictures, EXAMPLES, "picture")]
     yield _section("Examples", lines, colour=colour)
 
 
 def _exhibit_lines(one: Table | Curve | Text, width: int) -> list[str]:
-    if isinstance(one, Table):
-        header = [plain(c, COLUMN) for c in one.columns]
-        return _grid(header, [[scalar(cell, 400) for cell in row] for row in one.rows], width)
-    return _curve(one, width) if isinstance(one, Curve) else _text(one, width)
+    if isinstance(one, Text):
+        return _text(one, width)
+    note = _wrapped(plain(one.note, 400), width)
+    if isinstance(one, Curve):
+        return _curve(one, width) + note
+    header = [plain(c, NAME) for c in one.columns]
+    rows = [[scalar(cell, 400) for cell in row] for row in one.rows]
+    right = [i for i in range(len(header)) if one.rows and all(_is_number(row[i]) for row in one.rows)]
+    return _grid(header, rows, width, right=right) + note
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _text(one: Text, width: int) -> list[str]:
@@ -248,15 +267,17 @@ def _text(one: Text, width: int) -> list[str]:
 
 
 def _curve(curve: Curve, width: int) -> list[str]:
-    header = [plain(curve.x_label, COLUMN), plain(curve.y_label, COLUMN), "interval"]
+    x, y = plain(curve.x_label, NAME), plain(curve.y_label, NAME)
     lines: list[str] = []
-    for series in curve.series[:4]:
-        rows = [
-            (f"{p.x:.4g}", f"{p.y:.4g}", "" if p.low is None else f"{p.low:.4g} to {p.high:.4g}")
-            for p in series.points
-        ]
-        lines += [*_wrapped(plain(series.name, 40), width), *_grid(header, rows, width)]
-    return lines
+    for series in curve.series[:SERIES]:
+        if found := bars(series):
+            rows = [[f"{one.left:.4g} to {one.right:.4g}", f"{one.height:.4g}"] for one in found]
+        else:
+            rows = [list(point_text(p)) for p in series.points]
+        header = [x, y, "interval"] if any(p.low is not None for p in series.points) else [x, y]
+        named = _wrapped(plain(series.name, 40), width) if len(curve.series) > 1 else []
+        lines += [*named, *_grid(header, [row[: len(header)] for row in rows], width, right=(0, 1))]
+    return lines + _more(curve.series, SERIES, "line")
 
 
 def _run(report: Report, width: int) -> list[str]:

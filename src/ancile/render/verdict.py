@@ -8,7 +8,7 @@ from ancile.core.finding import Finding
 from ancile.core.report import Outcome, Report
 from ancile.core.text import plain
 from ancile.render.outline import passed
-from ancile.render.phrases import counted
+from ancile.render.phrases import counted, interval_text, label, setting, value_text
 
 WORDS: dict[Outcome, str] = {"pass": "Pass", "fail": "Fail", "no_conclusion": "No conclusion"}
 
@@ -52,6 +52,9 @@ GENERAL: dict[Outcome, tuple[str, str]] = {
 }
 
 
+# parameters without which a robustness figure means nothing
+THREAT = ("goal", "norm", "eps", "access", "effort")
+
 STAGES = {"assess": "Assessment", "gate": "Gate decision", "ledger": "Ledger audit"}
 
 
@@ -81,6 +84,30 @@ def verdict(report: Report) -> Verdict:
 def stage_name(report: Report) -> str:
     """What the report is, as a heading begins: "Assessment" of a model."""
     return STAGES.get(report.stage, plain(report.stage, 40).capitalize())
+
+
+def headline(report: Report) -> str:
+    """An assessment's figures in a phrase: "clean 97.3 %, robust at most 17.2 % (14.2 to 20.5)"; or empty."""
+    named = (("clean", report.measure("clean_accuracy")), ("robust", report.measure("robust_accuracy")))
+    said = ", ".join(f"{word} {value_text(found)}" for word, found in named if found)
+    robust = named[1][1]
+    if robust is None:
+        return said
+    return f"{said} ({interval_text(robust).partition(' at ')[0]})" if robust.low is not None else said
+
+
+def ball(report: Report) -> str:
+    """How far an attacker of these figures may go: "linf eps 0.15"; empty where the report does not say."""
+    size = [setting(report.parameters[name]) for name in ("norm", "eps") if name in report.parameters]
+    return " eps ".join(size) if len(size) == 2 else ""
+
+
+def against(report: Report) -> str:
+    """The threat that the figures speak of, from the parameters that say it."""
+    named = [(name, report.parameters[name]) for name in THREAT if name in report.parameters]
+    return ", ".join(
+        setting(value) if name == "goal" else f"{label(name)} {setting(value)}" for name, value in named
+    )
 
 
 def because(report: Report) -> str:
