@@ -83,6 +83,60 @@ def test_no_key_is_read_by_any_way(project: Path, expression: str) -> None:
 @pytest.mark.parametrize(
     "expression",
     [
+        "open('{user}/.ssh/id_ed25519').read()",
+        "open('{user}/taxes.csv').read()",
+        "os.listdir('{user}')",
+        "open('{project}/.env').read()",
+        "open('{project}/ssh/id_ed25519').read()",
+        "open('/etc/shadow').read()",
+        "open('/etc/hostname').read()",
+        "open('/proc/%d/cmdline' % os.getppid()).read()",
+        "os.listdir('/tmp')",
+    ],
+)
+def test_no_file_outside_of_its_own_folder_is_read(
+    project: Path, tmp_path_factory: pytest.TempPathFactory, expression: str
+) -> None:
+    user = tmp_path_factory.mktemp("user")
+    (user / ".ssh").mkdir()
+    for path in (user / ".ssh" / "id_ed25519", user / "taxes.csv", project / ".env"):
+        path.write_text("A SECRET")
+    (project / "ssh").symlink_to(user / ".ssh")  # as an archive with a model may bring it along
+    assert leaks(project, expression.format(user=user, project=project)) == "'PermissionError'"
+
+
+@needs_landlock
+def test_what_lies_in_its_own_folder_is_read(project: Path) -> None:
+    (project / "parts").mkdir()
+    (project / "parts" / "names.txt").write_text("cat")
+    assert leaks(project, f"open('{project}/parts/names.txt').read()") == "'cat'"
+    assert leaks(project, f"os.listdir('{project}/parts')") == "['names.txt']"
+
+
+@needs_landlock
+@pytest.mark.parametrize(
+    "code",
+    [
+        "TEXT = open({path!r}).read()",
+        "def predict(x): return scores(x) * len(open({path!r}).read())",
+        "def build():\n    raise ValueError('no table') from OSError(13, 'Permission denied', {path!r})\npredict = build",
+    ],
+)
+def test_a_file_outside_is_named_in_one_clear_error(
+    project: Path, tmp_path_factory: pytest.TempPathFactory, code: str
+) -> None:
+    path = tmp_path_factory.mktemp("elsewhere") / "table.csv"
+    path.write_text("1")
+    with pytest.raises(AncileError, match="may not read") as caught:
+        tried(project, code.format(path=str(path)))
+    assert caught.value.value == str(path)
+    assert "folder" in caught.value.remedy
+
+
+@needs_landlock
+@pytest.mark.parametrize(
+    "expression",
+    [
         "open('{home}/ledger.db', 'w').write('x')",
         "open('{home}/ledger.db', 'r+').truncate(0)",
         "os.unlink('{home}/ledger.db')",

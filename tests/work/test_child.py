@@ -33,7 +33,7 @@ def child(tmp_path: Path) -> Iterator[Child]:
     (home / "keys").mkdir(parents=True)
     (home / "keys" / "author.json").write_text("a seed")
     (home.parent / "helper.py").write_text("VALUE = 3")
-    with Child("servant", denied=(home,)) as one:
+    with Child("servant", code=(home.parent,), denied=(home,)) as one:
         yield one
 
 

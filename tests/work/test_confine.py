@@ -140,7 +140,7 @@ def in_a_thread(step: Callable[[], object]) -> list[object]:
 
 
 @pytest.mark.skipif(landlock.landlock_abi() == 0, reason="this kernel offers no Landlock")
-def test_a_confined_thread_reads_all_but_the_denied_and_writes_in_its_folder(
+def test_a_confined_thread_reads_what_it_may_and_writes_in_its_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(confine_module, "_limits", lambda _: None)
@@ -149,12 +149,18 @@ def test_a_confined_thread_reads_all_but_the_denied_and_writes_in_its_folder(
     mine.mkdir()
 
     def trespass() -> tuple[Confined, str, list[type[BaseException] | None]]:
-        given = confine(Confinement(denied=(str(root / "project" / ".ancile"),), writable=(str(mine),)))
+        asked = Confinement(
+            readable=(str(root / "project"), sys.prefix, sys.base_prefix, "/usr"),
+            denied=(str(root / "project" / ".ancile"),),
+            writable=(str(mine),),
+        )
+        given = confine(asked)
         (mine / "new").write_text("x")
         Path("/dev/null").write_text("x")
         tries: list[Callable[[], object]] = [
             (root / "project" / ".ancile" / "keys" / "author.json").read_text,
             (root / "link" / "keys" / "author.json").read_text,
+            (root / "other" / "x").read_text,
             (root / "project" / "new").touch,
             (root / "other" / "x").unlink,
             lambda: socket.socket(socket.AF_INET),
@@ -165,8 +171,8 @@ def test_a_confined_thread_reads_all_but_the_denied_and_writes_in_its_folder(
     assert isinstance(found, tuple), found
     given, text, faults = found
     assert (given.abi, text) == (landlock.landlock_abi(), "")
-    assert faults[:4] == [PermissionError] * 4
-    assert (faults[4] is PermissionError) == given.sockets
+    assert faults[:5] == [PermissionError] * 5
+    assert (faults[5] is PermissionError) == given.sockets
     (root / "project" / "free").touch()
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
+from ancile.models.outside import outside
 from ancile.models.weights import load_weights
 from ancile.models.wrap import Ready, estimator_model, function_model, is_network, network_model
 
@@ -73,7 +74,7 @@ def imported(name: str, source: bytes, *, path: str) -> ModuleType:
     except AncileError:
         raise
     except (Exception, SystemExit) as reason:
-        raise AncileError(
+        raise outside(reason) or AncileError(
             "the model's code cannot be imported",
             value=plain(f"{type(reason).__name__}: {reason}"),
             remedy=f"run it by itself: python {plain(path, 100)}",

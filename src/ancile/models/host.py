@@ -16,6 +16,7 @@ from ancile.models.blocks import array_of, block_of
 from ancile.models.form import search_form
 from ancile.models.kinds import open_kind
 from ancile.models.order import Asked, Opened, Order, Trial, Tuned
+from ancile.models.outside import outside
 from ancile.models.touched import files_touched
 from ancile.numeric import np
 from ancile.work.frames import Block, ClosedError, Frame, decoded, receive, send
@@ -71,14 +72,15 @@ class Host:
             return self._work(frame)
         except (ClosedError, AbandonedError):
             raise
-        except AncileError as fault:
-            words = (fault.what, fault.value, fault.remedy)
-        except (Exception, SystemExit) as fault:  # noqa: BLE001 - the outer door: foreign code runs here
-            words = (
+        except AncileError as known:
+            fault = known
+        except (Exception, SystemExit) as reason:  # noqa: BLE001 - the outer door: foreign code runs here
+            fault = outside(reason) or AncileError(
                 "the model's code fails",
-                f"{type(fault).__name__}: {fault}",
-                "call it on such samples yourself to see where",
+                value=f"{type(reason).__name__}: {reason}",
+                remedy="call it on such samples yourself to see where",
             )
+        words = (fault.what, fault.value, fault.remedy)
         safe = tuple(plain(word, 600) for word in words)
         return Frame(self._number, "fault", msgspec.msgpack.encode(safe))
 

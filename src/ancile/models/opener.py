@@ -124,7 +124,9 @@ def open_model(
         referred.order, output=told.output, classes=classes, mean=told.mean, std=told.std
     )
     with ExitStack() as stack:
-        child = stack.enter_context(Child(HOST, denied=denied_folders(base, referred.folder, deny)))
+        child = stack.enter_context(
+            Child(HOST, code=referred.reach, denied=denied_folders(base, referred.folder, deny))
+        )
         opened = _opened(child, order, referred, probe)
         model = _model(child, opened, seconds=seconds)
         opening = Opening(

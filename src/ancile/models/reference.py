@@ -61,12 +61,14 @@ class Referred:
     trusted  format that was let through by a flag
     beside   modules beside the code, which it may import
     folder   where the model lies
+    reach    folders with the user's code, which its process may read
     """
 
     order: Order
     parts: tuple[bytes, ...]
     subject: Subject
     folder: Path
+    reach: tuple[Path, ...] = ()
     code: str = ""
     trusted: str = ""
     beside: tuple[str, ...] = ()
@@ -129,7 +131,7 @@ def _code(
     module: str | None,
 ) -> Referred:
     """Code and its weights; ``module`` is the dotted name, None for a file given by path."""
-    whole = source.path.resolve()
+    whole, start = source.path.resolve(), base.resolve()
     title = f"{module or source.path.name}:{name}"
     parts = {percent_encoded(title): source.digest}
     if factory_args:
@@ -147,7 +149,7 @@ def _code(
         # A name of its own: a file named json.py must neither find nor hide the module of that name.
         module=module or re.sub(r"\W", "_", f"model_code_{whole.stem}"),
         path=str(whole),
-        folders=(str(base.resolve() if module else whole.parent),),
+        folders=(str(start if module else whole.parent),),
         arguments=factory_args,
         weights="" if weights is None else _weights_kind(held),
     )
@@ -156,6 +158,7 @@ def _code(
         parts=tuple(blocks),
         subject=subject_of_parts("model", plain(title), parts),
         folder=whole.parent,
+        reach=(whole.parent, start) if module and whole.is_relative_to(start) else (whole.parent,),
         code=title,
         beside=() if installed else _beside(whole),
     )

@@ -12,6 +12,7 @@ from ancile.core.text import plain
 from ancile.models.answers import Call, array_model, prepared, require_classes
 from ancile.models.layout import Layout, layouts
 from ancile.models.model import Model
+from ancile.models.outside import outside
 from ancile.numeric import np
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def function_model(
         except AncileError as reason:
             faults.append(reason)
         except Exception as reason:  # noqa: BLE001 - what foreign code raises on a layout that it does not take
-            faults.append(_failed(reason, probe))
+            faults.append(outside(reason) or _failed(reason, probe))
         else:
             return Ready(model, kind, (*notes, one.note) if one.note else notes)
     raise _most_telling(faults)

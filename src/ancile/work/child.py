@@ -31,6 +31,7 @@ from ancile.core.text import plain
 from ancile.work.confine import Confined, Confinement
 from ancile.work.entry import BOOT
 from ancile.work.frames import Block, ClosedError, Frame, decoded, receive, send
+from ancile.work.reach import code_reach, interpreter_reach
 
 # What a numeric library needs to find its files and its thread count; no token, no proxy, nothing of ancile.
 PASSED_ON = (
@@ -74,11 +75,21 @@ class Child:
     """One child process; close it, or use it in a ``with``.
 
     module   imported in the child after it is confined; its ``serve(channel)`` answers
-    denied   folders that it shall not read
+    code     folders with code of the user's that it may read, as ``work.reach.code_reach`` has it
+    readable files and folders that it may read besides
+    denied   what of all that it shall not read
     confined what the child could give up on this machine
     """
 
-    def __init__(self, module: str, *, denied: Sequence[Path] = (), seconds: float = START_SECONDS) -> None:
+    def __init__(
+        self,
+        module: str,
+        *,
+        code: Sequence[Path] = (),
+        readable: Sequence[Path] = (),
+        denied: Sequence[Path] = (),
+        seconds: float = START_SECONDS,
+    ) -> None:
         # realpath: the kernel's rules follow no link
         self.folder = Path(os.path.realpath(tempfile.mkdtemp(prefix="ancile-")))
         self._number = 0
@@ -99,9 +110,7 @@ class Child:
         # One thread talks to the child. A Ctrl-C hits the main thread alone, so no frame is ever half read,
         # and the next request waits behind the one that nobody waits for any more.
         self._talker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ancile-child")
-        asked = Confinement(
-            denied=tuple(map(str, denied)), writable=(str(self.folder),), memory_bytes=memory_limit()
-        )
+        asked = _confinement(self.folder, code=code, readable=readable, denied=denied)
         try:
             answer = self.ask("confine", msgspec.msgpack.encode(asked), seconds=seconds, limit_bytes=0)
             self.confined = decoded(answer.body, Confined)
@@ -292,6 +301,19 @@ def child_environment(environment: Mapping[str, str], folder: Path) -> dict[str,
     return kept | homes | {"OMP_WAIT_POLICY": "PASSIVE"}
 
 
+def _confinement(
+    folder: Path, *, code: Sequence[Path], readable: Sequence[Path], denied: Sequence[Path]
+) -> Confinement:
+    own = (*interpreter_reach(_search_path()), *(part for one in code for part in code_reach(one)), *readable)
+    return Confinement(
+        readable=tuple(map(str, dict.fromkeys(own))),
+        denied=tuple(map(str, denied)),
+        folders=tuple(map(str, code)),
+        writable=(str(folder),),
+        memory_bytes=memory_limit(),
+    )
+
+
 def memory_limit() -> int | None:
     """Most private memory of a child; None where the machine does not tell its own."""
     try:
@@ -302,8 +324,11 @@ def memory_limit() -> int | None:
 
 
 def _command(descriptor: int, module: str) -> list[str]:
-    paths = [str(Path(path).resolve()) for path in sys.path if path]
-    return [sys.executable, "-I", "-u", "-c", BOOT, str(descriptor), module, json.dumps(paths)]
+    return [sys.executable, "-I", "-u", "-c", BOOT, str(descriptor), module, json.dumps(_search_path())]
+
+
+def _search_path() -> list[str]:
+    return [str(Path(path).resolve()) for path in sys.path if path]
 
 
 def _late(seconds: float) -> AncileError:

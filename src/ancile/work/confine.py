@@ -1,8 +1,9 @@
 """What a child process gives up before foreign code runs in it.
 
-No privileges, old or new, no core dump, bounded files and memory; the file system read-only, the ledger's
-folder not even that, writes in a private folder alone; no network; no signals to other processes. The walls
-are those of the Linux kernel (Landlock, seccomp); what a machine lacks is told, so that a report can say it.
+No privileges, old or new, no core dump, bounded files and memory; of the files those of the machine and of
+Python itself, and what is asked for, to read; writes in a private folder alone; no network; no signals to
+other processes. The walls are those of the Linux kernel (Landlock, seccomp); what a machine lacks is told,
+so that a report can say it.
 
 The same user is no wall. Where Landlock is absent, code of this user can read what this user can read,
 signing keys included: keep keys under a passphrase, or assess foreign code as another user or elsewhere.
@@ -13,7 +14,7 @@ from __future__ import annotations
 import ctypes
 import resource
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
@@ -28,13 +29,17 @@ FILE_BYTES = 1 << 30  # of one file that the child writes
 class Confinement(msgspec.Struct, frozen=True, kw_only=True):
     """What to give up.
 
-    denied        folders that are not to be read at all
+    readable      files and folders that may be read
+    denied        what of them is not to be read
+    folders       of modules that are imported later, though a denied entry keeps them from being listed
     writable      folders in which files may be made
     network       whether the network stays open
     memory_bytes  most private memory, None for no limit
     """
 
+    readable: tuple[str, ...] = ()
     denied: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
     writable: tuple[str, ...] = ()
     network: bool = False
     memory_bytes: int | None = None
@@ -63,7 +68,7 @@ def confine(asked: Confinement) -> Confined:
     if not sys.platform.startswith("linux"):
         return Confined(lacking=(f"{sys.platform} has neither Landlock nor seccomp",))
     drop_privileges()
-    _remember_folders()
+    _remember_folders((*sys.path, *asked.folders))
     lacking: list[str] = []
     abi = landlock.landlock_abi()
     if abi:
@@ -103,6 +108,7 @@ def drop_privileges() -> None:
 
 def _landlock(asked: Confinement) -> None:
     landlock.restrict(
+        readable=[Path(p) for p in asked.readable],
         denied=[Path(p) for p in asked.denied],
         writable=[Path(p) for p in asked.writable],
         network=asked.network,
@@ -131,12 +137,12 @@ def _lower(kind: int, value: int) -> None:
     resource.setrlimit(kind, (most, most))
 
 
-def _remember_folders() -> None:
+def _remember_folders(folders: Iterable[str]) -> None:
     """Have Python's importers list their folders now: one that holds a denied folder cannot be listed later.
 
     Files in it stay readable, each by its own rule, so that a model's neighbouring modules import.
     """
-    for finder in (f for f in map(_finder, sys.path) if f is not None):
+    for finder in (f for f in map(_finder, folders) if f is not None):
         finder("ancile_nothing")
 
 

@@ -68,10 +68,13 @@ def handled_rights(abi: int) -> int:
     return ABI_1_RIGHTS | (REFER if abi >= 2 else 0) | (TRUNCATE if abi >= 3 else 0)
 
 
-def restrict(*, denied: Sequence[Path], writable: Sequence[Path], network: bool) -> None:
+def restrict(
+    *, readable: Sequence[Path], denied: Sequence[Path], writable: Sequence[Path], network: bool
+) -> None:
     """Bind this process and all that it starts, for good: see the module's docstring.
 
-    denied    not to be read at all; need not exist
+    readable  files and folders that may be read, and this process's own entry in /proc; need not exist
+    denied    not to be read, though they lie in a readable folder; need not exist
     writable  folders in which files may be made and changed
     network   whether TCP may be bound and connected
 
@@ -83,8 +86,9 @@ def restrict(*, denied: Sequence[Path], writable: Sequence[Path], network: bool)
     size = 8 if abi < 4 else 16 if abi < 6 else 24
     ruleset = _call(CREATE_RULESET, ctypes.byref(shape), ctypes.c_size_t(size), ctypes.c_uint32(0))
     try:
-        for path in allowed_paths(denied):
-            _allow(ruleset, path, READ & rights)
+        for path in (*readable, Path("/proc", str(os.getpid()))):
+            for part in allowed_paths(denied, root=path):
+                _allow(ruleset, part, READ & rights)
         for path in (*writable, *_devices()):
             _allow(ruleset, path, rights)
         _call(RESTRICT_SELF, ctypes.c_int(ruleset), ctypes.c_uint32(0))
@@ -92,10 +96,10 @@ def restrict(*, denied: Sequence[Path], writable: Sequence[Path], network: bool)
         os.close(ruleset)
 
 
-def allowed_paths(denied: Sequence[Path], *, root: Path = Path("/")) -> Iterator[Path]:
+def allowed_paths(denied: Sequence[Path], *, root: Path) -> Iterator[Path]:
     """The fewest paths that hold everything under ``root`` but what is denied."""
     away = {one.resolve() for one in denied}  # links get no rule below, so targets are what counts
-    if root in away:
+    if any(root.is_relative_to(path) for path in away):
         return
     if not any(path.is_relative_to(root) for path in away):
         yield root
