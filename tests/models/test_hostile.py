@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 import torch
 
 from ancile.core.errors import AncileError
+from ancile.core.private_memory import PR_GET_DUMPABLE
 from ancile.models import opener
 from ancile.models.opener import OpenedModel, open_model
 from ancile.work.landlock import landlock_abi
@@ -72,6 +75,8 @@ def predict(x):
         "os.rename('{home}/keys', 'keys')",
         "open('/proc/%d/environ' % os.getppid(), 'rb').read()",
         "open('/proc/%d/mem' % os.getppid(), 'rb').read(1)",
+        "open('/dev/tty').read(1)",
+        "os.listdir('/dev/pts')",
     ],
 )
 def test_no_key_is_read_by_any_way(project: Path, expression: str) -> None:
@@ -176,6 +181,37 @@ def test_nothing_is_sent_anywhere(project: Path, expression: str) -> None:
 def test_no_other_process_is_harmed(project: Path) -> None:
     assert leaks(project, "os.kill(os.getppid(), 15)") == "'PermissionError'"
     assert leaks(project, "os.killpg(os.getpgid(os.getppid()), 15)") == "'PermissionError'"
+
+
+@needs_landlock
+@pytest.mark.parametrize(
+    "call",
+    [
+        "ptrace(16, os.getppid(), 0, 0)",  # PTRACE_ATTACH
+        "ptrace(0x4206, os.getppid(), 0, 0)",  # PTRACE_SEIZE
+        "process_vm_readv(os.getppid(), ctypes.byref(HERE), 1, ctypes.byref(THERE), 1, 0)",
+    ],
+)
+def test_the_process_with_the_keys_is_neither_traced_nor_read(project: Path, call: str) -> None:
+    code = f"""
+import ctypes, os
+class Piece(ctypes.Structure):
+    _fields_ = (("base", ctypes.c_void_p), ("bytes", ctypes.c_size_t))
+PLACE = ctypes.create_string_buffer(8)
+HERE = THERE = Piece(ctypes.addressof(PLACE), 8)
+LIBC = ctypes.CDLL(None, use_errno=True)
+RESULT, ERRNO = LIBC.{call}, ctypes.get_errno()
+def predict(x): return np.tile([float(RESULT), ERRNO, 0.0], (len(x), 1))
+"""
+    with tried(project, code) as one:
+        assert one.model.scores(X)[0].tolist()[:2] == [-1, 1]  # EPERM
+
+
+def test_the_memory_of_this_process_is_closed_before_a_child_starts(project: Path) -> None:
+    with tried(project, "def predict(x): return scores(x)"):
+        libc = ctypes.CDLL(None)
+        closed = not sys.platform.startswith("linux") or libc.prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0
+        assert closed
 
 
 def test_what_it_prints_is_never_ours(project: Path, capfd: pytest.CaptureFixture[str]) -> None:

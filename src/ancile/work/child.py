@@ -27,6 +27,7 @@ from typing import IO, NamedTuple, Self
 import msgspec
 
 from ancile.core.errors import AncileError
+from ancile.core.private_memory import close_memory
 from ancile.core.text import plain
 from ancile.work.confine import Confined, Confinement
 from ancile.work.entry import BOOT
@@ -90,6 +91,7 @@ class Child:
         denied: Sequence[Path] = (),
         seconds: float = START_SECONDS,
     ) -> None:
+        close_memory()  # before there is a child that could look
         # realpath: the kernel's rules follow no link
         self.folder = Path(os.path.realpath(tempfile.mkdtemp(prefix="ancile-")))
         self._number = 0

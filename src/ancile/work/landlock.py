@@ -26,7 +26,7 @@ SCOPES = 0b11  # abstract unix sockets and signals stay inside, ABI 6
 
 READ = EXECUTE | READ_FILE | READ_DIR
 OF_A_FILE = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE
-WRITABLE_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+WRITABLE_DEVICES = ("null", "zero", "full", "random", "urandom")  # no terminal: a passphrase is typed there
 GPU_PREFIXES = ("nvidia", "dri", "kfd")  # device nodes that a compute runtime opens for writing
 
 
