@@ -206,3 +206,39 @@ def test_an_effort_that_is_not_there_is_refused() -> None:
     here = digits_world(5)
     with pytest.raises(AncileError, match="no such effort"):
         started(here, Constraint("linf", 0.1), effort="extreme")
+
+
+def test_patches_break_what_hides_its_gradient_and_effort_follows_them() -> None:
+    """Steps in the logits have no gradient anywhere: climbs stand still, patches do not."""
+
+    class Steps(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return (torch.floor(x * 50.0) / 50.0 * torch.linspace(0.5, 1.5, 16).view(1, 1, 4, 4)).sum(
+                (1, 2, 3)
+            ) - 8.0
+
+    here = world(Steps(), torch.full((30, 1, 4, 4), 0.55) + 0.002 * torch.arange(30).view(-1, 1, 1, 1))
+    run = started(here, Constraint("linf", 0.2))
+    while (entry := advance(run)) is not None and run.name(entry) != "scores":
+        pass
+    assert entry is not None
+    assert entry.broken > 0
+    assert finished(run).broken.all()
+
+
+def test_patches_that_broke_nothing_are_not_followed_by_more() -> None:
+    here = linear(blocks(4, 3), np.zeros(4), n=30)
+    run = finished(started(here, Constraint("linf", 0.01, -FAR, FAR)))
+    tried = [entry.tried for entry in run.log if run.name(entry) == "scores"]
+    assert tried[0] > 0
+    assert not any(tried[1:])
+
+
+@pytest.mark.parametrize("norm", ["l1", "l0"])
+def test_sparse_norms_have_their_cascade_too(norm: Literal["l1", "l0"]) -> None:
+    here = digits_world(20)
+    c = Constraint(norm, 2.0)
+    run = finished(started(here, c, effort="quick"))
+    assert c.holds(run.candidates, here.x).all()
+    assert np.array_equal(~robust(here, run.candidates), run.broken.numpy())
+    assert run.broken.any()

@@ -213,10 +213,17 @@ def differs(search: GradientModel, model: GradientModel, x: torch.Tensor) -> boo
 def _taken(run: Cascade, one: Phase) -> torch.Tensor:
     """Places of the samples that a phase takes."""
     if one.kind != "scout":
-        return run.standing.hardest(one.share)
+        paid = not one.after or _paid(run, one)
+        return run.standing.hardest(one.share if paid else 0.0)
     if not run.cohort.any():
         run.cohort[run.standing.hardest(one.share)] = True
     return (run.cohort & ~run.broken).nonzero().squeeze(1)
+
+
+def _paid(run: Cascade, one: Phase) -> bool:
+    """Whether the last phase of this kind broke as much as this one asks for."""
+    same = [entry for entry in run.log if run.phases[entry.phase].kind == one.kind]
+    return bool(same) and same[-1].broken >= one.after * same[-1].tried > 0
 
 
 def _clean(run: Cascade, rows: torch.Tensor, one: Phase, arm: int, place: int) -> bool:  # noqa: ARG001

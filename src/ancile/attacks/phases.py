@@ -10,6 +10,11 @@ Effort = Literal["quick", "standard", "thorough"]
 Kind = Literal["clean", "sweep", "scout", "round", "scores"]
 
 
+# Broken of those taken: where a network hides its gradient patches break half, elsewhere one in 50 or none
+PAYS = 0.1
+ONE = 1e-6  # a single one
+
+
 class Phase(NamedTuple):
     """One phase of a plan.
 
@@ -19,12 +24,15 @@ class Phase(NamedTuple):
     share  of the samples that stand, those nearest to an error, that it takes
     steps  of each climb, or queries about each sample
     arm    place of the arm in the portfolio, -1 where it is chosen while running or there is none
+    after  the share that the last phase of this kind must have broken of what it took, for this one to take
+           any: effort goes on where it pays
     """
 
     kind: Kind
     share: float = 1.0
     steps: int = 0
     arm: int = -1
+    after: float = 0.0
 
 
 def rounds(steps: int, *shares: float) -> tuple[Phase, ...]:
@@ -44,12 +52,13 @@ def plan(effort: Effort, *, arms: int) -> tuple[Phase, ...]:
         return (*opening, *scout(arms, 0.1, 10), *rounds(20, 0.1, 0.1, 0.05))
     standard = (
         *opening,
-        *scout(arms, 0.2, 15),
-        *rounds(20, 0.5, 0.3, 0.2, 0.2),
+        *scout(arms, 0.2, 20),
+        *rounds(40, 0.5, 0.3, 0.2),
         Phase("scores", 0.03, 400),
-        *rounds(20, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1),
-        Phase("scores", 0.06, 600),
-        *rounds(40, 0.05, 0.05, 0.05, 0.05),
+        *rounds(60, 0.1, 0.1, 0.1, 0.1),
+        Phase("scores", 0.06, 600, after=ONE),
+        *rounds(100, 0.05, 0.05),
+        *(Phase("scores", share, 600, after=PAYS) for share in (0.12, 0.25, 0.5, 1.0)),
     )
     if effort == "standard":
         return standard
