@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +16,6 @@ from ancile.core.errors import AncileError
 from ancile.core.subject import digest_of
 from ancile.models.model import GradientModel
 from ancile.models.opener import OpenedModel, open_model
-from ancile.models.reference import refer
 from ancile.models.torch_module import torch_model
 from tests.models import foreign
 from tests.shared import SHARED, needs_shared
@@ -222,32 +219,6 @@ def test_a_function_that_changes_its_columns_is_an_error_not_a_figure(here: Here
 def test_scores_that_are_not_finite_are_passed_on(here: Here) -> None:
     with here("fun.py:not_finite") as opened:
         assert np.isnan(opened.model.scores(X)).all()
-
-
-def test_a_module_of_a_package_is_run_from_the_bytes_that_were_hashed(here: Here, tmp_path: Path) -> None:
-    package = tmp_path / "wing"
-    package.mkdir()
-    (package / "__init__.py").write_text("STRENGTH = 5")
-    (package / "model.py").write_text(
-        "from wing import STRENGTH\nimport numpy as np\ndef predict(x): return np.full((len(x), 3), STRENGTH)"
-    )
-    with here("wing.model:predict") as opened:
-        assert opened.model.scores(X)[0, 0] == 5
-        assert list(opened.subject.parts) == ["wing.model:predict"]
-        assert digest_of((package / "model.py").read_bytes()) in opened.subject.parts.values()
-    assert "wing" not in sys.modules
-
-
-def test_an_installed_module_is_covered_with_its_distribution(tmp_path: Path) -> None:
-    parts = refer(
-        "sklearn.dummy:DummyClassifier",
-        base=tmp_path,
-        weights=None,
-        factory_args={},
-        trust_pickle=False,
-        trust_torchscript=False,
-    ).subject.parts
-    assert f"distribution/scikit-learn=={version('scikit-learn')}" in parts
 
 
 def test_files_that_the_code_uses_and_the_digest_does_not_cover_are_named(here: Here, tmp_path: Path) -> None:

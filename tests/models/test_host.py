@@ -257,7 +257,7 @@ def test_files_that_are_read_inside_are_listed_and_none_outside(tmp_path: Path) 
         (tmp_path / name).write_text("x")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", "/nowhere")
-        with files_touched(besides=str(tmp_path / "b")) as found:
+        with files_touched(besides=("", str(tmp_path / "b"))) as found:
             for name in ("a", "b", "a"):
                 (tmp_path / name).read_text()
         (tmp_path / "c").read_text()

@@ -14,9 +14,12 @@ from importlib.util import spec_from_loader
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
 from ancile.models.outside import outside
+from ancile.models.package import run_only
 from ancile.models.weights import load_weights
 from ancile.models.wrap import Ready, estimator_model, function_model, is_network, network_model
 
@@ -32,9 +35,12 @@ if TYPE_CHECKING:
 def open_bytes(order: Order, parts: list[bytes], probe: NDArray[np.floating]) -> Ready:
     """The model that the code's name stands for, with its weights; runs in the child.
 
-    parts  source, then the bytes of the weights
+    parts  source, then the bytes of the weights, then the digests of the package's files
     """
     sys.path[:0] = [folder for folder in order.folders if folder not in sys.path]
+    if order.package:
+        files = msgspec.json.decode(parts[-1], type=dict[str, str])
+        run_only(order.module.partition(".")[0], order.package, files)
     thing = _attribute(imported(order.module, parts[0], path=order.path), order)
     if not is_network(thing) and callable(thing) and _is_factory(thing, order):
         thing = thing(**order.arguments)

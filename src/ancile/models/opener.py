@@ -156,7 +156,8 @@ def clock_with(child: Child) -> Clock:
 
 
 def _opened(child: Child, order: Order, referred: Referred, probe: NDArray[np.floating]) -> Opened:
-    blocks = (*map(text_block, referred.parts), block_of(probe))
+    named = [msgspec.json.encode(referred.package.files)] if referred.package else []
+    blocks = (*map(text_block, (*referred.parts, *named)), block_of(probe))
     answer = child.ask("open", msgspec.msgpack.encode(order), blocks, seconds=OPEN_SECONDS, limit_bytes=0)
     return decoded(answer.body, Opened)
 

@@ -18,6 +18,7 @@ from ancile.core.subject import Subject, digest_of, percent_encoded, subject_of_
 from ancile.core.text import plain
 from ancile.formats.identify import Format, identify
 from ancile.models.order import Kind, Order, Scalar
+from ancile.models.package import Package, package_of
 from ancile.models.source import Source, read_once
 
 IN_MODULE = re.compile(r"(?P<module>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):(?P<name>[A-Za-z_]\w*)", re.ASCII)
@@ -62,6 +63,7 @@ class Referred:
     beside   modules beside the code, which it may import
     folder   where the model lies
     reach    folders with the user's code, which its process may read
+    package  that the code belongs to
     """
 
     order: Order
@@ -69,6 +71,7 @@ class Referred:
     subject: Subject
     folder: Path
     reach: tuple[Path, ...] = ()
+    package: Package | None = None
     code: str = ""
     trusted: str = ""
     beside: tuple[str, ...] = ()
@@ -136,6 +139,9 @@ def _code(
     parts = {percent_encoded(title): source.digest}
     if factory_args:
         parts["factory-args"] = digest_of(msgspec.json.encode(factory_args, order="sorted"))
+    package = package_of(source.path, module) if module else None
+    if package:
+        parts[percent_encoded(f"package/{package.name}")] = package.digest()
     installed = _distribution(module) if module else {}
     parts |= installed
     blocks = [source.data]
@@ -150,6 +156,7 @@ def _code(
         module=module or re.sub(r"\W", "_", f"model_code_{whole.stem}"),
         path=str(whole),
         folders=(str(start if module else whole.parent),),
+        package=str(package.root) if package else "",
         arguments=factory_args,
         weights="" if weights is None else _weights_kind(held),
     )
@@ -159,8 +166,9 @@ def _code(
         subject=subject_of_parts("model", plain(title), parts),
         folder=whole.parent,
         reach=(whole.parent, start) if module and whole.is_relative_to(start) else (whole.parent,),
+        package=package,
         code=title,
-        beside=() if installed else _beside(whole),
+        beside=() if installed or package else _beside(whole),
     )
 
 
@@ -217,7 +225,7 @@ def _weights_kind(held: Source) -> Literal["safetensors", "state-dict"]:
 
 
 def _distribution(module: str) -> dict[str, str]:
-    """The installed distribution that the module comes from, as a part; empty for code beside the user."""
+    """The installed distribution that the module comes from, by version; empty for code beside the user."""
     names = packages_distributions().get(module.partition(".")[0], [])
     known = [f"{name}=={version(name)}" for name in sorted(set(names))]
     return {percent_encoded(f"distribution/{one}"): digest_of(one.encode()) for one in known}

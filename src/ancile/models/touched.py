@@ -17,12 +17,13 @@ SYSTEM = ("/proc/", "/sys/", "/dev/", "/etc/", "/usr/", "/lib")
 
 
 @contextmanager
-def files_touched(*, besides: str = "") -> Iterator[list[str]]:
+def files_touched(*, besides: tuple[str, ...] = ()) -> Iterator[list[str]]:
     """A list that fills with the files opened inside, those of Python, its packages and the system aside.
 
-    besides  one more path that does not count
+    besides  paths that do not count, be it with all below them; empty ones aside
     """
     found: list[str] = []
+    covered = tuple(one for one in besides if one)
     away = (*SYSTEM, *_own_folders())
     watching = True
 
@@ -32,7 +33,7 @@ def files_touched(*, besides: str = "") -> Iterator[list[str]]:
         path = arguments[0]
         if isinstance(path, str | bytes) and (name := _source(os.fsdecode(path))) not in found:
             whole = os.path.abspath(name)  # noqa: PTH100 - inside an audit hook; resolve() opens by itself
-            known = whole.startswith(away) or whole == besides or name in found
+            known = whole.startswith(away) or _lies_in(whole, covered)
             # importlib.metadata tries every folder of sys.path as a zip file; a folder holds no bytes
             if not known and not os.path.isdir(whole):  # noqa: PTH112 - as above
                 found.append(name)
@@ -43,6 +44,10 @@ def files_touched(*, besides: str = "") -> Iterator[list[str]]:
         yield found
     finally:
         watching = False
+
+
+def _lies_in(whole: str, covered: tuple[str, ...]) -> bool:
+    return any(whole == one or whole.startswith(os.path.join(one, "")) for one in covered)  # noqa: PTH118 - ends in a slash
 
 
 def _own_folders() -> tuple[str, ...]:
