@@ -73,7 +73,7 @@ class Place:
 
         An empty value takes a variable away.
         """
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("ANCILE_PASSPHRASE")}
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("ANCILE_PASSPHRASE", "ANCILE_HOME"))}
         own = {"XDG_CACHE_HOME": str(self.folder / "user-cache"), "COLUMNS": "80", "OMP_NUM_THREADS": "1"}
         return {name: value for name, value in (kept | own | dict(changes)).items() if value}
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
 
+from ancile.trust.key import parse_public_key
 from tests.cli.terminal import ASSESS, RULE, Place, clear
 
 GATE = ("gate", "net.py:predict", "--no-record")
@@ -27,6 +29,22 @@ def test_list_shows_each_key_with_its_state_and_no_secret(home: Place) -> None:
     for path in (home.folder / ".ancile" / "keys").glob("*.key"):
         secrets = [w for w in path.read_text("utf-8").split() if len(w) > 40]
         assert all(w not in shown for w in secrets if not w.startswith("sha256:")), path
+
+
+def test_list_as_json_says_the_same_and_holds_no_secret(home: Place) -> None:
+    found = json.loads(home("keys", "list", "--format", "json").out)
+    assert [(one["purpose"], one["state"], one["sealed"]) for one in found] == [
+        ("author", "active", False),
+        ("log", "active", False),
+    ]
+    assert [parse_public_key(one["public"]).id for one in found] == [one["id"] for one in found]
+    assert all(one["id"] in home("keys", "list").out for one in found)
+    assert set(found[0]) == {"purpose", "name", "id", "state", "sealed", "created", "public", "revoked"}
+
+
+def test_rotate_without_a_purpose_is_one_clear_line(home: Place) -> None:
+    told = clear(home("keys", "rotate"))
+    assert told == "missing argument '{author|log}'. choose from: author, log"
 
 
 @pytest.mark.parametrize("purpose", ["author", "log"])

@@ -107,7 +107,8 @@ def test_every_call_on_a_page_names_a_command_and_options_that_exist(page: Page)
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_option_in_a_sentence_exists(page: Page) -> None:
-    known = {option for command in TREE.values() for option in options(command)} | {"--help", "--version"}
+    known = {option for command in TREE.values() for option in options(command)}
+    known |= options(ancile) | {"--help"}
     prose = re.sub(r"^```.*?^```", "", page.text, flags=re.MULTILINE | re.DOTALL)
     named = {o for code in CODE.findall(prose) for o in OPTION.findall(code) if not code.startswith("pip ")}
     assert named - known - OTHERS == set()

@@ -1,4 +1,4 @@
-"""Where a project keeps keys, ledger and policy, found upwards as git finds its own."""
+"""Where a project keeps keys, ledger and policy: the named folder, else found upwards as git does."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import click
 import msgspec
 
 from ancile.assess.config import AssessConfig, ThreatModel
@@ -65,9 +66,26 @@ class Home(NamedTuple):
         return self.config.get("threat", ThreatModel)
 
 
+def named_home() -> Path | None:
+    """The folder that ``--home`` names, or ``ANCILE_HOME`` without that option; None where neither does."""
+    context = click.get_current_context(silent=True)
+    named = context.find_root().params.get("home") if context else None
+    return named.absolute() if isinstance(named, Path) else None
+
+
 def find_home(start: Path) -> Home | None:
-    """The home at or above ``start``; None where ``ancile init`` was never run."""
-    folder, config_file = find_upwards(HOME, start), find_upwards(FILE, start)
+    """The named home, else that at or above ``start``; None where ``ancile init`` was never run.
+
+    AncileError when a folder is named that is no home: nothing above it takes its place.
+    """
+    named = named_home()
+    folder, config_file = _inside_or_above(HOME, named, start), _inside_or_above(FILE, named, start)
+    if folder is None and named is not None:
+        raise AncileError(
+            f"the named home has no {HOME}",
+            value=str(named),
+            remedy=f"name the folder that holds {HOME}, or make a home there: `ancile --home FOLDER init`",
+        )
     if folder is None:
         return None
     if config_file is None or config_file.parent != folder.parent:
@@ -82,9 +100,15 @@ def find_home(start: Path) -> Home | None:
     return Home(folder, config_file, sections(read_config(config_file), TABLES, path=config_file))
 
 
+def _inside_or_above(name: str, named: Path | None, start: Path) -> Path | None:
+    if named is None:
+        return find_upwards(name, start)
+    return named / name if (named / name).exists() else None
+
+
 def find_config(start: Path) -> Sections:
-    """The configuration at or above ``start``; the defaults where there is none."""
-    path = find_upwards(FILE, start)
+    """The configuration of the named home, else at or above ``start``; the defaults where there is none."""
+    path = _inside_or_above(FILE, named_home(), start)
     return sections(read_config(path) if path else {}, TABLES, path=path or start / FILE)
 
 

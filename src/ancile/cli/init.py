@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import click
 
+from ancile.cli.home import named_home
 from ancile.cli.output import talk, write_whole
 from ancile.cli.values import quoted
 from ancile.core.config import FILE, HOME
@@ -39,10 +40,12 @@ class Pinned(NamedTuple):
 @click.option("--print-config", is_flag=True, help="Print a commented ancile.toml and do nothing else.")
 def init(origin: str | None, author: str, *, unencrypted_key: bool, print_config: bool) -> None:
     """Make ancile.toml, with comments that teach, and .ancile/ with keys and ledger."""
-    base = Path.cwd()
     if print_config:
         click.echo(configuration(origin="", authors=[], keys=[]))
         return
+    base = named_home() or Path.cwd()
+    if not base.is_dir():
+        raise AncileError("the named home is no folder", value=str(base), remedy="make the folder first")
     folder, config = base / HOME, base / FILE
     if (folder / FILE).is_file() and not config.exists():
         (folder / FILE).rename(config)

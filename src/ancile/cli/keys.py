@@ -1,9 +1,10 @@
-"""``ancile keys``: list, rotate, revoke, back up and restore."""
+"""``ancile keys``: list, export, trust, rotate, revoke, back up and restore."""
 
 from __future__ import annotations
 
 import functools
 import os
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,11 +13,14 @@ import click
 
 from ancile.cli.home import need_home
 from ancile.cli.ledger import reading
-from ancile.cli.output import talk
+from ancile.cli.output import talk, write_whole
 from ancile.cli.pins import pin_author, pin_log
 from ancile.cli.recorder import open_recorder
+from ancile.cli.trusting import addition, fingerprint, public_lines, read_public, trust
 from ancile.cli.values import quoted
+from ancile.core.errors import AncileError
 from ancile.core.text import plain
+from ancile.render.json import written
 from ancile.trust.backup import backup_keys, restore_keys
 from ancile.trust.keys import StoredKey, find_key, list_keys, revoke_key, rotate_key
 from ancile.trust.lockbox import Protection
@@ -26,21 +30,25 @@ from ancile.trust.passphrase import passphrase
 
 @click.group()
 def keys() -> None:
-    """List, rotate, revoke and back up keys."""
+    """List, exchange, rotate, revoke and back up keys."""
 
 
 @keys.command("list")
 @click.option("--public", is_flag=True, help="The lines that another machine's ancile.toml needs.")
-def list_(*, public: bool) -> None:
+@click.option("-f", "--format", "format_", type=click.Choice(["table", "json"]), default="table")
+def list_(*, public: bool, format_: str) -> None:
     """List the keys of this project, without their secrets."""
     home = need_home(Path.cwd())
     stored = list_keys(home.keys)
-    if public:
+    if public and format_ == "table":
         print_public(stored)
         return
     with reading(home) as opened:
         for key in unannounced(opened, stored):
             talk(f"not told in the ledger, a crash came between: {key.public.purpose} {key.public.id[:19]}")
+    if format_ == "json":
+        click.echo(written([_document(key) for key in stored]), nl=False)
+        return
     for key in stored:
         sealed = "sealed" if not key.is_open else "OPEN"
         state = f"{key.state}, {sealed}" if key.state != "revoked" else "revoked"
@@ -52,6 +60,21 @@ def list_(*, public: bool) -> None:
             click.echo(f"         {key.file.revoked.time:%Y-%m-%d}: {plain(key.file.revoked.reason, 100)}")
 
 
+def _document(key: StoredKey) -> dict[str, object]:
+    """What the table shows, and the public key's line."""
+    revoked = key.file.revoked
+    return {
+        "purpose": key.public.purpose,
+        "name": key.public.name,
+        "id": key.public.id,
+        "state": key.state,
+        "sealed": key.state != "revoked" and not key.is_open,
+        "created": key.file.created.isoformat(),
+        "public": key.public.text,
+        "revoked": None if revoked is None else {"time": revoked.time.isoformat(), "reason": revoked.reason},
+    }
+
+
 def print_public(stored: Sequence[StoredKey]) -> None:
     """The tables that another machine's ancile.toml needs; a rotated author's evidence still counts."""
     authors = [k for k in stored if k.public.purpose == "author" and k.state != "revoked"]
@@ -61,6 +84,65 @@ def print_public(stored: Sequence[StoredKey]) -> None:
         if key.public.purpose == "log" and key.state == "active":
             pins = ", ".join(map(quoted, key.public.vkeys))
             click.echo(f"[[policy.logs]]\norigin = {quoted(key.public.name)}\nkeys = [{pins}]")
+
+
+@keys.command()
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write to FILE, not to stdout.")
+def export(output: Path | None) -> None:
+    """Write the public keys of authors and log, for `ancile keys trust` on another machine."""
+    stored = list_keys(need_home(Path.cwd()).keys)
+    text = public_lines(stored, now=datetime.now(UTC))
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    write_whole(output, text.encode("ascii"))
+    talk(f"public keys in {output}; tell the other side this fingerprint over another channel:")
+    talk(fingerprint(read_public(output)))
+
+
+@keys.command("trust")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--name", default="", help="Whose keys they are: it stands in a comment of ancile.toml.")
+@click.option("--fingerprint", "wanted", help="What the other side told you; without it you are asked.")
+def trust_(file: Path, *, name: str, wanted: str | None) -> None:
+    """Let evidence count that the keys in FILE signed: show them, ask, and add them to ancile.toml.
+
+    A log that ancile.toml pins with other keys is refused.
+    """
+    home, found = need_home(Path.cwd()), read_public(file)
+    seen, label = fingerprint(found), plain(name or file.name, 60)
+    added = addition(home, found)
+    if wanted is not None and wanted != seen:
+        raise AncileError(
+            "the fingerprint is another one",
+            value=f"{file} has {seen}",
+            remedy="ask for the file once more, and for its fingerprint over another channel",
+        )
+    if not added.authors and not added.logs:
+        talk(f"{home.config_file.name} names all of these keys already")
+        return
+    for id_ in added.authors:
+        talk(f"author {id_}")
+    for origin, vkeys in added.logs.items():
+        known = " more, of a log that is known," if origin in {x.origin for x in home.policy.logs} else ""
+        talk(f"log {plain(origin, 100)} with {len(vkeys)}{known} verifier keys")
+    talk(f"fingerprint {seen}")
+    if wanted is None:
+        _agreed(file)
+    trust(home, added, name=label, now=datetime.now(UTC))
+    talk(f"{home.config_file.name} was changed: look at it and commit it")
+
+
+def _agreed(file: Path) -> None:
+    """Ask; where nobody can answer, the fingerprint has to be given."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise AncileError(
+            "nobody is there to say whether the fingerprint is right",
+            value=str(file),
+            remedy="give what the other side told you: --fingerprint sha256:…",
+        )
+    if not click.confirm("ancile: did the other side tell you this fingerprint?", default=False, err=True):
+        raise AncileError("not trusted", value=str(file), remedy="ask the other side for its fingerprint")
 
 
 @keys.command()

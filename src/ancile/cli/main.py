@@ -24,7 +24,7 @@ COMMANDS: dict[str, str] = {
     "gate": "Decide from evidence whether a model may pass.",
     "ledger": "Read, verify and prove what was recorded.",
     "evidence": "Carry evidence from one machine to another.",
-    "keys": "List, rotate, revoke and back up keys.",
+    "keys": "List, exchange, rotate, revoke and back up keys.",
     "explain": "Say what a check looks for, why, and how to mend it.",
     "doctor": "Say what is installed, what is not, and what that would give.",
     "demo": "Run the whole story on bundled data, printing each command.",
@@ -56,8 +56,15 @@ class Lazy(click.Group):
 
 
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
+@click.option(
+    "--home",
+    type=click.Path(path_type=Path),
+    envvar="ANCILE_HOME",
+    show_envvar=True,
+    help="Folder with .ancile and ancile.toml; else looked for here and upwards.",
+)
 @click.version_option(__version__, prog_name="ancile", message="%(prog)s %(version)s")
-def ancile() -> None:
+def ancile(home: Path | None) -> None:
     """Protect machine-learning systems; every answer measured, signed and checkable.
 
     Exit codes: 0 passed, 1 failed, 2 no conclusion or wrong use.
@@ -100,7 +107,7 @@ def _misused(error: click.UsageError, *, as_json: bool) -> int:
         _say(error.message)
         return 2
     command = error.ctx.command_path if error.ctx else "ancile"
-    what = error.format_message().rstrip(".").lower()
+    what = " ".join(error.format_message().split()).rstrip(".").lower()  # choices come on lines of their own
     return told(AncileError(what, value="", remedy=f"see `{command} --help`"), as_json=as_json)
 
 
