@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import msgspec
 
 from ancile.core.errors import AncileError
+from ancile.core.place import Place, place_of
 from ancile.core.subject import Subject, digest_of
 from ancile.core.text import plain
 from ancile.models.answers import array_model, prepared
-from ancile.models.http import Client, Place, place_of
+from ancile.models.http import Client
 from ancile.models.layout import Layout, layout_for
 from ancile.models.model import Traits, Usage
 from ancile.numeric import np
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ancile.models.order import Order
 
 TOKEN_VARIABLE = "ANCILE_ENDPOINT_TOKEN"  # noqa: S105 - the name of a variable, not its value
+URL_FORM = "give http(s)://host:port/v2/models/NAME"
 PATH = re.compile(r"/v2/models/[^/]+(/versions/[^/]+)?\Z")
 ROWS = 64  # in one request
 ANSWER_SECONDS = 60.0
@@ -174,12 +176,12 @@ def open_endpoint(
     The token comes from the environment variable ``token_env``. AncileError for a place that is not to be
     asked, for a model of another kind, and for every fault on the way.
     """
-    place = place_of(url)
+    place = place_of(url, form=URL_FORM)
     if not PATH.search(place.path):
         raise AncileError(
             "not the URL of a model",
             value=plain(place.url()),
-            remedy="give http(s)://host:port/v2/models/NAME (Open Inference Protocol v2)",
+            remedy=f"{URL_FORM} (Open Inference Protocol v2)",
         )
     client = Client(place, token=os.environ.get(token_env), seconds=ANSWER_SECONDS)
     try:

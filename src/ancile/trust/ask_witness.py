@@ -1,20 +1,17 @@
 """The log's side of C2SP tlog-witness: a witness is asked to cosign a checkpoint.
 
-The only part of this room that talks to the network, and only to the URL it is given: the host is resolved
-once, link-local and metadata addresses are refused, no redirect is followed.
+The only part of this room that talks to the network, and only to the URL it is given, by the rule of
+``core.place``; no redirect is followed.
 """
 
 from __future__ import annotations
 
 import http.client
-import ipaddress
-import socket
-import ssl
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
-from urllib.parse import urlsplit
+from contextlib import closing
 
 from ancile.core.errors import AncileError
+from ancile.core.place import Place, connection_to, place_of
 from ancile.core.text import plain
 from ancile.trust.checkpoint import parse_head
 from ancile.trust.merkle import DECIMAL
@@ -22,17 +19,6 @@ from ancile.trust.note import open_note, parse_note, parse_signatures
 from ancile.trust.witness import SIZE, Answer, Request, write_request
 
 MAX_ANSWER_BYTES = 256 * 1024
-METADATA = frozenset({"fd00:ec2::254", "100.100.100.200", "192.0.0.192"})  # AWS IPv6, Alibaba, Oracle
-
-
-class _Place(NamedTuple):
-    """Where a URL leads, resolved once."""
-
-    scheme: str
-    host: str
-    address: str
-    port: int
-    path: str
 
 
 def cosigned(
@@ -52,7 +38,7 @@ def cosigned(
     old    size that the witness is thought to have; it is asked once more with the one it answers
     AncileError: unreachable, refused, an answer that is no cosignature by these keys.
     """
-    place = _resolved(url)
+    place = _place_of(url)
     head = parse_head(parse_note(note).text)
     answer = _post(place, _request(note, old, prove), timeout_seconds)
     if answer.status == 409 and answer.content_type == SIZE:
@@ -77,44 +63,25 @@ def _joined(note: str, lines: str, vkeys: Sequence[str]) -> str:
     return note + "".join(s.line for s in answered if (s.name, s.id) in wanted)
 
 
-def _resolved(url: str) -> _Place:
+def _place_of(url: str) -> Place:
     try:
-        parts = urlsplit(url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        found = socket.getaddrinfo(parts.hostname or "", port, type=socket.SOCK_STREAM)
-    except (ValueError, OSError) as reason:
-        raise _refused(url, plain(str(reason))) from reason
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query:
-        raise _refused(url, "it is not a plain http or https URL")
-    address = str(found[0][4][0])
-    if _is_off_limits(address):
-        raise _refused(url, f"{address} is an address that no witness has")
-    return _Place(parts.scheme, parts.hostname, address, port, parts.path.rstrip("/") + "/add-checkpoint")
+        return place_of(url, form="give the witness's submission prefix: http(s)://host/prefix")
+    except AncileError as fault:
+        raise _refused(fault.value, fault.what) from fault
 
 
-def _is_off_limits(address: str) -> bool:
-    found = ipaddress.ip_address(address.partition("%")[0])
-    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-    judged = mapped or found
-    special = judged.is_link_local or judged.is_multicast or judged.is_unspecified
-    return special or str(judged) in METADATA
-
-
-def _post(place: _Place, body: bytes, timeout_seconds: float) -> Answer:
-    connection = http.client.HTTPConnection(place.host, place.port)
+def _post(place: Place, body: bytes, timeout_seconds: float) -> Answer:
     try:
-        raw = socket.create_connection((place.address, place.port), timeout=timeout_seconds)
-        connection.sock = raw  # connected to the address that was judged, not resolved again
-        if place.scheme == "https":
-            connection.sock = ssl.create_default_context().wrap_socket(raw, server_hostname=place.host)
-        connection.request("POST", place.path, body, {"Content-Type": "text/plain; charset=utf-8"})
-        answer = connection.getresponse()
-        text = answer.read(MAX_ANSWER_BYTES).decode("utf-8", "replace")
-        return Answer(answer.status, text, answer.headers.get("Content-Type", ""))
+        with closing(
+            connection_to(place, connect_seconds=timeout_seconds, seconds=timeout_seconds)
+        ) as connection:
+            headers = {"Content-Type": "text/plain; charset=utf-8", "Host": place.authority()}
+            connection.request("POST", f"{place.path}/add-checkpoint", body, headers)
+            answer = connection.getresponse()
+            text = answer.read(MAX_ANSWER_BYTES).decode("utf-8", "replace")
+            return Answer(answer.status, text, answer.headers.get("Content-Type", ""))
     except (OSError, http.client.HTTPException) as reason:
         raise _refused(place.host, plain(str(reason))) from reason
-    finally:
-        connection.close()
 
 
 def _refused(url: str, why: str) -> AncileError:
