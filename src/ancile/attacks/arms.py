@@ -1,7 +1,7 @@
 """The arms that compete in the cascade, and which of them suit a norm and a number of classes.
 
 An arm is one way to climb: where to start, what to raise, how far to step, how much momentum. None is best on
-all networks (measured in `bench/cascade_mnist.py`): those that threshold their pixels fall to starts from the
+all networks: those that threshold their pixels fall to starts from the
 middle of the range, others to random starts and to targets.
 """
 

@@ -2,7 +2,7 @@
 
 The moves are those of the square attack (Andriushchenko et al. 2020, arXiv:1912.00049), its start is not: on
 networks whose gradient lies, the last steps to an error are found by patches from where the climb got stuck
-(`bench/cascade_mnist.py`: of the hardest 50 images some 8 fall, from the attack's own stripes 1 does).
+(one network hardened in Linf, 50 hardest of 1,000 MNIST images, 1,000 queries: 7 fell, from stripes 1 did).
 """
 
 from __future__ import annotations
