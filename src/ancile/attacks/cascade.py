@@ -134,8 +134,8 @@ def cascade(
     returns  (n, *shape) inside the ball: a confirmed adversarial example where one was met, else the point of
              the largest margin; a sample that the model misreads as it is comes back as it is
 
-    Draws starts and windows from ``rng``. Where eps is 0 the samples come back as they are. Cost: some 25
-    forwards and 20 backwards a sample at ``quick``, 150 and 105 at ``standard``, on networks hardened in Linf;
+    Draws starts and windows from ``rng``. Where eps is 0 the samples come back as they are. Cost: about 25
+    forwards and 20 backwards a sample at ``quick``, 150 and 105 at ``standard``, on nets hardened in Linf;
     more where patches pay, far more at ``thorough``.
     """
     if constraint.eps == 0 or not len(x):

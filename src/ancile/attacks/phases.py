@@ -10,8 +10,8 @@ Effort = Literal["quick", "standard", "thorough"]
 Kind = Literal["clean", "sweep", "scout", "round", "scores"]
 
 
-# Broken of those taken. One network hardened in Linf: attacked in L2 four of five fell, in Linf one in ten; on
-# traffic signs none
+# Broken of those taken. One network hardened in Linf: attacked in L2 four of five fell, in Linf one in ten;
+# on traffic signs none
 PAYS = 0.1
 ONE = 1e-6  # a single one
 
