@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from ancile.core.errors import AncileError
 from ancile.core.subject import digest_of
 from ancile.models.model import GradientModel
 from ancile.models.opener import OpenedModel, open_model
+from ancile.models.request import ModelRequest
 from ancile.models.torch_module import torch_model
 from tests.models import foreign
 from tests.shared import SHARED, needs_shared
@@ -28,8 +30,11 @@ Here = Callable[..., OpenedModel]
 def here(tmp_path: Path) -> Here:
     foreign.folder_with(tmp_path, net=foreign.NET, fun=foreign.PREDICT)
 
-    def opened(reference: str, **options: object) -> OpenedModel:
-        return open_model(reference, **{"sample": X, "base": tmp_path, **options})  # type: ignore[arg-type]  # as given
+    def opened(
+        reference: str, sample: NDArray[np.float32] = X, *, classes: int | None = None, **options: Any
+    ) -> OpenedModel:
+        wanted = ModelRequest(reference=reference, base=tmp_path, **options)
+        return open_model(wanted, sample, classes=classes)
 
     return opened
 
@@ -252,11 +257,10 @@ def test_a_real_network_reaches_its_published_accuracy() -> None:
         x, y = file["x_test"][:1000].astype(np.float32), file["y_test"][:1000]
     x = x / 255 if x.max() > 1 else x
     x = x.reshape(-1, 28, 28)
-    with open_model(
-        str(folder / "model.py:build"),
+    wanted = ModelRequest(
+        reference=str(folder / "model.py:build"),
         weights=folder / "fast_at.safetensors",
         factory_args={"name": "fast_at"},
-        sample=x[:8],
-        classes=10,
-    ) as opened:
+    )
+    with open_model(wanted, x[:8], classes=10) as opened:
         assert (opened.model.scores(x).argmax(axis=1) == y).mean() > 0.97

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from ancile.core.errors import AncileError
 from ancile.models import http
-from ancile.models.endpoint import TOKEN_VARIABLE
 from ancile.models.opener import OpenedModel, open_model
+from ancile.models.request import TOKEN_VARIABLE, ModelRequest
 from tests.models.foreign import images
 from tests.models.oip_stub import Answer, served
 
@@ -27,8 +27,10 @@ def linear(x: NDArray[np.floating]) -> NDArray[np.float64]:
     return found
 
 
-def opened(url: str, **options: Any) -> OpenedModel:
-    return open_model(url, **{"sample": X[:4], **options})
+def opened(
+    url: str, sample: NDArray[np.float32] = X[:4], *, classes: int | None = None, **options: Any
+) -> OpenedModel:
+    return open_model(ModelRequest(reference=url, **options), sample, classes=classes)
 
 
 @pytest.mark.parametrize(("rows", "hang_up"), [(-1, False), (1, False), (5, False), (-1, True)])

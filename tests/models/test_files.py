@@ -6,6 +6,7 @@ import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import joblib  # type: ignore[import-untyped]  # it has none
 import lightgbm
@@ -26,6 +27,7 @@ from sklearn.svm import SVC
 from ancile.core.errors import AncileError
 from ancile.core.subject import digest_of
 from ancile.models.opener import OpenedModel, open_model
+from ancile.models.request import ModelRequest
 from tests.models import files
 from tests.models.foreign import images
 
@@ -43,8 +45,10 @@ def put(tmp_path: Path) -> Put:
     return written
 
 
-def opened(path: Path, sample: NDArray[np.float32] = X, **options: object) -> OpenedModel:
-    return open_model(str(path), sample=sample, **options)  # type: ignore[arg-type]  # as the test gives them
+def opened(
+    path: Path | str, sample: NDArray[np.float32] = X, *, classes: int | None = None, **options: Any
+) -> OpenedModel:
+    return open_model(ModelRequest(reference=str(path), **options), sample, classes=classes)
 
 
 @pytest.mark.slow
@@ -202,7 +206,7 @@ def test_a_state_dict_that_would_run_code_is_refused_and_nothing_runs(
     torch.save({"w": torch.zeros(3), "x": files.Reduced(trace)}, path, _use_new_zipfile_serialization=not old)
     put("net.py", b"import torch\ndef build(): return torch.nn.Linear(8, 2)")
     with pytest.raises(AncileError, match=r"would run code|no plain state dict"):
-        open_model("net.py:build", sample=X[:, 0], weights=path, base=tmp_path)
+        opened("net.py:build", X[:, 0], weights=path, base=tmp_path)
     assert not trace.exists()
 
 

@@ -17,6 +17,7 @@ from ancile.models.form import Form, search_form
 from ancile.models.model import GradientModel
 from ancile.models.network import Network
 from ancile.models.opener import open_model
+from ancile.models.request import ModelRequest
 from ancile.models.torch_module import torch_model
 from ancile.models.tuned import BATCH_BYTES, clock_for, fastest, formed
 from tests.models import files, foreign
@@ -131,7 +132,7 @@ def test_a_network_that_cannot_be_copied_is_searched_as_it_is() -> None:
     found = search_form(torch_model(net, probe=X), T)
     assert (found.form.precision, found.form.layout) == ("float32", "contiguous")
     network = Network(net, None, torch.device("cpu"), torch.float32, None, None)
-    assert formed(network, Form(precision="float32")) is network
+    assert formed(network, Form(precision="float32")).net is net
     with pytest.raises(AncileError, match="cannot be brought into another form"):
         formed(network, Form(precision="bfloat16"))
 
@@ -159,7 +160,7 @@ def test_a_model_without_forms_is_searched_as_it_is() -> None:
 
 def test_the_child_tries_and_holds_several_forms(tmp_path: Path) -> None:
     foreign.folder_with(tmp_path, net=foreign.NET)
-    with open_model("net.py:build", sample=X, base=tmp_path) as opened:
+    with open_model(ModelRequest(reference="net.py:build", base=tmp_path), X) as opened:
         model = cast("GradientModel", opened.model)  # white-box by its traits
         tried = search_form(model, T, seconds=0.1)
         exact = search_form(model, T, form=Form(precision="float32"))

@@ -17,6 +17,7 @@ from ancile.core.errors import AncileError
 from ancile.core.private_memory import PR_GET_DUMPABLE
 from ancile.models import opener
 from ancile.models.opener import OpenedModel, open_model
+from ancile.models.request import ModelRequest
 from ancile.work.landlock import landlock_abi
 from tests.models.foreign import images
 
@@ -36,12 +37,22 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def tried(project: Path, code: str, *, name: str = "predict", seconds: float = 60) -> OpenedModel:
+def tried(
+    project: Path,
+    code: str,
+    *,
+    name: str = "predict",
+    seconds: float = 60,
+    allow_read: tuple[Path, ...] = (),
+) -> OpenedModel:
     (project / "evil.py").write_text(HONEST + code)
-    return open_model(f"evil.py:{name}", sample=X, base=project, seconds=seconds)
+    return open_model(
+        ModelRequest(reference=f"evil.py:{name}", base=project, seconds=seconds, allow_read=allow_read),
+        X,
+    )
 
 
-def leaks(project: Path, expression: str) -> str:
+def leaks(project: Path, expression: str, *, allow_read: tuple[Path, ...] = ()) -> str:
     """What the model's code gets from an expression, as far as it can tell it: as the number of a class."""
     code = f"""
 import os, sys, socket, subprocess, ctypes, glob
@@ -56,7 +67,7 @@ def predict(x):
     rows[0, : len(FOUND[:200])] = list(FOUND[:200])
     return rows
 """
-    with tried(project, code) as one:
+    with tried(project, code, allow_read=allow_read) as one:
         row = one.model.scores(X)[0].astype(int)
     return bytes(int(code) for code in row if code).decode()
 
@@ -116,6 +127,27 @@ def test_what_lies_in_its_own_folder_is_read(project: Path) -> None:
     (project / "parts" / "names.txt").write_text("cat")
     assert leaks(project, f"open('{project}/parts/names.txt').read()") == "'cat'"
     assert leaks(project, f"os.listdir('{project}/parts')") == "['names.txt']"
+
+
+@needs_landlock
+def test_what_is_allowed_by_name_is_read_and_no_ledger_is(
+    project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    table = tmp_path_factory.mktemp("elsewhere") / "table.csv"
+    table.write_text("1,2")
+    (project / ".cache").mkdir()
+    (project / ".cache" / "names").write_text("cat")
+    for allowed, path, found in (
+        (table, table, "'1,2'"),
+        (project / ".cache", project / ".cache" / "names", "'cat'"),
+        (project, project / ".ancile" / "ledger.db", "'PermissionError'"),
+    ):
+        assert leaks(project, f"open({str(path)!r}).read()", allow_read=(allowed,)) == found
+
+
+def test_a_path_to_allow_that_is_not_there_is_an_error(project: Path) -> None:
+    with pytest.raises(AncileError, match="not there"):
+        tried(project, "", allow_read=(project / "absent",))
 
 
 @needs_landlock

@@ -18,6 +18,7 @@ from ancile.models import package as package_module
 from ancile.models.opener import OpenedModel, open_model
 from ancile.models.package import Checked, package_of, run_only
 from ancile.models.reference import refer
+from ancile.models.request import ModelRequest
 from tests.models import foreign
 
 X = foreign.images()
@@ -36,13 +37,11 @@ def wing(tmp_path: Path) -> Path:
 
 
 def subject(base: Path, reference: str = "wing.model:predict") -> Subject:
-    return refer(
-        reference, base=base, weights=None, factory_args={}, trust_pickle=False, trust_torchscript=False
-    ).subject
+    return refer(ModelRequest(reference=reference, base=base)).subject
 
 
 def opened(base: Path) -> OpenedModel:
-    return open_model("wing.model:predict", sample=X, base=base)
+    return open_model(ModelRequest(reference="wing.model:predict", base=base), X)
 
 
 @pytest.mark.parametrize("changed", ["parts/bolt.py", "table.csv", "__init__.py", "model.py", "new.py"])

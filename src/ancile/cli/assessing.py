@@ -27,6 +27,7 @@ from ancile.core.measure import Scalar
 from ancile.core.report import Parameters, Record
 from ancile.inputs.opener import open_data
 from ancile.models.opener import PROBE_ROWS, open_model
+from ancile.models.request import ModelRequest
 from ancile.numeric import np
 from ancile.work.progress import progress_line
 
@@ -192,8 +193,8 @@ def constraint_of(asked: Request, data: Dataset) -> Constraint:
 
 
 def _opened(asked: Request, data: Dataset, home: Home | None) -> OpenedModel:
-    return open_model(
-        asked.model,
+    wanted = ModelRequest(
+        reference=asked.model,
         weights=asked.weights,
         trust_pickle=asked.trust_pickle,
         trust_torchscript=asked.trust_torchscript,
@@ -201,11 +202,11 @@ def _opened(asked: Request, data: Dataset, home: Home | None) -> OpenedModel:
         output=asked.scores,
         mean=asked.mean,
         std=asked.std,
-        sample=data.x[:PROBE_ROWS],
-        classes=max(len(data.classes or ()), int(data.y.max()) + 1),
         query_cap=asked.budget.queries,
         deny=(home.folder,) if home else (),
-        base=Path.cwd(),
+    )
+    return open_model(
+        wanted, data.x[:PROBE_ROWS], classes=max(len(data.classes or ()), int(data.y.max()) + 1)
     )
 
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from ancile.models.order import Order
 
-TOKEN_VARIABLE = "ANCILE_ENDPOINT_TOKEN"  # noqa: S105 - the name of a variable, not its value
 URL_FORM = "give http(s)://host:port/v2/models/NAME"
 PATH = re.compile(r"/v2/models/[^/]+(/versions/[^/]+)?\Z")
 ROWS = 64  # in one request

@@ -9,6 +9,7 @@ from pathlib import Path
 from ancile.core.errors import AncileError
 from ancile.models.order import Scalar
 from ancile.models.reference import Referred, refer
+from ancile.models.request import ModelRequest
 
 
 def judged_model(
@@ -18,20 +19,21 @@ def judged_model(
 
     An endpoint has no bytes that could be judged; it is refused with the remedy.
     """
-    if reference.startswith(("http://", "https://")):
-        raise AncileError(
-            "an endpoint has no bytes to judge",
-            value=reference,
-            remedy="give the digest that its report names: `ancile gate sha256:…`, with allow_endpoint set",
-        )
-    return refer(
-        reference,
+    request = ModelRequest(
+        reference=reference,
         base=base,
         weights=weights,
         factory_args=factory_args,
         trust_pickle=True,  # nothing is opened here, whatever the format
         trust_torchscript=True,
     )
+    if request.is_endpoint():
+        raise AncileError(
+            "an endpoint has no bytes to judge",
+            value=reference,
+            remedy="give the digest that its report names: `ancile gate sha256:…`, with allow_endpoint set",
+        )
+    return refer(request)
 
 
 def copy_judged(judged: Referred, target: Path, *, names: tuple[str, ...]) -> None:

@@ -5,20 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypedDict
 
 import msgspec
 
 from ancile.core.check import examine
+from ancile.core.errors import AncileError
 from ancile.core.finding import Finding
 from ancile.core.subject import Subject
+from ancile.core.text import plain
 from ancile.models.blocks import block_of
 from ancile.models.checks import MODEL_CHECKS, Opening
-from ancile.models.endpoint import TOKEN_VARIABLE, open_endpoint
+from ancile.models.endpoint import open_endpoint
 from ancile.models.model import GradientModel, Model, Traits
-from ancile.models.order import Opened, Order, Scalar, Wanted
+from ancile.models.order import Opened, Order, Wanted
 from ancile.models.reference import Referred, refer
-from ancile.models.remote import ANSWER_SECONDS, RemoteGradientModel, RemoteModel
+from ancile.models.remote import RemoteGradientModel, RemoteModel
+from ancile.models.request import ModelRequest
 from ancile.numeric import np
 from ancile.work.child import Child
 from ancile.work.clock import Clock, own_cpu_seconds, own_peak_bytes, system_clock
@@ -31,6 +34,13 @@ HOST = "ancile.models.host"
 OPEN_SECONDS = 300.0  # importing a framework and building a large network on a slow disk
 HOME = ".ancile"  # keys and ledger, nothing that a model has to read
 PROBE_ROWS = 64
+
+
+class _Told(TypedDict):
+    output: Wanted
+    classes: int | None
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
 
 
 class OpenedModel:
@@ -69,66 +79,25 @@ class OpenedModel:
 
 
 def open_model(
-    reference: str,
-    *,
-    sample: NDArray[np.floating],
-    weights: str | Path | None = None,
-    trust_pickle: bool = False,
-    trust_torchscript: bool = False,
-    factory_args: dict[str, Scalar] | None = None,
-    output: Wanted = "auto",
-    classes: int | None = None,
-    mean: Sequence[float] = (),
-    std: Sequence[float] = (),
-    token_env: str = TOKEN_VARIABLE,
-    query_cap: int | None = None,
-    base: Path | None = None,
-    deny: Sequence[Path] = (),
-    seconds: float = ANSWER_SECONDS,
+    request: ModelRequest, sample: NDArray[np.floating], *, classes: int | None = None
 ) -> OpenedModel:
-    """The model that the reference names, asked through a child process, an endpoint from here.
+    """The model that is asked for, asked through a child process, an endpoint from here.
 
-    reference     a model's file, ``FILE.py:name``, ``package.module:name``, or an http(s) URL
-    sample        (n, *shape) samples of the data that it will be asked on: they show layout, number of
-                  classes and what scores are; a few dozen are better than one
-    weights       safetensors or a state dict, for a factory
-    trust_…       open a format that can run any code when it is opened, in the child
-    classes       of the data; needed for a model that answers with labels, else compared
-    mean, std     the model gets (x - mean) / std
-    token_env     environment variable that holds an endpoint's token
-    query_cap     most samples sent to an endpoint
-    base          folder that relative paths start from
-    deny          folders that the child shall not read, besides each ``.ancile`` upwards
-    seconds       for one batch
+    sample   (n, *shape) samples of the data that it will be asked on: they show layout, number of classes
+             and what scores are; a few dozen are better than one
+    classes  of the data; needed for a model that answers with labels, else compared
 
     Raises AncileError for whatever is wrong with the reference, the file, the code or its answers.
     """
-    base = base or Path.cwd()
     probe = np.ascontiguousarray(sample[:PROBE_ROWS])
-    told = Order(kind="code", output=output, classes=classes, mean=tuple(mean), std=tuple(std))
-    if reference.startswith(("http://", "https://")):
-        endpoint = open_endpoint(reference, probe, order=told, token_env=token_env, query_cap=query_cap)
-        stack = ExitStack()
-        stack.callback(endpoint.close)
-        opening = Opening(endpoint=endpoint.subject.name)
-        return OpenedModel(stack, endpoint, endpoint.subject, opening, clock=system_clock())
-    referred = refer(
-        reference,
-        base=base,
-        weights=weights,
-        factory_args=factory_args or {},
-        trust_pickle=trust_pickle,
-        trust_torchscript=trust_torchscript,
-    )
-    order = msgspec.structs.replace(
-        referred.order, output=told.output, classes=classes, mean=told.mean, std=told.std
-    )
+    if request.is_endpoint():
+        return _endpoint(request, probe, classes)
+    referred = refer(request)
+    order = msgspec.structs.replace(referred.order, **_told(request, classes))
     with ExitStack() as stack:
-        child = stack.enter_context(
-            Child(HOST, code=referred.reach, denied=denied_folders(base, referred.folder, deny))
-        )
+        child = stack.enter_context(_child(request, referred))
         opened = _opened(child, order, referred, probe)
-        model = _model(child, opened, seconds=seconds)
+        model = _model(child, opened, seconds=request.seconds)
         opening = Opening(
             code=referred.code,
             trusted=referred.trusted,
@@ -137,6 +106,37 @@ def open_model(
             confined=child.confined,
         )
         return OpenedModel(stack.pop_all(), model, referred.subject, opening, clock=clock_with(child))
+
+
+def _endpoint(request: ModelRequest, probe: NDArray[np.floating], classes: int | None) -> OpenedModel:
+    order = Order(kind="code", **_told(request, classes))
+    endpoint = open_endpoint(
+        request.reference, probe, order=order, token_env=request.token_env, query_cap=request.query_cap
+    )
+    stack = ExitStack()
+    stack.callback(endpoint.close)
+    opening = Opening(endpoint=endpoint.subject.name)
+    return OpenedModel(stack, endpoint, endpoint.subject, opening, clock=system_clock())
+
+
+def _told(request: ModelRequest, classes: int | None) -> _Told:
+    return {"output": request.output, "classes": classes, "mean": request.mean, "std": request.std}
+
+
+def _child(request: ModelRequest, referred: Referred) -> Child:
+    absent = [path for path in request.allow_read if not path.exists()]
+    if absent:
+        raise AncileError(
+            "a file that the model may read is not there",
+            value=plain(str(absent[0])),
+            remedy="give the path of a file or folder",
+        )
+    return Child(
+        HOST,
+        code=referred.reach,
+        readable=tuple(path.resolve() for path in request.allow_read),
+        denied=denied_folders(request.base, referred.folder, request.deny),
+    )
 
 
 def denied_folders(base: Path, folder: Path, deny: Sequence[Path]) -> tuple[Path, ...]:

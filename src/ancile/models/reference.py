@@ -17,8 +17,9 @@ from ancile.core.errors import AncileError
 from ancile.core.subject import Subject, digest_of, percent_encoded, subject_of_parts
 from ancile.core.text import plain
 from ancile.formats.identify import Format, identify
-from ancile.models.order import Kind, Order, Scalar
+from ancile.models.order import Kind, Order
 from ancile.models.package import Package, package_of
+from ancile.models.request import ModelRequest
 from ancile.models.source import Source, read_once
 
 IN_MODULE = re.compile(r"(?P<module>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):(?P<name>[A-Za-z_]\w*)", re.ASCII)
@@ -77,31 +78,23 @@ class Referred:
     beside: tuple[str, ...] = ()
 
 
-def refer(
-    reference: str,
-    *,
-    base: Path,
-    weights: str | Path | None,
-    factory_args: dict[str, Scalar],
-    trust_pickle: bool,
-    trust_torchscript: bool,
-) -> Referred:
-    """What the reference names; each file is read once, nothing of it runs."""
+def refer(request: ModelRequest) -> Referred:
+    """What the request names; each file is read once, nothing of it runs."""
+    reference, base = request.reference, request.base
     path = base / reference
     if not path.exists():
         if found := IN_FILE.fullmatch(reference):
-            file = base / found["file"]
-            return _code(read_once(file), found["name"], weights, factory_args, base=base, module=None)
+            return _code(request, read_once(base / found["file"]), found["name"], module=None)
         if found := IN_MODULE.fullmatch(reference):
             source = read_once(module_file(found["module"], (str(base), *sys.path)))
-            return _code(source, found["name"], weights, factory_args, base=base, module=found["module"])
-    if weights is not None or factory_args:
+            return _code(request, source, found["name"], module=found["module"])
+    if request.weights is not None or request.factory_args:
         raise AncileError(
             "weights and factory arguments are for code",
             value=plain(reference),
             remedy="give FILE.py:factory or package.module:factory with them",
         )
-    return _file(read_once(path), trust_pickle=trust_pickle, trust_torchscript=trust_torchscript)
+    return _file(request, read_once(path))
 
 
 def module_file(name: str, folders: Sequence[str]) -> Path:
@@ -124,29 +117,22 @@ def module_file(name: str, folders: Sequence[str]) -> Path:
     return Path(found.origin)
 
 
-def _code(
-    source: Source,
-    name: str,
-    weights: str | Path | None,
-    factory_args: dict[str, Scalar],
-    *,
-    base: Path,
-    module: str | None,
-) -> Referred:
+def _code(request: ModelRequest, source: Source, name: str, *, module: str | None) -> Referred:
     """Code and its weights; ``module`` is the dotted name, None for a file given by path."""
-    whole, start = source.path.resolve(), base.resolve()
+    whole, start = source.path.resolve(), request.base.resolve()
     title = f"{module or source.path.name}:{name}"
     parts = {percent_encoded(title): source.digest}
-    if factory_args:
-        parts["factory-args"] = digest_of(msgspec.json.encode(factory_args, order="sorted"))
+    arguments = dict(request.factory_args)
+    if arguments:
+        parts["factory-args"] = digest_of(msgspec.json.encode(arguments, order="sorted"))
     package = package_of(source.path, module) if module else None
     if package:
         parts[percent_encoded(f"package/{package.name}")] = package.digest()
     installed = _distribution(module) if module else {}
     parts |= installed
     blocks = [source.data]
-    if weights is not None:
-        held = read_once(base / weights)
+    if request.weights is not None:
+        held = read_once(request.base / request.weights)
         parts[percent_encoded(held.path.name)] = held.digest
         blocks.append(held.data)
     order = Order(
@@ -157,8 +143,8 @@ def _code(
         path=str(whole),
         folders=(str(start if module else whole.parent),),
         package=str(package.root) if package else "",
-        arguments=factory_args,
-        weights="" if weights is None else _weights_kind(held),
+        arguments=arguments,
+        weights="" if request.weights is None else _weights_kind(held),
     )
     return Referred(
         order=order,
@@ -172,14 +158,14 @@ def _code(
     )
 
 
-def _file(source: Source, *, trust_pickle: bool, trust_torchscript: bool) -> Referred:
+def _file(request: ModelRequest, source: Source) -> Referred:
     shown, found = plain(source.path.name), identify(source.data)
     if kind := DIRECT.get(found):
         return _whole(source, kind)
     pickled = PICKLED.get(found) or ("pickle" if found == "torch-state" else None)
-    if found == "torchscript" and trust_torchscript:
+    if found == "torchscript" and request.trust_torchscript:
         return _whole(source, "torchscript", trusted="TorchScript")
-    if pickled and trust_pickle:
+    if pickled and request.trust_pickle:
         return _whole(source, pickled, trusted=found)
     if found == "torchscript":
         raise AncileError(

@@ -18,6 +18,7 @@ from ancile.models.blocks import array_of, block_of
 from ancile.models.form import TRIAL_SECONDS, Form, Searching
 from ancile.models.model import Gradient, Loss, Seen, Traits, Usage
 from ancile.models.order import Asked, Trial, Tuned
+from ancile.models.request import ANSWER_SECONDS
 from ancile.numeric import np
 from ancile.work.child import Child, Question
 from ancile.work.frames import Frame, decoded
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BATCH_BYTES = 32 << 20  # of samples in one message; keeps the memory of a forward pass in bounds too
-ANSWER_SECONDS = 600.0  # for one batch
 
 
 class RemoteModel:
