@@ -5,7 +5,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ancile.attacks.losses import choose, cross_entropy, dlr, margin, ranked, towards
+from ancile.attacks.losses import (
+    choose,
+    choose_targeted,
+    cross_entropy,
+    dlr,
+    margin,
+    ranked,
+    targeted_dlr,
+    towards,
+)
 from ancile.core.errors import AncileError
 
 Z = torch.tensor([[3.0, 1.0, 0.0, -1.0], [0.0, 2.0, 5.0, 1.0]], dtype=torch.float64)
@@ -21,6 +30,7 @@ def test_each_loss_has_its_closed_form() -> None:
     )
     assert ranked(Z, Y).tolist() == [[1, 2, 3], [2, 3, 0]]
     assert towards(Z, Y, torch.tensor([3, 0])).tolist() == [-4.0, -2.0]
+    assert targeted_dlr(Z, Y, torch.tensor([3, 0])).tolist() == pytest.approx([-4 / 3.5, -2 / 4.5])
 
 
 @given(
@@ -64,3 +74,18 @@ def test_equal_logits_give_a_finite_dlr() -> None:
 def test_a_loss_that_there_is_not_is_refused() -> None:
     with pytest.raises(AncileError, match="no such loss"):
         choose("hinge", 3)
+
+
+@pytest.mark.parametrize(
+    ("classes", "name"),
+    [
+        (2, "targeted margin, as targeted dlr needs 4 classes and there are 2"),
+        (3, "targeted margin, as targeted dlr needs 4 classes and there are 3"),
+        (4, "targeted dlr"),
+    ],
+)
+def test_the_targeted_loss_is_chosen_by_the_number_of_classes_and_says_so(classes: int, name: str) -> None:
+    chosen = choose_targeted(classes)
+    assert chosen.name == name
+    z = torch.randn(5, classes, generator=torch.Generator().manual_seed(0))
+    assert torch.isfinite(chosen.function(z, z.argmax(dim=1), z.argmin(dim=1))).all()

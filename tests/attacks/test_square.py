@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from typing import Any, Literal
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,14 +11,14 @@ from scipy import stats
 from sklearn.datasets import load_breast_cancer
 from sklearn.ensemble import RandomForestClassifier
 
+from ancile.attacks.ball import NORMS, Norm
 from ancile.attacks.constraint import Constraint
+from ancile.attacks.sparse_moves import sparse_share
 from ancile.attacks.square import square
 from ancile.attacks.streams import Streams
 from ancile.core.errors import AncileError
 from tests.attacks.worlds import FAR, digits_world, least_margin, linear, robust
 
-Norm = Literal["linf", "l2"]
-NORMS: list[Norm] = ["linf", "l2"]
 Scores = NDArray[np.floating[Any]]
 
 
@@ -35,8 +36,8 @@ def test_queries_are_counted_exactly_and_end_when_a_sample_is_broken(norm: Norm,
     x = np.full((40, 9), 0.5)
     x[:, 0] = np.arange(40)
     movable = np.arange(9) > 0
-    eps = 0.3 if norm == "linf" else 0.9
-    c = Constraint(norm, eps, 0.0, 100.0, movable=movable)
+    eps = {"linf": 0.3, "l2": 0.9, "l1": 1.8, "l0": 3.0}[norm]
+    c = Constraint(norm, eps, 0.0, np.where(movable, 1.0, 100.0), movable=movable)
     found = square(scores, x, np.zeros(40, dtype=np.int64), c, Streams(0, np.arange(40)), queries=queries)
     counted = asked.copy()
     standing = scores(found)[:, 0] >= 0
@@ -49,18 +50,21 @@ def test_queries_are_counted_exactly_and_end_when_a_sample_is_broken(norm: Norm,
 @pytest.mark.parametrize("norm", NORMS)
 def test_on_linear_models_square_comes_close_to_the_closed_form_and_never_below(norm: Norm) -> None:
     here = linear(np.random.default_rng(4).normal(size=(2, 16)), np.zeros(2), n=100)
-    eps = 0.25 if norm == "linf" else 0.9
-    c = Constraint(norm, eps, -FAR, FAR)
+    eps, apart = {"linf": (0.25, 0.0), "l2": (0.9, 0.1), "l1": (2.0, 0.1), "l0": (1.0, 0.0)}[norm]
+    bound = 2.0 if norm == "l0" else FAR
+    np.clip(here.x.numpy(), -bound, bound, out=here.x.numpy())
+    c = Constraint(norm, eps, -bound, bound)
     found = square(here.model.scores, here.x.numpy(), here.y.numpy(), c, here.rng, queries=600)
-    standing, should = robust(here, torch.from_numpy(found)), least_margin(here, eps, norm) > 0
+    standing, should = robust(here, torch.from_numpy(found)), least_margin(here, eps, norm, bound=bound) > 0
     assert (standing >= should).all()
-    assert standing.mean() - should.mean() <= (0.0 if norm == "linf" else 0.1)
+    assert 0 < should.mean() < 1
+    assert standing.mean() - should.mean() <= apart
 
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_more_queries_never_leave_a_worse_point(norm: Norm) -> None:
     here = digits_world(20)
-    c = Constraint(norm, 0.05 if norm == "linf" else 0.3)
+    c = Constraint(norm, {"linf": 0.05, "l2": 0.3, "l1": 1.0, "l0": 3.0}[norm])
 
     def margins(queries: int) -> Scores:
         steps = iter(range(10_000))
@@ -114,6 +118,32 @@ def test_the_l2_search_uses_the_whole_ball() -> None:
     c = Constraint("l2", 0.05)
     found = square(here.model.scores, here.x.numpy(), here.y.numpy(), c, here.rng, queries=5)
     assert c.distance(found, here.x.numpy()) == pytest.approx(np.full(10, 0.05), rel=1e-3)
+
+
+def test_in_l0_pixels_are_changed_whole_and_to_corners_of_the_bounds() -> None:
+    x = np.full((5, 3, 6, 6), 0.5)
+    seen: list[Scores] = []
+
+    def scores(z: Scores) -> Scores:
+        seen.append(z.copy())
+        return np.tile([1.0, 0.0], (len(z), 1))
+
+    c = Constraint("l0", 4, pixels=True)
+    square(scores, x, np.zeros(5, dtype=np.int64), c, Streams(0, np.arange(5)), queries=20)
+    for z in seen:
+        changed = (z != x).any(axis=1)
+        assert (changed.sum(axis=(1, 2)) == 4).all()
+        assert np.isin(z[np.broadcast_to(changed[:, None], z.shape)], [0.0, 1.0]).all()
+    assert any((a != b).any() for a, b in pairwise(seen))
+
+
+def test_the_share_of_swapped_places_falls_as_in_the_authors_code() -> None:
+    """Sparse-RS, its p_selection for L0: 0.3, then halved from the first proposal on, to a twentieth."""
+    at = [0, 1, 50, 51, 201, 501, 1001, 2001, 4001, 6001, 8001]
+    assert [sparse_share(q, 10_000) for q in at] == pytest.approx(
+        [0.3 / by for by in (1, 2, 2, 4, 5, 6, 8, 10, 12, 15, 20)]
+    )
+    assert sparse_share(5, 1000) == 0.3 / 2
 
 
 @pytest.mark.parametrize("settings", [{"queries": 0}, {"first_share": 0.0}, {"first_share": 1.5}])

@@ -58,8 +58,12 @@ def blocks(classes: int, width: int, *, seed: int = 0) -> NDArray[np.float64]:
     return weights
 
 
-def least_margin(w: World, eps: float, norm: str) -> NDArray[np.float64]:
-    """(n,) the smallest margin, right less wrong logit, that a linear model has in the ball: Hoelder."""
+def least_margin(w: World, eps: float, norm: str, *, bound: float = FAR) -> NDArray[np.float64]:
+    """(n,) the smallest margin, right less wrong logit, that a linear model has in the ball.
+
+    By Hoelder where no bound is reached; in L0 the eps features count that lower it most on their way to the
+    better bound.
+    """
     layer = w.net
     assert isinstance(layer, torch.nn.Linear)
     weights, bias = layer.weight.detach().numpy(), layer.bias.detach().numpy()
@@ -68,10 +72,21 @@ def least_margin(w: World, eps: float, norm: str) -> NDArray[np.float64]:
     logits = w.x.numpy() @ weights.T + bias
     y, rows = w.y.numpy(), np.arange(len(w.x))
     apart = weights[y][:, None, :] - weights[None, :, :]
-    dual = np.abs(apart).sum(axis=2) if norm == "linf" else np.sqrt((apart**2).sum(axis=2))
-    margins = logits[rows, y][:, None] - logits - eps * dual
+    x = w.x.numpy()[:, None, :]
+    if norm == "l0":
+        fall = most(np.maximum(apart * (x + bound), apart * (x - bound)), int(eps))
+    else:
+        dual = {"linf": 1, "l2": 2, "l1": np.inf}[norm]
+        fall = eps * np.linalg.norm(apart, ord=dual, axis=2)
+    margins = logits[rows, y][:, None] - logits - fall
     margins[rows, y] = np.inf
     return np.asarray(margins.min(axis=1))
+
+
+def most(gains: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """The sum of the ``count`` largest along the last axis, none below 0."""
+    ordered = -np.sort(-np.maximum(gains, 0.0), axis=-1)
+    return np.asarray(ordered[..., :count].sum(axis=-1))
 
 
 def robust(w: World, x_adv: torch.Tensor) -> NDArray[np.bool_]:

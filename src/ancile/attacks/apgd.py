@@ -85,7 +85,7 @@ def apgd(
     found = Found.of(x)
     for restart in range(restarts):
         left = found.left()
-        if not len(left) or here.stopped():
+        if not len(left):
             break
         around, streams = x[left], rng.take(left.cpu().numpy())
         first = constraint.at(constraint.eps * here.radii[0][0]).ball(around)

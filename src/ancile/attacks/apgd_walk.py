@@ -18,6 +18,7 @@ MOMENTUM = 0.75  # alpha: arXiv:2003.01690, section 3.1
 FIRST_STEP = 2.0  # of eps, halved when progress stalls: the same
 RISING = 0.75  # of the steps since the last look must raise the loss: rho, the same
 FIRST_LOOK, SOONER, SHORTEST = 0.22, 0.03, 0.06  # of all steps: p_1 and the recursion for p_j, the same
+ROUNDED = 9  # digits: 0.57 * 100 is 57.00000000000001
 L1_LOOK = 0.04  # of all steps: arXiv:2103.01208, appendix, and the authors' code, as the four below
 L1_FIRST_STEP = 1.0  # of eps
 L1_SHRINKS, L1_SMALLEST = 1.5, 0.1  # the step's divisor at a look, and the least step, of eps
@@ -125,7 +126,7 @@ def checkpoints(steps: int, norm: Norm) -> frozenset[int]:
         return frozenset(range(0, steps, max(1, int(L1_LOOK * steps)))[1:])
     last, now, looks = 0.0, FIRST_LOOK, []
     while now <= 1.0:
-        looks.append(math.ceil(now * steps))
+        looks.append(math.ceil(round(now * steps, ROUNDED)))
         last, now = now, now + max(now - last - SOONER, SHORTEST)
     return frozenset(looks)
 
