@@ -122,8 +122,7 @@ class Rounded(torch.nn.Module):
 def test_a_model_that_hides_its_gradients_is_found_out_by_the_black_box() -> None:
     net, samples = problem(8, n=120)
     done = assessed(Rounded(net), samples, 0.25)
-    assert statuses(done, "evasion-masked-gradient") == ["ERROR"]
-    assert "ERROR" in statuses(done, "evasion-idle-attack")
+    assert statuses(done, "evasion-lost-gradient") == ["ERROR"]
     assert done.report.outcome == "no_conclusion"
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from ancile.assess.evasion import Context, Settings, assess_evasion
-from ancile.assess.plan import Effort
 from ancile.assess.run import Samples
 from ancile.attacks.constraint import Constraint
 from ancile.core.budget import Budget, seconds_of
 from ancile.core.report import Report
+from ancile.core.strength import Effort
 from ancile.core.subject import Subject, digest_of
 from ancile.inputs.dataset import assemble
 from ancile.inputs.values import Bounds

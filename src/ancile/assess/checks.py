@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from ancile.assess.doubt_checks import DOUBT_CHECKS, EVASION
 from ancile.core.check import Check, Remark, check, error, fail, ok, skip, warn
 from ancile.core.finding import Severity
 from ancile.numeric import np
@@ -13,20 +14,10 @@ if TYPE_CHECKING:
     from ancile.assess.result import Result
     from ancile.attacks.constraint import Constraint
 
-EVASION = (
-    "AML.T0015 (ATLAS 5.6.0)",
-    "AML.T0043 (ATLAS 5.6.0)",
-    "ML01:2023 (OWASP ML)",
-    "NISTAML.022 (NIST AI 100-2e2025)",
-)
 BLACK_BOX = (*EVASION, "NISTAML.025 (NIST AI 100-2e2025)")
 
 FEW = 100  # samples; below this a 95 % interval near 0.5 is wider than 20 points
 UNEVEN = 10.0  # ratio of feature ranges beyond which one eps in data units says little
-
-# Points of accuracy that a black box may take from what a white box left. AutoAttack prints its warning at
-# "noticeably"; 1 and 5 points are beyond sampling noise for the same thousand samples.
-SUSPICIOUS, MASKED = 0.01, 0.05
 
 
 @check("evasion-adversarial-example", severity="high", refs=EVASION)
@@ -63,56 +54,6 @@ def black_box_figure(result: Result) -> Iterator[Remark]:
         yield warn(f"a {result.traits.kind} model is attacked through its {result.traits.access}")
 
 
-@check("evasion-masked-gradient", severity="high", refs=EVASION)
-def masked_gradients(result: Result) -> Iterator[Remark]:
-    """An attack without gradients breaks what attacks with gradients left.
-
-    Why   Then the gradients are hidden or useless, and a figure from them flatters (Carlini et al. 2019,
-          arXiv:1902.06705, section 3.1; Athalye et al. 2018).
-    Fix   Trust the black-box figure only; look for rounding, saturation, noise or detached operations in the
-          model and attack around them.
-    """
-    blind = {i for i, one in enumerate(result.plan) if one.attack == "square"}
-    if result.traits.access != "white-box":
-        yield skip("the model was attacked without gradients from the start")
-    elif cut := [note for note in result.traits.notes if note.startswith("no gradient path")]:
-        yield error(cut[0])
-    elif not any(i in result.state.costs for i in blind):
-        yield skip("no black-box attack ran after the white-box ones")
-    else:
-        share = result.broken_by_attack("square") / result.n
-        detail = f"the black box took {100 * share:.1f} points from what the white box left"
-        if share > MASKED:
-            yield error(detail)
-        elif share > SUSPICIOUS:
-            yield warn(detail)
-        else:
-            yield ok()
-
-
-@check("evasion-idle-attack", severity="high", refs=EVASION)
-def idle_attacks(result: Result) -> Iterator[Remark]:
-    """An attack moved no input at all.
-
-    Why   An attack whose gradient is zero or cut off returns its input, and the model looks robust.
-    Fix   Check that the model is differentiable from input to score (no argmax, no rounding, no detach), and
-          that its scores are not saturated; or read the black-box figure.
-    """
-    for place, cost in sorted(result.state.costs.items()):
-        if result.constraint.eps == 0:
-            yield skip("eps is 0: nothing may move")
-            return
-        one = result.plan[place]
-        if cost.tried and not cost.moved:
-            # A step along the gradient that stays in place means that the gradient is zero everywhere
-            tell = error if one.attack == "fgsm" else warn
-            yield tell(f"{one.name} left all {cost.tried} samples as they were")
-        else:
-            yield ok()
-    if not result.state.costs:
-        yield skip("no attack ran: nothing was standing")
-
-
 @check("evasion-unconfirmed-claim", severity="medium", refs=EVASION)
 def unconfirmed_claims(result: Result) -> Iterator[Remark]:
     """An adversarial example did not hold on a fresh pass, or lay outside ball or bounds.
@@ -121,26 +62,13 @@ def unconfirmed_claims(result: Result) -> Iterator[Remark]:
           at rounding at the edge of the ball.
     Fix   Make inference deterministic (eval mode, fixed seeds) and assess again.
     """
-    outside = sum(cost.unconfirmed for cost in result.state.costs.values())
+    outside = sum(effect.unconfirmed for effect in result.state.log)
     if result.dropped:
         yield error(
             f"{result.dropped} claims failed the fresh pass: asked again, the model answers otherwise"
         )
     elif outside:
         yield warn(f"{outside} claims lay outside ball or bounds")
-    else:
-        yield ok()
-
-
-@check("evasion-unsteady-model", severity="medium", refs=EVASION)
-def unsteady_model(result: Result) -> Iterator[Remark]:
-    """Two clean passes over the same samples disagree.
-
-    Why   A model that draws lots, or that was left in training mode, is judged on one throw of the dice.
-    Fix   Switch it to eval mode; if randomness is the defence, average over draws and attack the average.
-    """
-    if result.unsteady:
-        yield error(f"{100 * result.unsteady:.1f} % of the labels changed between two passes")
     else:
         yield ok()
 
@@ -213,8 +141,7 @@ def unfinished(result: Result) -> Iterator[Remark]:
     if result.complete:
         yield ok()
     else:
-        left = [one.name for one in result.plan[result.state.next_step :]]
-        yield error(f"not run, or not to the end: {', '.join(left) or 'some batches of an attack'}")
+        yield error(f"{result.state.done} of {result.state.total} steps of the plan were done")
 
 
 @check("evasion-broken-claim", severity="critical", refs=EVASION)
@@ -232,10 +159,8 @@ def outside_ball(result: Result) -> Iterator[Remark]:
 
 EVASION_CHECKS: tuple[Check[Result], ...] = (
     adversarial_examples,
-    masked_gradients,
-    idle_attacks,
+    *DOUBT_CHECKS,
     unconfirmed_claims,
-    unsteady_model,
     scores_not_finite,
     useless_model,
     black_box_figure,

@@ -15,18 +15,21 @@ from ancile.assess.checks import EVASION_CHECKS, INPUT_CHECKS, uneven
 from ancile.assess.clean import Clean, clean_pass
 from ancile.assess.costs import Costs
 from ancile.assess.curve import Rung, climb
+from ancile.assess.doubt import Doubt, doubted
 from ancile.assess.exhibits import exhibits
 from ancile.assess.measures import measures
-from ancile.assess.plan import Effort, curve_step, plan
+from ancile.assess.plan import curve_step, plan
 from ancile.assess.result import Result, concluded
 from ancile.assess.resume import restored, save
 from ancile.assess.run import BATCH, UNBROKEN, Job, Samples, State, attack_plan, wrong
 from ancile.assess.watch import Watched
+from ancile.assess.white import attack_white
 from ancile.core.budget import Budget
 from ancile.core.check import examine
 from ancile.core.errors import AncileError
 from ancile.core.finding import Finding
 from ancile.core.report import Parameters, Report
+from ancile.core.strength import Effort
 from ancile.core.subject import Subject, digest_of
 from ancile.numeric import np
 from ancile.version import __version__
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ancile.attacks.constraint import Constraint
+    from ancile.models.form import Form
     from ancile.models.model import Model
 
 SAVE_SECONDS = 20.0  # between two saves of a run: below a percent of the time at 100 MB of samples
@@ -105,47 +109,68 @@ def assess_evasion(
     stop = _stop(model, settings.budget, n=len(samples.y), clock=context.clock)
     with costs.part("clean"):
         clean = clean_pass(watched, samples, stop)
-    with costs.part("attacks"):
-        job = Job(watched, clean.samples, constraint, steps, settings.seed, stop, context.clock.cpu, _idle)
-        attacked = _attacked(job, clean, context) if clean.complete else _Attacked.none(job)
+    job = Job(watched, clean.samples, constraint, steps, settings.seed, stop, context.clock.cpu, _idle)
+    with costs.part("cascade" if model.traits.access == "white-box" else "attacks"):
+        attacked = _attacked(job, clean, settings, context) if clean.complete else _Attacked.none(job)
+    doubt = Doubt(complete=False)
+    if attacked.complete:
+        with costs.part("doubt"):
+            doubt = doubted(job, attacked.state, _right(clean), settings.effort)
     with costs.part("clean"), patience() as held:  # short, and without it all that was found is lost
-        result = concluded(job, attacked.state, first=clean.scores, complete=attacked.complete)
+        whole = attacked.complete and doubt.complete
+        result = concluded(job, attacked.state, first=clean.scores, complete=whole, doubt=doubt)
     with costs.part("curves"):
-        wanted = settings.curve and attacked.complete and constraint.eps and not held.interrupted
+        wanted = settings.curve and whole and constraint.eps and not held.interrupted
         rungs = _curve(result, settings, stop, model=watched) if wanted else ()
-    report = _report(result, rungs, settings=settings, context=context, resumed=attacked.resumed)
-    whole = msgspec.structs.replace(report, cost=costs.total(), started=started, finished=context.clock.now())
-    return Assessment(whole, result)
+    if attacked.saved and result.complete:
+        with suppress(OSError):  # a cache that cannot be written holds nothing to remove
+            attacked.saved.unlink(missing_ok=True)
+    report = _report(result, rungs, settings=settings, context=context, attacked=attacked)
+    costed = msgspec.structs.replace(
+        report, cost=costs.total(), started=started, finished=context.clock.now()
+    )
+    return Assessment(costed, result)
 
 
 class _Attacked(NamedTuple):
     state: State
     complete: bool
     resumed: bool
+    form: Form | None = None
+    saved: Path | None = None
 
     @classmethod
     def none(cls, job: Job) -> _Attacked:
         return cls(State.fresh(job.samples.x, job.model.traits.classes), complete=False, resumed=False)
 
 
-def _attacked(job: Job, clean: Clean, context: Context) -> _Attacked:
+def _attacked(job: Job, clean: Clean, settings: Settings, context: Context) -> _Attacked:
     """The plan on what the model gets right, from where an earlier run of the same kind stopped."""
     classes = job.model.traits.classes
     saved = _saved_run(context, job)
-    state = None
-    if saved:
-        state = restored(saved, job.samples.x, classes=classes, steps=len(job.plan), seal=context.seal)
+    state = restored(saved, job.samples.x, classes=classes, seal=context.seal) if saved else None
     resumed = state is not None
     state = state or State.fresh(job.samples.x, classes)
-    correct = ~wrong(clean.scores, clean.samples.y) & np.isfinite(clean.scores).all(axis=1)
-    settled = _settled(saved, job, context, correct=correct)
-    whole = attack_plan(job._replace(settled=settled), state, correct)
-    if saved and whole:
-        with suppress(OSError):  # a cache that cannot be written holds nothing to remove
-            saved.unlink(missing_ok=True)
-    elif saved:
+    correct = _right(clean)
+    job = job._replace(settled=_settled(saved, job, context, correct=correct))
+    form = None
+    if job.model.traits.access == "white-box":
+        search = job.model.search_form(job.samples.x)
+        form = search.form
+        whole = attack_white(
+            job, state, correct, effort=settings.effort, search=search.model, batch=search.form.batch
+        )
+    else:
+        whole = attack_plan(job, state, correct)
+    if saved and not whole:
         save(saved, state, job.samples.x, seal=context.seal)
-    return _Attacked(state, complete=whole and not state.faults, resumed=resumed)
+    return _Attacked(state, complete=whole, resumed=resumed, form=form, saved=saved)
+
+
+def _right(clean: Clean) -> NDArray[np.bool_]:
+    """(n,) samples that the first pass got right."""
+    finite = np.isfinite(clean.scores).all(axis=1)
+    return np.asarray(finite & ~wrong(clean.scores, clean.samples.y))
 
 
 def _idle(_: State) -> None:
@@ -209,14 +234,14 @@ def _stop(model: Model, budget: Budget, *, n: int, clock: Clock) -> Callable[[],
 def _settled(
     saved: Path | None, job: Job, context: Context, *, correct: NDArray[np.bool_]
 ) -> Callable[[State], None]:
-    last, n, steps = context.clock.wall(), len(job.samples.y), len(job.plan)
+    last, n = context.clock.wall(), len(job.samples.y)
 
     def settled(state: State) -> None:
         nonlocal last
         robust = correct & (state.broken_by == UNBROKEN)
         if context.progress:
-            done = n * state.next_step + min(n, BATCH * state.next_batch)
-            context.progress(done // steps, n, float(robust.mean()))
+            done = n * state.done + min(n, BATCH * state.next_batch)
+            context.progress(min(n, done // state.total), n, float(robust.mean()))
         if saved and context.clock.wall() - last > SAVE_SECONDS:
             save(saved, state, job.samples.x, seal=context.seal)
             last = context.clock.wall()
@@ -240,7 +265,7 @@ def _curve(
 
 
 def _report(
-    result: Result, rungs: Sequence[Rung], *, settings: Settings, context: Context, resumed: bool
+    result: Result, rungs: Sequence[Rung], *, settings: Settings, context: Context, attacked: _Attacked
 ) -> Report:
     examined = examine(EVASION_CHECKS, result)
     assumed = examine(INPUT_CHECKS, (*context.doubts, *uneven(result.constraint)))
@@ -250,7 +275,8 @@ def _report(
         stage="assess",
         complete=result.complete,
         subject=context.subject,
-        parameters=_parameters(result, settings, context) | {"resumed": resumed},
+        parameters=_parameters(result, settings, context)
+        | {"resumed": attacked.resumed, "search_form": form_name(attacked.form)},
         measures=(*numbers, *curve),
         findings=(*examined.findings, *context.findings, *assumed.findings),
         passed=examined.passed | assumed.passed,
@@ -259,6 +285,11 @@ def _report(
         finished=context.clock.now(),
         version=__version__,
     )
+
+
+def form_name(form: Form | None) -> str:
+    """What reports call the form in which a network was searched; it decides nothing, and can be repeated."""
+    return "none" if form is None else f"{form.precision}, {form.layout}, batch {form.batch}"
 
 
 def _parameters(result: Result, settings: Settings, context: Context) -> Parameters:

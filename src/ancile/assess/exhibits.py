@@ -26,7 +26,7 @@ def exhibits(
     result: Result, *, rungs: Sequence[Rung], features: Sequence[str] | None, classes: Sequence[str]
 ) -> tuple[Exhibit, ...]:
     """The exhibits of a run, the most telling first."""
-    found: list[Exhibit] = [attack_table(result)]
+    found: list[Exhibit] = [attack_table(result), trust_table(result)]
     if len(rungs) > 1:
         found.append(eps_curve(result, rungs))
     worst = worst_examples(result)
@@ -40,27 +40,26 @@ def exhibits(
 def attack_table(result: Result) -> Table:
     """What each attack was tried on, broke, and cost."""
     rows = []
-    for place, one in enumerate(result.plan):
-        cost = result.state.costs.get(place)
+    for place, effect in enumerate(result.state.log):
         broke = int((result.broken & (result.broken_by == place)).sum())
         standing = int((result.robust | (result.broken & (result.broken_by > place))).sum())
         rows.append(
-            (one.name, 0, 0, None, 0, 0, 0, 0.0)
-            if cost is None
-            else (
-                one.name,
-                cost.tried,
+            (
+                effect.name,
+                effect.tried,
+                effect.set_aside,
                 broke,
                 round(standing / result.n, 4),
-                cost.forwards,
-                cost.backwards,
-                cost.queries,
-                round(cost.cpu_seconds, 3),
+                effect.forwards,
+                effect.backwards,
+                effect.queries,
+                round(effect.cpu_seconds, 3),
             )
         )
     columns = (
         "attack",
         "tried on",
+        "set aside",
         "broke",
         "robust accuracy after",
         "forwards",
@@ -68,8 +67,43 @@ def attack_table(result: Result) -> Table:
         "queries",
         "CPU s",
     )
-    note = "Each attack sees only the samples that still stand; 0 tried: none stood, or it was not reached."
+    note = "Each sees only samples that still stand; set aside: it went for those nearer to an error."
     return Table(title="What each attack added", columns=columns, rows=tuple(rows), note=note)
+
+
+def trust_table(result: Result) -> Table:
+    """What was looked at to see whether the attacks can be trusted."""
+    doubt, unresolved = result.doubt, result.unresolved_count
+    rows: list[tuple[str, str, str]] = []
+    if doubt.steadiness:
+        s = doubt.steadiness
+        rows.append(("answers change between passes", f"{s.passes:.2g} of their spread", "0"))
+        rows.append(("answers depend on the batch", f"{s.company:.2g} of their spread", "below 0.01"))
+    if doubt.slopes:
+        g = doubt.slopes
+        rows += [
+            ("gradients of zeros", f"{g.zero} of {g.points}", "0"),
+            ("gradients not finite", f"{g.not_finite} of {g.points}", "0"),
+            ("a gradient step beats random steps", f"{g.helpful} of {g.points}", "nearly all"),
+            ("of the promised gain is kept", f"{100 * g.kept:.0f} %", "over 30 %"),
+            ("samples without cross entropy gradient", f"{100 * g.saturated:.0f} %", "below half"),
+        ]
+    if doubt.active and doubt.active.tried:
+        rows.append(("provable examples found", f"{doubt.active.found} of {doubt.active.tried}", "all"))
+    if doubt.unbounded_tried:
+        rows.append(("stand at the largest eps", f"{doubt.unbounded} of {doubt.unbounded_tried}", "0"))
+    if doubt.slopes:
+        rows.append(("one step broke what many left", f"{doubt.single} samples", "0"))
+    if doubt.blind_tried:
+        rows.append(("broken without gradients", f"{doubt.blind} of {doubt.blind_tried}", "0"))
+    rows.append(("stand with little effort spent on them", f"{unresolved} of {result.n}", "effort"))
+    note = (
+        "Indicators of attack failure (Pintor et al. 2022), checks of Carlini et al. 2019 and an active test "
+        "(Zimmermann et al. 2022). Silent success cannot happen: every iterate is judged; nor transfer "
+        "failure: the model itself is attacked."
+    )
+    columns = ("looked at", "found", "on sound models")
+    return Table(title="How far to trust this figure", columns=columns, rows=tuple(rows), note=note)
 
 
 def eps_curve(result: Result, rungs: Sequence[Rung]) -> Curve:
@@ -96,7 +130,7 @@ def _words(result: Result, i: int, classes: Sequence[str]) -> str:
         return plain(classes[code], 40) if code < len(classes) else str(code)
 
     before, after = int(result.scores[i].argmax()), int(result.attacked_scores[i].argmax())
-    attack = result.plan[int(result.broken_by[i])].name
+    attack = result.state.log[int(result.broken_by[i])].name
     distance = f"{result.constraint.norm} distance {result.distances[i]:.4g}"
     return f"{name(before)} becomes {name(after)}, {distance}, by {attack}"
 

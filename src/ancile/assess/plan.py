@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
+from ancile.core.strength import Effort
 from ancile.models.model import Access
-
-Effort = Literal["quick", "standard", "thorough"]
-EFFORTS: tuple[Effort, ...] = ("quick", "standard", "thorough")  # weakest first
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,29 +26,6 @@ def step(attack: str, **settings: str | float) -> Step:
     return Step(attack=attack, settings=tuple(settings.items()))
 
 
-# Cheapest decisive attack first. Margin goes before cross entropy: a saturated softmax has no gradient.
-WHITE_BOX: dict[Effort, tuple[Step, ...]] = {
-    "quick": (step("fgsm"), step("pgd", loss="margin", steps=20), step("square", queries=100)),
-    "standard": (
-        step("fgsm"),
-        step("pgd", loss="margin", steps=20),
-        step("pgd", loss="ce", steps=40),
-        step("pgd", loss="targets", steps=20),
-        step("pgd", loss="margin", steps=50),
-        step("square", queries=1000),
-    ),
-    "thorough": (
-        step("fgsm"),
-        step("pgd", loss="margin", steps=20),
-        step("pgd", loss="ce", steps=40),
-        step("pgd", loss="targets", steps=20),
-        step("pgd", loss="margin", steps=50),
-        step("pgd", loss="targets", steps=50),
-        step("pgd", loss="margin", steps=100, restarts=10),
-        step("square", queries=5000),
-    ),
-}
-
 BLACK_BOX: dict[Effort, tuple[Step, ...]] = {
     "quick": (step("square", queries=200),),
     "standard": (step("square", queries=200), step("square", queries=2000)),
@@ -60,8 +34,8 @@ BLACK_BOX: dict[Effort, tuple[Step, ...]] = {
 
 
 def plan(effort: Effort, access: Access) -> tuple[Step, ...]:
-    """The steps for an effort against a model of this access."""
-    return (WHITE_BOX if access == "white-box" else BLACK_BOX)[effort]
+    """The steps for an effort against a model of this access; with gradients it is one cascade of its own."""
+    return (step("cascade", effort=effort),) if access == "white-box" else BLACK_BOX[effort]
 
 
 def curve_step(access: Access) -> Step:

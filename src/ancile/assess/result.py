@@ -13,6 +13,7 @@ from ancile.numeric import np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ancile.assess.doubt import Doubt
     from ancile.assess.plan import Step
     from ancile.attacks.constraint import Constraint
     from ancile.models.model import Traits
@@ -28,8 +29,9 @@ class Result:
     broken           (n,) right, and a confirmed adversarial example is at hand
     faults           what the model raised, each time it did
     unsteady         share of samples whose label differs between two clean passes
+    doubt            what a second look at all this found
     dropped          claims that the fresh pass at the end did not confirm
-    broken_by        (n,) place in the plan, ``UNBROKEN`` where none or dropped
+    broken_by        (n,) place in the log of ``state``, ``UNBROKEN`` where none or dropped
     """
 
     traits: Traits
@@ -47,6 +49,7 @@ class Result:
     broken_by: NDArray[np.int64]
     unsteady: float
     dropped: int
+    doubt: Doubt
 
     @property
     def n(self) -> int:
@@ -77,13 +80,19 @@ class Result:
     def not_finite_counts(self) -> tuple[int, int]:
         """Answers with scores that are not finite: to clean samples, and to what attacks tried."""
         clean, attacked = (~np.isfinite(s).all(axis=1) for s in (self.scores, self.attacked_scores))
-        tried = sum(cost.not_finite for cost in self.state.costs.values())
+        tried = sum(effect.not_finite for effect in self.state.log)
         return int(clean.sum()), int(attacked.sum()) + tried
 
-    def broken_by_attack(self, attack: str) -> int:
-        """Samples that this attack of the plan broke, whatever its settings."""
-        places = [i for i, one in enumerate(self.plan) if one.attack == attack]
+    @property
+    def blind_count(self) -> int:
+        """Samples that what asked for scores or labels alone broke."""
+        places = [place for place, effect in enumerate(self.state.log) if effect.blind]
         return int((self.broken & np.isin(self.broken_by, places)).sum())
+
+    @property
+    def unresolved_count(self) -> int:
+        """Samples that stand and on which little effort was spent, since others were nearer to an error."""
+        return int((self.robust & self.state.unresolved).sum())
 
     @property
     def robust(self) -> NDArray[np.bool_]:
@@ -96,7 +105,7 @@ class Result:
         return np.asarray(self.constraint.distance(self.x_adv, self.samples.x), dtype=np.float64)
 
 
-def concluded(job: Job, state: State, *, first: NDArray[np.float64], complete: bool) -> Result:
+def concluded(job: Job, state: State, *, first: NDArray[np.float64], complete: bool, doubt: Doubt) -> Result:
     """The facts of a run; each example found is judged once more, on a fresh pass, against ball and bounds.
 
     first  clean scores of the pass before the attacks
@@ -131,4 +140,5 @@ def concluded(job: Job, state: State, *, first: NDArray[np.float64], complete: b
         broken_by=np.where(confirmed, state.broken_by, UNBROKEN),
         unsteady=float((first.argmax(axis=1) != again.argmax(axis=1)).mean()),
         dropped=int((claimed & ~confirmed).sum()),
+        doubt=doubt,
     )

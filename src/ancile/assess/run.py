@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from ancile.assess.plan import Step
 from ancile.attacks.launch import launch
 from ancile.attacks.streams import Streams
+from ancile.attacks.table import row
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
 from ancile.numeric import np
@@ -19,11 +21,33 @@ if TYPE_CHECKING:
 
     from ancile.assess.watch import Watched
     from ancile.attacks.constraint import Constraint
-    from ancile.models.model import Model, Usage
+    from ancile.models.model import Model
 
 BATCH = 250  # samples a call: the unit in which a budget is looked at and a run is saved
 FAULTS = 3  # batches on which a model may raise before the run ends
 UNBROKEN = -1  # in ``State.broken_by``: no attack has broken this sample
+
+
+@dataclass(kw_only=True)
+class Effect:
+    """What one attack, or one phase of a cascade, was tried on, did and took.
+
+    blind      whether it asked for scores or labels alone
+    set_aside  samples that stood and on which no effort was spent, since others were nearer to an error
+    moved      samples that it changed
+    """
+
+    name: str
+    blind: bool
+    tried: int = 0
+    set_aside: int = 0
+    forwards: int = 0
+    backwards: int = 0
+    queries: int = 0
+    cpu_seconds: float = 0.0
+    moved: int = 0
+    unconfirmed: int = 0
+    not_finite: int = 0
 
 
 @dataclass(kw_only=True)
@@ -32,40 +56,35 @@ class State:
 
     x_adv       (n, *shape) the adversarial example where one was found, else the sample itself
     scores      (n, classes) of that example when it was confirmed, NaN where there is none
-    broken_by   (n,) place in the plan of the attack that broke it, ``UNBROKEN`` where none has
-    next_step   first step of the plan that is not finished
-    next_batch  first batch of that step that is not finished
-    costs       a step's place to what it took
+    broken_by   (n,) place in ``log`` of what broke it, ``UNBROKEN`` where nothing has
+    log         what was done so far
+    done        steps of the plan, or phases of the cascade, that are finished, of ``total``
+    next_batch  first batch of the step under way that is not finished
+    unresolved  (n,) samples that stand and that got no effort beyond what all got
+    inner       what a cascade under way gave to be kept
     faults      what the model raised, one a batch that was given up
     """
 
     x_adv: NDArray[np.float32]
     scores: NDArray[np.float64]
     broken_by: NDArray[np.int64]
-    next_step: int = 0
+    unresolved: NDArray[np.bool_]
+    log: list[Effect] = field(default_factory=list)
+    done: int = 0
+    total: int = 1
     next_batch: int = 0
-    costs: dict[int, StepCost] = field(default_factory=dict)
+    inner: dict[str, NDArray[np.generic]] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
 
     @classmethod
     def fresh(cls, x: NDArray[np.float32], classes: int) -> State:
         """Nothing done yet."""
-        unknown = np.full((len(x), classes), np.nan)
-        return cls(x_adv=x.copy(), scores=unknown, broken_by=np.full(len(x), UNBROKEN, dtype=np.int64))
-
-
-@dataclass(kw_only=True)
-class StepCost:
-    """What one step of the plan took, and on how many samples it was tried."""
-
-    tried: int = 0
-    forwards: int = 0
-    backwards: int = 0
-    queries: int = 0
-    cpu_seconds: float = 0.0
-    moved: int = 0
-    unconfirmed: int = 0
-    not_finite: int = 0
+        return cls(
+            x_adv=x.copy(),
+            scores=np.full((len(x), classes), np.nan),
+            broken_by=np.full(len(x), UNBROKEN, dtype=np.int64),
+            unresolved=np.zeros(len(x), dtype=np.bool_),
+        )
 
 
 class Samples(NamedTuple):
@@ -123,57 +142,75 @@ def attack_plan(job: Job, state: State, correct: NDArray[np.bool_]) -> bool:
     Ctrl-C and ``job.stop`` end the run between steps of an attack; what was found until then is kept. A model
     that raises costs the batch that it raised on; after ``FAULTS`` of them the run ends.
     """
-    n = len(job.samples.y)
+    n, state.total = len(job.samples.y), len(job.plan)
     try:
-        while state.next_step < len(job.plan):
+        while state.done < len(job.plan):
+            one = job.plan[state.done]
+            if len(state.log) == state.done:
+                state.log.append(Effect(name=one.name, blind=row(one.attack).needs != "gradients"))
             standing = np.flatnonzero(correct & (state.broken_by == UNBROKEN))
             for start in range(state.next_batch * BATCH, n, BATCH):
                 chosen = standing[(standing >= start) & (standing < start + BATCH)]
                 try:
-                    _attack_batch(job, state, chosen)
+                    attack_batch(job, state, one, chosen, place=state.done)
                 except AncileError as fault:
                     state.faults.append(plain(str(fault)))
                 if job.stop() or len(state.faults) >= FAULTS:
                     return False
                 state.next_batch += 1
                 job.settled(state)
-            state.next_step, state.next_batch = state.next_step + 1, 0
+            state.done, state.next_batch = state.done + 1, 0
     except KeyboardInterrupt:
         return False
     return True
 
 
-def _attack_batch(job: Job, state: State, chosen: NDArray[np.intp]) -> None:
+def attack_batch(job: Job, state: State, one: Step, chosen: NDArray[np.intp], *, place: int) -> None:
+    """One attack on these samples, what it did added to ``state.log[place]``."""
     if not len(chosen):
         return
-    one, model = job.plan[state.next_step], job.model
-    cost = state.costs.setdefault(state.next_step, StepCost())
-    before, cpu, bad = _usage(model.usage), job.cpu(), model.not_finite
+    streams = Streams(step_seed(job.seed, place), job.samples.ids[chosen])
     x, y = job.samples.x[chosen], job.samples.y[chosen]
-    streams = Streams(step_seed(job.seed, state.next_step), job.samples.ids[chosen])
-    settings = dict(one.settings)
-    found = launch(one.attack, model, x, y, job.constraint, streams, settings=settings, stop=job.stop)
-    scores = predicted(model, found)
+    with spending(job, state.log[place]):
+        found = launch(
+            one.attack, job.model, x, y, job.constraint, streams, settings=dict(one.settings), stop=job.stop
+        )
+        state.log[place].tried += len(chosen)
+        confirm(job, state, chosen, found, place=place)
+
+
+def confirm(
+    job: Job, state: State, chosen: NDArray[np.intp], found: NDArray[np.float32], *, place: int
+) -> NDArray[np.bool_]:
+    """(len(chosen),) which candidates the model misreads on a fresh pass, inside ball and bounds."""
+    x, y, effect = job.samples.x[chosen], job.samples.y[chosen], state.log[place]
+    scores = predicted(job.model, found)
     claimed = wrong(scores, y)
     kept = claimed & job.constraint.holds(found, x)
     state.x_adv[chosen[kept]] = found[kept]
     state.scores[chosen[kept]] = scores[kept]
-    state.broken_by[chosen[kept]] = state.next_step
-    after = _usage(model.usage)
-    cost.tried += len(chosen)
-    cost.forwards += after[0] - before[0]
-    cost.backwards += after[1] - before[1]
-    cost.queries += after[2] - before[2]
-    cost.cpu_seconds += job.cpu() - cpu
-    cost.moved += int((found != x).reshape(len(x), -1).any(axis=1).sum())
-    cost.not_finite += model.not_finite - bad
-    cost.unconfirmed += int((claimed & ~kept).sum())
+    state.broken_by[chosen[kept]] = place
+    effect.moved += int((found != x).reshape(len(x), -1).any(axis=1).sum())
+    effect.unconfirmed += int((claimed & ~kept).sum())
+    return kept
+
+
+@contextmanager
+def spending(job: Job, effect: Effect) -> Iterator[None]:
+    """Put what runs inside down to this effect."""
+    usage, cpu, bad = job.model.usage, job.cpu(), job.model.not_finite
+    before = usage.forwards, usage.backwards, usage.queries
+    try:
+        yield
+    finally:
+        usage = job.model.usage
+        effect.forwards += usage.forwards - before[0]
+        effect.backwards += usage.backwards - before[1]
+        effect.queries += usage.queries - before[2]
+        effect.cpu_seconds += job.cpu() - cpu
+        effect.not_finite += job.model.not_finite - bad
 
 
 def step_seed(seed: int, place: int) -> int:
     """A seed of 64 bits for a step of the plan, so that two steps of one attack draw different starts."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{place}".encode()).digest()[:8], "little")
-
-
-def _usage(usage: Usage) -> tuple[int, int, int]:
-    return usage.forwards, usage.backwards, usage.queries

@@ -10,12 +10,17 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
 from ancile.core.errors import AncileError
+from ancile.core.extras import needs
 from ancile.core.text import plain
+from ancile.models.form import search_form
 from ancile.numeric import np
+
+FORM_SAMPLES = 256  # real inputs that forms are tried on
 
 if TYPE_CHECKING:
     import torch
 
+    from ancile.models.form import Form, Searching
     from ancile.models.model import Gradient, GradientModel, Loss, Model, Traits, Usage
     from ancile.numeric import NDArray
 
@@ -50,6 +55,17 @@ class Watched:
     @property
     def _white(self) -> GradientModel:
         return cast("GradientModel", self._model)
+
+    def search_form(self, x: NDArray[np.float32], form: Form | None = None) -> Searching:
+        """The network in the form in which it answers fastest on some of these samples, or in ``form``.
+
+        What that answers is watched by itself, and is no answer of the model's.
+        """
+        torch = needs("torch", "torch")
+        sample = torch.from_numpy(x[:FORM_SAMPLES]).to(device=self.device, dtype=self.dtype)
+        with _named():
+            found = search_form(self._white, sample, form=form)
+        return found._replace(model=Watched(found.model))
 
     def scores(self, x: NDArray[np.floating]) -> NDArray[np.float64]:
         """Scores (n, classes), looked at."""

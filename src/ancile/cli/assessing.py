@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 from contextlib import ExitStack
@@ -14,6 +13,7 @@ import msgspec
 
 from ancile.assess.config import AssessConfig, ThreatModel
 from ancile.assess.evasion import Assessment, Context, Settings, assess_evasion
+from ancile.assess.examples import examples_file
 from ancile.assess.run import Samples
 from ancile.attacks.constraint import Constraint
 from ancile.cli.gating import Question, gate_answer, named, question
@@ -28,15 +28,11 @@ from ancile.core.report import Parameters, Record
 from ancile.inputs.opener import open_data
 from ancile.models.opener import PROBE_ROWS, open_model
 from ancile.models.request import ModelRequest
-from ancile.numeric import np
 from ancile.work.progress import progress_line
 
 if TYPE_CHECKING:
     from ancile.inputs.dataset import Dataset
     from ancile.models.opener import OpenedModel
-
-
-UNEVEN = 10.0  # ratio of feature ranges beyond which one eps in data units says little
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,7 +160,7 @@ def perform(asked: Request, output: Output) -> int:
         assessment = _attacked(asked, data, opened, constraint, home=home, recorder=recorder)
         record = recorder.report(assessment.report) if recorder else Record(report=assessment.report)
         if asked.adversarial:
-            write_adversarial(Path(asked.adversarial), assessment)
+            write_whole(Path(asked.adversarial), examples_file(assessment.result))
         code = deliver(record, output)
         if record.evidence is None:
             talk("not evidence: nothing was signed (`ancile init` makes keys and a ledger)")
@@ -235,24 +231,13 @@ def _attacked(
                 classes=data.classes or (),
                 parameters=_identity(asked, data) | _threat(threat),
                 findings=tuple(opened.findings),
-                doubts=(*data.doubts, *_uneven(asked, data)),
+                doubts=data.doubts,
                 resume=_cache(home) / "assess",
                 seal=recorder.seal if recorder else b"",
                 progress=line.robust,
                 clock=opened.clock,
             ),
         )
-
-
-def _uneven(asked: Request, data: Dataset) -> tuple[str, ...]:
-    """One eps for features of very different ranges is most of one feature and nothing of another."""
-    if data.scale is None or asked.units == "range":
-        return ()
-    ranges = data.scale[data.scale > 0]
-    if not len(ranges) or ranges.max() <= UNEVEN * ranges.min():
-        return ()
-    told = f"features range from {ranges.min():.3g} to {ranges.max():.3g}"
-    return (f"{told}, and eps is the same for all of them: --units range makes it a share of each range",)
 
 
 def _identity(asked: Request, data: Dataset) -> Parameters:
@@ -285,24 +270,3 @@ def _cache(home: Home | None) -> Path:
             value="neither HOME nor XDG_CACHE_HOME is set, and this user has no home",
             remedy="set XDG_CACHE_HOME to a folder of yours",
         ) from reason
-
-
-def write_adversarial(path: Path, assessment: Assessment) -> None:
-    """The samples, what became of them and how far that is: enough to check the figure with numpy alone.
-
-    Arrays: index (row of the file), x, y, x_adv, label_before, label_after, distance; one row a drawn sample,
-    x_adv is x where nothing was found.
-    """
-    result = assessment.result
-    buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer,
-        index=result.samples.ids,
-        x=result.samples.x,
-        y=result.samples.y,
-        x_adv=result.x_adv,
-        label_before=result.scores.argmax(axis=1),
-        label_after=result.attacked_scores.argmax(axis=1),
-        distance=result.distances,
-    )
-    write_whole(path, buffer.getvalue())

@@ -40,7 +40,7 @@ FREE = frozenset(
             "feature_scale",
         ),
         *("model_kind", "model_output", "model_notes", "factory_args"),
-        *("budget_seconds", "budget_queries", "resumed"),
+        *("budget_seconds", "budget_queries", "resumed", "search_form"),
     }
 )
 THREAT = "threat_"  # who attacks, in words: it changes no figure

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ancile.core.errors import AncileError
 from ancile.core.extras import needs
 from ancile.core.text import plain
+from ancile.models.straight import Straight
 from ancile.numeric import np
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Network:
     dtype      of samples and scores
     precision  in which the module computes; None for ``dtype``
     layout     of the samples' memory, where they have four axes
+    straight   whether operations that cut or flatten gradients are replaced
     """
 
     net: torch.nn.Module
@@ -48,6 +50,7 @@ class Network:
     std: ArrayLike | None
     precision: torch.dtype | None = None
     layout: torch.memory_format | None = None
+    straight: bool = False
 
     def tensor(self, x: ArrayLike) -> torch.Tensor:
         """A copy of ``x`` as the network wants it."""
@@ -56,7 +59,7 @@ class Network:
     def run(self, x: torch.Tensor) -> torch.Tensor:
         """What the network answers as (n, columns); it may write into ``x``."""
         try:
-            with evaluating(self.net):
+            with evaluating(self.net), Straight() if self.straight else nullcontext():
                 answer = self.net(self.given(x))
         except FOREIGN as fault:
             raise failed(f"the network fails on samples of shape {tuple(x.shape[1:])}", fault) from fault

@@ -113,15 +113,15 @@ def formed(network: Network, form: Form) -> Network:
             net.to(memory_format=LAYOUTS[form.layout])  # type: ignore[call-overload]  # torch's stub lacks it
     except FOREIGN as reason:
         if not changes:
-            return network
+            return replace(network, straight=form.straight)
         raise AncileError(
             "the network cannot be brought into another form",
             value=f"{form.precision}, {form.layout}",
             remedy="search with the network as it is",
         ) from reason
     if not changes:
-        return replace(network, net=net)
-    return replace(network, net=net, precision=precision, layout=LAYOUTS[form.layout])
+        return replace(network, net=net, straight=form.straight)
+    return replace(network, net=net, precision=precision, layout=LAYOUTS[form.layout], straight=form.straight)
 
 
 def clock_for(device: torch.device) -> Clock:

@@ -1,0 +1,255 @@
+"""Whether the figure can be trusted: what the attacks may have missed, and a second look there.
+
+Indicators of attack failure (Pintor et al., NeurIPS 2022, arXiv:2106.09947), checks of Carlini et al. 2019
+(arXiv:1902.06705) and an active test (Zimmermann et al., NeurIPS 2022, arXiv:2206.13991). What the second
+look breaks counts: the figure is that of the best attack, whichever it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from ancile.assess.behaviour import Steadiness, steadiness
+from ancile.assess.plan import Step, step
+from ancile.assess.run import BATCH, UNBROKEN, Effect, Job, State, confirm, spending, step_seed
+from ancile.attacks.launch import launch
+from ancile.attacks.streams import Streams
+from ancile.core.errors import AncileError
+from ancile.core.strength import Effort
+from ancile.core.text import plain
+from ancile.numeric import np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ancile.assess.altered import Active
+    from ancile.assess.slopes import Slopes
+
+PROBED = 48  # samples whose neighbourhood is looked at
+ALTERED = 16  # of them, those with a network of their own
+UNBOUNDED = 24  # of them, those attacked as far as the bounds allow
+CHANCE = 0.5  # share of helpful gradients below which they lead nowhere: chance alone gives a fifth
+DEAD = 0.2  # share of points without a gradient above which a good part of the search goes nowhere
+KEPT = 0.3  # share of the promised gain below which slopes are those of a rough surface, not of its shape
+STEADY = 1e-3  # of the spread of scores: float32 sums in another order differ by a hundredth of that
+FEW_BROKEN = 2  # samples that a search without gradients breaks before it is let loose on all
+MORE = 0.03  # of all samples, broken by the last search: reason for a longer one
+
+LOOKS: dict[Effort, tuple[int, int]] = {"quick": (20, 100), "standard": (10, 200), "thorough": (4, 1000)}
+# one in so many samples that stand, and queries about each
+
+
+@dataclass(kw_only=True)
+class Doubt:
+    """What the second look found; None where it did not come to that.
+
+    single     samples broken by one step along the gradient that the whole plan had left
+    blind      samples broken without gradients, of ``blind_tried`` that the plan had left
+    unbounded  samples that stand when the attacker may go as far as the bounds allow, of ``unbounded_tried``
+    again      whether attacks that need no gradients, or softened ones, were run on all that stood
+    complete   whether the look was not cut short
+    """
+
+    steadiness: Steadiness | None = None
+    slopes: Slopes | None = None
+    active: Active | None = None
+    single: int = 0
+    blind: int = 0
+    blind_tried: int = 0
+    unbounded: int = 0
+    unbounded_tried: int = 0
+    again: bool = False
+    complete: bool = True
+
+    @property
+    def unsteady(self) -> bool:
+        """Whether a pass is not the whole truth."""
+        s = self.steadiness
+        return s is not None and (s.flips > 0 or s.passes > STEADY)
+
+    @property
+    def lost(self) -> bool:
+        """Whether gradients lead nowhere on a good part of the points that were looked at."""
+        s = self.slopes
+        return s is not None and (
+            s.helpful < CHANCE * s.points or s.zero + s.not_finite > DEAD * s.points or s.kept < KEPT
+        )
+
+
+class _Look(NamedTuple):
+    """What a look has to go by, and where it writes what it found."""
+
+    job: Job
+    state: State
+    right: NDArray[np.intp]
+    effort: Effort
+    found: Doubt
+
+
+def doubted(job: Job, state: State, correct: NDArray[np.bool_], effort: Effort) -> Doubt:
+    """Look again, adding what breaks to ``state``. Stops as the attacks do; faults of the model are kept."""
+    found, right = Doubt(), np.flatnonzero(correct)
+    if not len(right) or job.constraint.eps == 0:
+        return found
+    white = job.model.traits.access == "white-box"
+    try:
+        for look in WHITE if white else BLACK:
+            if job.stop():
+                found.complete = False
+                break
+            look(_Look(job, state, right, effort, found))
+    except KeyboardInterrupt:
+        found.complete = False
+    except AncileError as fault:
+        state.faults.append(plain(str(fault)))
+        found.complete = False
+    return found
+
+
+def _steady(look: _Look) -> None:
+    look.found.steadiness = steadiness(look.job.model, look.job.samples.x[look.right[:PROBED]])
+
+
+def _sloped(look: _Look) -> None:
+    from ancile.assess.slopes import slopes  # noqa: PLC0415 - needs an extra
+
+    look.found.slopes = slopes(look.job, look.right[:PROBED], seed=step_seed(look.job.seed, -101))
+
+
+def _altered(look: _Look) -> None:
+    from ancile.assess.altered import active_test  # noqa: PLC0415 - needs an extra
+
+    look.found.active = active_test(look.job, look.right[:ALTERED], seed=step_seed(look.job.seed, -102))
+
+
+def _unbound(look: _Look) -> None:
+    """Attack a few as far as the bounds allow: every model that tells classes apart can be fooled then."""
+    job, rows = look.job, look.right[:UNBOUNDED]
+    reach = farthest(job)
+    if reach <= job.constraint.eps:
+        return
+    white = job.model.traits.access == "white-box"
+    one = step("pgd", loss="margin", steps=20, restarts=2) if white else step("square", queries=300)
+    far = job._replace(constraint=job.constraint.at(reach))
+    aside = State.fresh(job.samples.x, job.model.traits.classes)
+    strike(far, aside, one, rows, place=-103)
+    look.found.unbounded_tried = len(rows)
+    look.found.unbounded = int((aside.broken_by[rows] == UNBROKEN).sum())
+
+
+def _single(look: _Look) -> None:
+    look.found.single = strike(look.job, look.state, step("fgsm"), _left(look), place=-104)
+
+
+def _blind(look: _Look) -> None:
+    """Search without gradients on some that stand, and on all where it breaks what gradients did not."""
+    one_in, queries = LOOKS[look.effort]
+    left, found = _left(look), look.found
+    some = left[: max(PROBED // 2, len(look.right) // one_in)]
+    one = step("square", queries=queries)
+    found.blind = strike(look.job, look.state, one, some, place=-105)
+    found.blind_tried = len(some)
+    if found.blind >= FEW_BROKEN and not look.job.stop():
+        rest = left[len(some) :]
+        found.blind += strike(look.job, look.state, one, rest, place=-106)
+        found.blind_tried += len(rest)
+
+
+def _again(look: _Look) -> None:
+    """Attacks for models whose gradients lead nowhere, on all that stand, for as long as they pay."""
+    job, found, n = look.job, look.found, len(look.right)
+    if not (found.lost or found.unsteady or found.blind > MORE * n):
+        return
+    found.again = True
+    _straight(look)
+    for place, estimated in enumerate((False, True)):
+        if not job.stop():
+            _soft(look, estimated=estimated, place=-107 - place)
+    for place, queries in enumerate((1000, 5000)):
+        if job.stop():
+            return
+        broke = strike(job, look.state, step("square", queries=queries), _left(look), place=-110 - place)
+        found.blind += broke
+        if broke <= MORE * n:
+            return
+
+
+def _soft(look: _Look, *, estimated: bool, place: int) -> None:
+    """Climb on gradients that are averaged over the ball, or estimated from differences of scores."""
+    from ancile.assess.softened import softly  # noqa: PLC0415 - needs an extra
+
+    effect = Effect(name=f"{'estimated' if estimated else 'averaged'} gradients", blind=estimated)
+    broken(look.job, look.state, effect, _left(look), softly(look.job, estimated=estimated), place=place)
+
+
+def _straight(look: _Look) -> None:
+    """The whole cascade, climbing on stand-ins for operations that cut or flatten gradients."""
+    from ancile.assess.white import straightened  # noqa: PLC0415 - needs an extra
+
+    effect = Effect(name="straightened gradients", blind=False)
+    try:
+        found = straightened(look.job, effort=look.effort)
+        broken(look.job, look.state, effect, _left(look), found, place=-112)
+    except AncileError as fault:  # a network that cannot be run so is searched in other ways
+        why = plain(str(fault), 60)
+        look.state.log.append(replace(effect, name=f"doubt: {effect.name} are not to be had: {why}"))
+
+
+WHITE: tuple[Callable[[_Look], None], ...] = (_steady, _sloped, _altered, _unbound, _single, _blind, _again)
+BLACK: tuple[Callable[[_Look], None], ...] = (_steady, _unbound)
+
+
+def _left(look: _Look) -> NDArray[np.intp]:
+    """Samples that still stand."""
+    return np.asarray(look.right[look.state.broken_by[look.right] == UNBROKEN])
+
+
+def farthest(job: Job) -> float:
+    """An eps at which every point within the bounds is in the ball, for these samples."""
+    constraint = job.constraint
+    low, high = (
+        np.broadcast_to(np.asarray(edge, dtype=np.float64), job.samples.x.shape[1:])
+        for edge in (constraint.low, constraint.high)
+    )
+    span = (high - low).astype(np.float64)[None]
+    if constraint.norm == "linf":
+        return constraint.reach
+    return float(constraint.distance(span, np.zeros_like(span))[0])
+
+
+Found = Callable[["NDArray[np.float32]", "NDArray[np.int64]", Streams], "NDArray[np.float32]"]
+
+
+def strike(job: Job, state: State, one: Step, rows: NDArray[np.intp], *, place: int) -> int:
+    """How many of these samples an attack of the table broke."""
+
+    def found(x: NDArray[np.float32], y: NDArray[np.int64], streams: Streams) -> NDArray[np.float32]:
+        settings = dict(one.settings)
+        return launch(one.attack, job.model, x, y, job.constraint, streams, settings=settings, stop=job.stop)
+
+    effect = Effect(name=one.name, blind=one.attack == "square")
+    return broken(job, state, effect, rows, found, place=place)
+
+
+def broken(
+    job: Job, state: State, effect: Effect, rows: NDArray[np.intp], found: Found, *, place: int
+) -> int:
+    """How many of these samples were broken; each is confirmed, and put down to this effect.
+
+    place  tells its draws from those of other attacks
+    """
+    if not len(rows):
+        return 0
+    effect.name = f"doubt: {effect.name}"
+    state.log.append(effect)
+    broke = 0
+    with spending(job, effect):
+        for start in range(0, len(rows), BATCH):
+            part = rows[start : start + BATCH]
+            streams = Streams(step_seed(job.seed, place), job.samples.ids[part])
+            got = found(job.samples.x[part], job.samples.y[part], streams)
+            effect.tried += len(part)
+            broke += int(confirm(job, state, part, got, place=len(state.log) - 1).sum())
+    return broke

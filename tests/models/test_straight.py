@@ -1,0 +1,104 @@
+"""Gradients that lead somewhere through operations that have none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from ancile.models.straight import Straight
+
+Function = Callable[[torch.Tensor], torch.Tensor]
+
+
+def no_graph(x: torch.Tensor) -> torch.Tensor:
+    """Computed without a graph."""
+    with torch.no_grad():
+        return x * 2
+
+
+CUT: dict[str, Function] = {
+    "rounding": lambda x: torch.round(x * 8) / 8,
+    "rounding in place": lambda x: (x * 8).round_() / 8,
+    "floor": lambda x: (x * 255).floor() / 255,
+    "sign": torch.sign,
+    "detached": lambda x: x.detach() * 2,
+    "without a graph": no_graph,
+    "compared": lambda x: (x > 0.5).float(),
+    "compared and scaled": lambda x: (x >= 0.5) * 3.0,
+    "cast and back": lambda x: (x * 255).to(torch.uint8).float() / 255,
+    "cast and divided": lambda x: (x * 255).int() / 255,
+    "clipped steeply": lambda x: (1000 * (x - 0.5)).clamp(0, 1),
+    "saturated": lambda x: torch.sigmoid(1e4 * (x - 0.5)),
+}
+
+
+@pytest.mark.parametrize("name", CUT)
+def test_what_cuts_or_flattens_lets_the_gradient_through_and_points_upwards(name: str) -> None:
+    x = torch.tensor([[0.1, 0.31, 0.77, 0.95]], requires_grad=True)
+    with Straight():
+        answer = CUT[name](x)
+    (gradient,) = torch.autograd.grad(answer.sum(), x)
+    assert bool((gradient > 0).all())
+
+
+@pytest.mark.parametrize("name", [n for n in CUT if n != "saturated"])
+def test_the_values_are_those_of_the_function(name: str) -> None:
+    x = torch.tensor([[0.1, 0.31, 0.77, 0.95]])
+    with Straight():
+        answer = CUT[name](x)
+    torch.testing.assert_close(answer, CUT[name](x), atol=1e-6, rtol=1e-6)
+
+
+def test_a_saturated_softmax_keeps_its_order_and_gets_a_gradient() -> None:
+    logits = torch.tensor([[1.0, 2.0, 4.0]], requires_grad=True)
+    with Straight():
+        answer = torch.softmax(1e4 * logits, dim=1)
+    assert answer.argsort().tolist() == [[0, 1, 2]]
+    (gradient,) = torch.autograd.grad(answer[0, 1], logits)
+    assert float(gradient.abs().min()) > 0
+
+
+def test_noise_dropout_and_waves_have_no_say() -> None:
+    x = torch.full((1, 4), 0.4, requires_grad=True)
+    with Straight():
+        answer = x + torch.randn_like(x) + 0.1 * torch.sin(2000 * x)
+        answer = torch.nn.functional.dropout(answer, 0.5, training=True)
+    (gradient,) = torch.autograd.grad(answer.sum(), x)
+    torch.testing.assert_close(gradient, torch.ones_like(x))
+    torch.testing.assert_close(answer, x + 0.1 * torch.sin(2000 * x))
+
+
+class Cut(torch.nn.Module):
+    """A linear layer behind two walls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits of what is left of x."""
+        return torch.softmax(1000 * self.layer(torch.round(x.detach() * 8) / 8), dim=1)
+
+
+def test_an_exported_program_is_straightened_as_the_module_is() -> None:
+    torch.manual_seed(0)
+    module, x = Cut(), torch.rand(2, 4)
+    program = torch.export.export(module, (x,)).module()
+    found = []
+    for net in (module, program):
+        leaf = x.clone().requires_grad_()
+        with Straight():
+            answer = net(leaf)
+        found.append(torch.autograd.grad(answer[:, 0].sum(), leaf)[0])
+    torch.testing.assert_close(found[0], found[1])
+    assert bool((found[0] != 0).all())
+
+
+def test_outside_of_the_block_nothing_changes() -> None:
+    x = torch.tensor([0.3], requires_grad=True)
+    with Straight():
+        torch.round(x)
+    (gradient,) = torch.autograd.grad(torch.round(x).sum(), x)
+    assert float(gradient) == 0
