@@ -146,6 +146,17 @@ def test_a_table_too_wide_for_one_line_keeps_its_columns_by_a_header_of_several(
     assert lines[start].split()[-2:] == ["forwards", "CPU"] or "CPU s" in lines[start]
 
 
+def test_a_first_column_too_wide_stands_above_its_values() -> None:
+    name = "middle 0.35, cross entropy, step 0.25, momentum 0.75, restarts 3, all samples"
+    rows = tuple((name, 100_000 + i, 5, 2, 0.5) for i in range(2))
+    table = Table(title="Hanging", columns=("attack", "tried on", "set aside", "broke", "rest"), rows=rows)
+    text = render(Record(report=report(exhibits=(table,))))
+    lines = text[text.index("Hanging\n") :].splitlines()[1:7]
+    assert lines[2] == lines[4] == f"  {name}"
+    assert [len(lines[i]) for i in (1, 3, 5)] == [len(lines[1])] * 3
+    assert lines[3].split() == ["100000", "5", "2", "0.5"]
+
+
 def test_many_short_values_share_a_line_where_no_table_fits() -> None:
     names = tuple(f"value number {i}" for i in range(9))
     table = Table(title="t", columns=("what", *names), rows=(("one", *range(100_000, 100_009)),))

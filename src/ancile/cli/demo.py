@@ -20,7 +20,7 @@ POLICY = """
 name = "digits hold at eps 0.15"
 stage = "assess"
 measure = "robust_accuracy"
-at_least = 0.5
+at_least = 0.4
 parameters = { norm = "linf", eps = 0.15 }
 minimum_n = 200
 effort = "quick"

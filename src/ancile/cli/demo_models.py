@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 from ancile.attacks.constraint import Constraint
 from ancile.attacks.streams import Streams
 from ancile.core.extras import needs
-from ancile.numeric import np
+from ancile.inputs.named import Choice, named_set
+from ancile.numeric import NDArray, np
 
 if TYPE_CHECKING:
     import torch
+
+    from ancile.inputs.dataset import Dataset
 
 # The factory that the demo's user would have written: plain PyTorch, 8x8 images, 10 classes
 NET = '''"""A small network for 8x8 digits: input (n, 1, 8, 8) in [0, 1], output 10 logits."""
@@ -26,24 +29,21 @@ def net():
         nn.Flatten(), nn.Linear(32 * 4 * 4, 64), nn.ReLU(), nn.Linear(64, 10),
     )
 '''
-HELD_OUT = 3  # every third sample is held out
+TRAINING_PART = Choice(part="train")
 EPOCHS, BATCH, RATE = 12, 64, 2e-3  # enough for 98 % clean accuracy in a few seconds on one core
 TRAINING_EPS, TRAINING_STEPS = 0.2, 7  # Madry et al. 2018, arXiv:1706.06083: a bit above what is asked for
 
 
 def make_models(folder: Path) -> None:
     """Write net.py, plain and hardened weights, forest.skops, digits.npz and tumours.npz into ``folder``."""
-    datasets = needs("sklearn.datasets", "sklearn")
     needs("torch", "torch")
     (folder / "net.py").write_text(NET, "utf-8")
-    digits = datasets.load_digits()
-    x = (digits.images / 16.0).astype(np.float32)[:, None]
-    y = digits.target.astype(np.int64)
-    held = np.arange(len(y)) % HELD_OUT == 0
-    np.savez_compressed(folder / "digits.npz", x=x[held], y=y[held])
+    # Trained on the training part of the named sets, so that `--data digits` holds nothing that was seen.
+    digits, held_out = named_set("digits", choice=TRAINING_PART), named_set("digits")
+    np.savez_compressed(folder / "digits.npz", x=_images(held_out), y=held_out.y)
     for name, eps in (("plain", 0.0), ("hardened", TRAINING_EPS)):
-        _save(trained(folder, x[~held], y[~held], eps=eps), folder / f"{name}.safetensors")
-    _forest(folder, datasets.load_breast_cancer())
+        _save(trained(folder, _images(digits), digits.y, eps=eps), folder / f"{name}.safetensors")
+    _forest(folder)
 
 
 def trained(folder: Path, x: np.ndarray, y: np.ndarray, *, eps: float) -> torch.nn.Module:
@@ -91,10 +91,14 @@ def _save(net: torch.nn.Module, path: Path) -> None:
     needs("safetensors.torch", "torch").save_file(net.state_dict(), path)
 
 
-def _forest(folder: Path, data: object) -> None:
+def _forest(folder: Path) -> None:
     ensemble, skops = needs("sklearn.ensemble", "sklearn"), needs("skops.io", "sklearn")
-    x, y = np.asarray(data.data, dtype=np.float32), np.asarray(data.target)  # type: ignore[attr-defined]
-    held = np.arange(len(y)) % HELD_OUT == 0
-    forest = ensemble.RandomForestClassifier(n_estimators=50, random_state=0).fit(x[~held], y[~held])
+    seen, held_out = named_set("breast-cancer", choice=TRAINING_PART), named_set("breast-cancer")
+    forest = ensemble.RandomForestClassifier(n_estimators=50, random_state=0).fit(seen.x, seen.y)
     skops.dump(forest, folder / "forest.skops")
-    np.savez_compressed(folder / "tumours.npz", x=x[held], y=y[held])
+    np.savez_compressed(folder / "tumours.npz", x=held_out.x, y=held_out.y)
+
+
+def _images(data: Dataset) -> NDArray[np.float32]:
+    """8x8 images with the channel that the network wants."""
+    return data.x.reshape(len(data), 1, 8, 8).astype(np.float32)

@@ -27,7 +27,7 @@ def explain(check: str, *, format_: str) -> None:
     known = all_checks()
     found = [known[check]] if check in known else [c for id_, c in known.items() if id_.startswith(check)]
     if not found:
-        near = difflib.get_close_matches(check, known, n=3, cutoff=0.4)
+        near = difflib.get_close_matches(check, known, n=3, cutoff=0.6)
         raise AncileError(
             "there is no such check",
             value=check,

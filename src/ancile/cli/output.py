@@ -87,7 +87,7 @@ def deliver(record: Record, output: Output) -> int:
         colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         text = render_as(output.format, record, colour=colour, width=page_width())
         # A terminal gets its own encoding; whatever reads a pipe gets UTF-8, as JSON and HTML want it.
-        click.echo(text if terminal else text.encode("utf-8"))
+        click.echo(text if terminal else text.encode("utf-8"), nl=False)
     else:
         write_whole(output.file, render_as(output.format, record).encode("utf-8"))
         _told(record.report, output.file)

@@ -9,7 +9,6 @@ from ancile.render.width import columns, cut, padded, wrap
 
 ROWS = 24  # of one table; the other formats show more
 NAME = 24  # columns of a column's name in a block
-NARROWEST_FIRST = 14  # columns of a first column that is wrapped
 SHORT = 24  # columns of a value that may share its line with others
 INDENT = "  "
 
@@ -32,7 +31,10 @@ def grid(
 def _under_header(
     header: Sequence[str], rows: Sequence[Sequence[str]], width: int, *, right: Collection[int]
 ) -> list[str] | None:
-    """The table, if need be with a header of several lines and a wrapped first column; None: too wide."""
+    """The table, its header on several lines where it must be; None where the values alone are too wide.
+
+    Where only the first column is too wide, each of its cells has a line of its own, above its values.
+    """
     cells = [max((columns(row[i]) for row in rows), default=0) for i in range(len(header))]
     wide = [max(cell, columns(name)) for cell, name in zip(cells, header, strict=True)]
     tight = [
@@ -40,20 +42,26 @@ def _under_header(
         for cell, name in zip(cells, header, strict=True)
     ]
     for widths, gap in ((wide, 2), (tight, 2), (tight, 1)):
-        room = width - len(INDENT) - sum(widths[1:]) - gap * (len(widths) - 1)
-        if room >= widths[0] or (widths is tight and room >= NARROWEST_FIRST):
-            fitted = [min(widths[0], room), *widths[1:]]
+        if len(INDENT) + sum(widths) + gap * (len(widths) - 1) <= width:
             return [
-                *_row(header, fitted, gap, right=right, heads=True),
-                *(line for row in rows for line in _row(row, fitted, gap, right=right)),
+                *_row(header, widths, gap, right=right, heads=True),
+                *(line for row in rows for line in _row(row, widths, gap, right=right)),
             ]
+    for gap in (2, 1):
+        hanging = [max(len(INDENT), columns(header[0])), *tight[1:]]
+        if len(tight) > 2 and len(INDENT) + sum(hanging) + gap * (len(hanging) - 1) <= width:
+            lines = list(_row(header, hanging, gap, right=right, heads=True))
+            for row in rows:
+                lines += wrap(row[0], width, first=INDENT, rest=INDENT)
+                lines += _row(("", *row[1:]), hanging, gap, right=right)
+            return lines
     return None
 
 
 def _row(
     cells: Sequence[str], widths: Sequence[int], gap: int, *, right: Collection[int], heads: bool = False
 ) -> Iterator[str]:
-    """The lines of one row; names of columns stand at the bottom of theirs, values at the top."""
+    """The lines of one row; names of columns stand at the bottom of theirs."""
     parts = [wrap(cell, width) or [""] for cell, width in zip(cells, widths, strict=True)]
     height = max(map(len, parts))
     for line in range(height):
