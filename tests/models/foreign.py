@@ -32,15 +32,18 @@ def cut():
         def forward(self, x):
             return torch.round(x.detach()).flatten(1)[:, :4]
     return Cut()
-def no_way_back():
+def no_way_back(few=0):
     class Way(torch.autograd.Function):
         @staticmethod
         def forward(ctx, x): return x * 2
         @staticmethod
-        def backward(ctx, g): raise RuntimeError("no way back")
+        def backward(ctx, g):
+            if len(g) > few: raise RuntimeError("no way back")
+            return g
     class Net(nn.Module):
         def forward(self, x): return Way.apply(x).flatten(1)[:, :4]
     return Net()
+def no_way_back_later(): return no_way_back(2)
 READY = build()
 NUMBER = 3
 """

@@ -115,8 +115,16 @@ def test_a_cut_graph_gives_zeros_and_says_so(here: Here) -> None:
 
 
 @pytest.mark.slow
-def test_a_backward_pass_that_fails_is_told_at_once_and_the_model_goes_on(here: Here) -> None:
+def test_a_network_whose_backward_pass_fails_is_asked_for_scores(here: Here) -> None:
     with here("net.py:no_way_back", seconds=20) as opened:
+        assert opened.model.traits.access == "scores"
+        assert "no way back" in opened.model.traits.notes[-1]
+        assert opened.model.scores(X).shape == (12, 4)
+
+
+@pytest.mark.slow
+def test_a_backward_pass_that_fails_later_is_told_at_once_and_the_model_goes_on(here: Here) -> None:
+    with here("net.py:no_way_back_later", seconds=20) as opened:
         with pytest.raises(AncileError, match="backward pass fails"):
             white(opened).gradient(torch.from_numpy(X), torch.sum)
         assert opened.model.scores(X).shape == (12, 4)

@@ -206,6 +206,7 @@ def test_prepare_brings_the_layout_and_gradients_come_back_in_the_data_s_own() -
     [
         lambda x: x.detach() @ torch.ones(6, 3),
         lambda x: torch.from_numpy(np.round(x.detach().numpy())),
+        lambda x: x.data @ torch.ones(6, 3),
         lambda x: torch.ones(len(x), 3, requires_grad=True) * 1.0,
     ],
 )
@@ -218,14 +219,16 @@ def test_a_broken_graph_gives_zeros_and_a_flag(cut: Callable[[torch.Tensor], tor
     assert len(model.traits.notes) == notes + 1
 
 
-def test_a_network_that_turns_gradients_off_inside_is_a_broken_graph() -> None:
+@pytest.mark.parametrize("off", [torch.no_grad, torch.inference_mode])
+def test_a_network_that_turns_gradients_off_inside_is_a_broken_graph(off: Callable[[], Any]) -> None:
     line = layer(3, torch.float32)
 
     def silent(x: torch.Tensor) -> Any:
-        with torch.no_grad():
+        with off():
             return line(x)
 
     model = torch_model(Does(silent), probe=X)
+    assert not model.logits(torch.from_numpy(X).to(model.dtype)).is_inference()
     assert (model.gradient(torch.from_numpy(X).to(model.dtype), total).gradient == 0).all()
     assert model.graph_broken
 
@@ -300,9 +303,20 @@ def test_a_backward_pass_that_fails_is_an_error_of_the_network() -> None:
         def backward(_ctx: Any, *_grads: torch.Tensor) -> torch.Tensor:
             raise RuntimeError("no derivative")
 
-    model = torch_model(Does(Half.apply), probe=X)
+    blind = torch_model(Does(Half.apply), probe=X)
+    assert blind.traits.access == "scores"
+    assert "no derivative" in blind.traits.notes[-1]
+    model = torch_model(Does(Half.apply), classes=6, output="logits")
     with pytest.raises(AncileError, match="backward pass fails"):
         model.gradient(torch.from_numpy(X).float(), total)
+
+
+def test_a_network_that_leaves_torch_on_its_way_is_a_model_of_scores() -> None:
+    """What numpy computes has no gradient, and torch refuses to hand it a tensor that wants one."""
+    model = torch_model(Does(lambda x: torch.from_numpy(np.tanh(x.numpy()))), probe=X)
+    assert (model.traits.access, model.graph_broken) == ("scores", False)
+    assert "scores alone" in model.traits.notes[-1]
+    assert np.allclose(model.scores(X), np.tanh(X), atol=1e-6)
 
 
 def test_without_a_probe_classes_and_output_must_be_given() -> None:

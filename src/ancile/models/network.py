@@ -76,7 +76,8 @@ class Network:
                 value=f"{tuple(answer.shape)} for {len(x)} samples",
                 remedy="return (n, classes), or one logit or probability a sample as (n,) or (n, 1)",
             )
-        return rows.to(self.dtype)
+        # A network that works in inference mode gives tensors that no later pass may touch: copy them
+        return (rows.clone() if rows.is_inference() else rows).to(self.dtype)
 
     def given(self, x: torch.Tensor) -> torch.Tensor:
         """The samples as the module gets them."""

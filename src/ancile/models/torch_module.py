@@ -21,6 +21,7 @@ else:
 
 Kind = Literal["logits", "probabilities"]
 SUM_TOLERANCE = 1e-4  # of a row of probabilities from 1: float32 rounding over some thousand classes
+FEW = 2  # samples that show whether a gradient can be asked for
 STRETCH = 1e4  # takes the logits of a network with little confidence out of [0, 1]
 
 
@@ -48,6 +49,8 @@ def torch_model(
     Probabilities become logits by their logarithm; where they round to 0 or 1 their gradient is gone.
     A single logit is seen as (0, logit), a single probability p as (1 - p, p). Where no gradient path leads
     from the scores to the input, gradients are zeros, ``graph_broken`` is set and a note says so: no error.
+    A network that answers the probe but raises when its gradient is asked for is a model of scores alone: its
+    traits say so, and why.
 
     Raises ``AncileError`` here, and at any later pass, for a network that fails on the samples, answers with
     something else than one row of floating-point scores a sample, or changes their number; here alone for one
@@ -82,7 +85,24 @@ def torch_model(
     if output == "auto":
         output = _kind([rows, *_stretched(network, probe)])
         notes = (*notes, f"scores were taken for {output}, from their values on {len(rows)} samples")
-    return TorchModule(network, _traits(output, seen, notes))
+    model = TorchModule(network, _traits(output, seen, notes))
+    refusal = _refusal(network, network.tensor(probe[:FEW]))
+    if not refusal:
+        return model
+    told = (*notes, f"gradients are not to be had, so the network is asked for scores alone: {refusal}")
+    return TorchModule(network, replace(_traits(output, seen, told), access="scores"))
+
+
+def _refusal(network: Network, x: torch.Tensor) -> str:
+    """What the network raises where a gradient is asked for, though it answers without; empty for nothing."""
+    try:
+        with torch.enable_grad():
+            leaf = x.requires_grad_()
+            value = network.run(leaf.clone()).sum()
+        input_gradient(value, leaf)
+    except AncileError as fault:
+        return fault.value
+    return ""
 
 
 class TorchModule:
