@@ -58,6 +58,20 @@ def test_a_ledger_that_cannot_grow_is_told_and_stays_whole(home: Place) -> None:
 
 
 @pytest.mark.slow
+def test_a_full_disk_can_be_read_and_is_named_to_who_writes(assessed: Place) -> None:
+    assessed.policy(RULE.format(at_least=0.1))
+
+    def full() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+
+    uncounted = {"COVERAGE_PROCESS_CONFIG": "", "COVERAGE_PROCESS_START": ""}
+    for command in (("ledger", "verify"), ("ledger", "log"), ("gate", "net.py:predict", "--no-record")):
+        assert assessed.process(*command, before=full, **uncounted).code == 0, command
+    said = assessed.process("gate", "net.py:predict", before=full, **uncounted)
+    assert clear(said).startswith("the disk is full: ")
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
 def test_a_user_without_rights_is_told(home: Place) -> None:
     """Root ignores the modes of files; user 65534 does not."""

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
+import resource
 import sqlite3
 import stat
 import tempfile
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from ancile.core.errors import AncileError
+from ancile.trust import sqlite_schema
 from ancile.trust.audit import audit
 from ancile.trust.ledger import Draft
 from ancile.trust.sqlite_schema import SCHEMA, VERSION, access, connected, folder_lock, migrate, sqlite_faults
@@ -249,7 +252,8 @@ def test_a_migration_waits_for_no_one_who_reads(tmp_path: Path) -> None:
         (sqlite3.SQLITE_READONLY, "cannot be written"),
         (sqlite3.SQLITE_CANTOPEN, "cannot be opened"),
         (sqlite3.SQLITE_BUSY_SNAPSHOT, "locked by another process"),
-        (sqlite3.SQLITE_IOERR_WRITE, "the disk fails or is full"),
+        (sqlite3.SQLITE_IOERR_WRITE, "the disk fails"),
+        (sqlite3.SQLITE_IOERR_SHMSIZE, "the disk is full"),
         (sqlite3.SQLITE_CORRUPT, "file is damaged"),
         (None, "file is damaged"),
     ],
@@ -261,6 +265,82 @@ def test_each_fault_of_sqlite_has_a_remedy(tmp_path: Path, code: int | None, wha
     with pytest.raises(AncileError, match=what) as caught, sqlite_faults(tmp_path):
         raise error
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize(("free", "what"), [(0, "the disk is full"), (2**24, "the disk fails")])
+def test_an_error_of_the_disk_is_told_from_a_full_one_by_the_room_that_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, what: str
+) -> None:
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_WRITE
+    disk = os.statvfs(tmp_path)
+    changed = os.statvfs_result([*disk[:4], free // disk.f_frsize, *disk[5:]])
+    monkeypatch.setattr(os, "statvfs", lambda _: changed)
+    with pytest.raises(AncileError, match=what), sqlite_faults(tmp_path):
+        raise error
+
+
+def test_an_error_in_a_folder_that_is_gone_is_one_of_the_disk(tmp_path: Path) -> None:
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_READ
+    with pytest.raises(AncileError, match="the disk fails"), sqlite_faults(tmp_path / "gone"):
+        raise error
+
+
+def test_a_file_beside_the_ledger_that_has_no_room_is_a_full_disk(tmp_path: Path) -> None:
+    with pytest.raises(AncileError, match="the disk is full"), sqlite_faults(tmp_path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@contextmanager
+def no_room() -> Iterator[None]:
+    """No file may grow, as on a full disk: SQLite's shared index cannot be made."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_full_disk_can_be_read_and_says_what_it_is_to_who_writes(tmp_path: Path, *, killed: bool) -> None:
+    """Also where a writer died and left its log of changes."""
+    note = filled(tmp_path, 3)
+    if killed:
+        child = os.fork()
+        if child == 0:
+            opened(tmp_path).append(drafts(2, first=3))
+            os._exit(0)
+        os.waitpid(child, 0)
+        (tmp_path / "ledger.db-shm").unlink()
+    with no_room(), opened(tmp_path, create=False) as ledger:
+        found = audit(ledger, vkeys=VKEYS)
+        assert (found.is_intact, found.size) == (True, 5 if killed else 3)
+        assert ledger.latest_checkpoint() == note
+        with pytest.raises(AncileError, match="the disk is full"):
+            ledger.append(drafts(1))
+    with opened(tmp_path) as ledger:
+        assert ledger.append(drafts(1)) == range(found.size, found.size + 1)
+        assert audit(ledger, vkeys=VKEYS).is_intact
+
+
+def test_a_ledger_too_large_for_memory_is_not_read_on_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(tmp_path, 3)
+    monkeypatch.setattr(sqlite_schema, "IN_MEMORY_BYTES", 10)
+    with no_room(), pytest.raises(AncileError, match="the disk is full"):
+        opened(tmp_path, create=False)
+
+
+def test_a_damaged_ledger_on_a_full_disk_is_damaged(tmp_path: Path) -> None:
+    filled(tmp_path, 3)
+    path = tmp_path / "ledger.db"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:20_000])
+    with no_room(), pytest.raises(AncileError, match="damaged"):
+        opened(tmp_path, create=False)
 
 
 def test_a_fault_of_the_system_has_a_remedy(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ added could act on our own statements, so such a file is not opened.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -49,14 +50,18 @@ PRAGMA fullfsync = ON;
 PRAGMA secure_delete = ON;
 """  # fullfsync: what fdatasync means on macOS; secure_delete: erased bodies are overwritten with zeros
 
+FULL = ("the disk is full", "free some space; the ledger is as it was before")
 CODES = {
-    sqlite3.SQLITE_FULL: ("the disk is full", "free some space; the ledger is as it was before"),
+    sqlite3.SQLITE_FULL: FULL,
     sqlite3.SQLITE_READONLY: ("the ledger cannot be written", "mend permissions, or mount it writable"),
     sqlite3.SQLITE_CANTOPEN: ("the ledger cannot be opened", "mend permissions and owner of its folder"),
     sqlite3.SQLITE_BUSY: ("the ledger is locked by another process", "wait for that process, or end it"),
     sqlite3.SQLITE_NOTADB: ("this is no ledger, or a damaged one", "restore ledger.db from a backup"),
-    sqlite3.SQLITE_IOERR: ("the disk fails or is full", "look at the system's log, free some space"),
+    sqlite3.SQLITE_IOERR: ("the disk fails", "look at the system's log; copy the ledger to another disk"),
 }
+NO_INDEX = (sqlite3.SQLITE_IOERR_SHMOPEN, sqlite3.SQLITE_IOERR_SHMSIZE)  # no room for the shared index
+LITTLE_ROOM = 2**20  # bytes: less is left on a disk that is full for everybody but root
+IN_MEMORY_BYTES = 2**30  # of a ledger that is read through a copy in memory
 DAMAGED = ("the ledger's file is damaged", "restore it from a backup, then run `ancile ledger verify`")
 
 
@@ -67,13 +72,28 @@ def sqlite_faults(folder: Path) -> Iterator[None]:
         yield
     except (sqlite3.Error, UnicodeDecodeError) as reason:  # a damaged name in SQLite's message is no UTF-8
         # extended codes carry the primary one in their low byte: https://sqlite.org/rescode.html
-        code = getattr(reason, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
-        what, remedy = CODES.get(code, DAMAGED)
+        code = getattr(reason, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+        what, remedy = FULL if _lacks_room(code, folder) else CODES.get(code & 0xFF, DAMAGED)
         value = f"{percent_encoded(folder)}: {plain(str(reason))}"
         raise AncileError(what, value=value, remedy=remedy) from reason
     except OSError as reason:
         value = f"{percent_encoded(folder)}: {reason.strerror}"
-        raise AncileError("the ledger's folder fails", value=value, remedy="mend the cause named") from reason
+        is_full = reason.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        what, remedy = FULL if is_full else ("the ledger's folder fails", "mend the cause named")
+        raise AncileError(what, value=value, remedy=remedy) from reason
+
+
+def _lacks_room(code: int, folder: Path) -> bool:
+    """Whether an I/O error of SQLite comes from a full disk; its message is the same for both."""
+    if code in NO_INDEX:
+        return True
+    if code & 0xFF != sqlite3.SQLITE_IOERR:
+        return False
+    try:
+        disk = os.statvfs(folder)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < LITTLE_ROOM
 
 
 @contextmanager
@@ -102,19 +122,50 @@ def access(mode: str, *, can_write: bool, has_wal: bool) -> str:
 def connected(path: Path, *, mode: str) -> sqlite3.Connection:
     """A connection in autocommit for use by any thread, one at a time.
 
-    mode  "ro" or "rw"; reading a folder that cannot be written works while no write-ahead log lies there
+    mode  "ro" or "rw"; reading a folder that cannot be written works while no write-ahead log lies there,
+          and on a full disk through a copy in memory
     """
     can_write, has_wal = os.access(path.parent, os.W_OK), path.with_name(f"{path.name}-wal").exists()
     query = access(mode, can_write=can_write, has_wal=has_wal)
     uri = f"file:{quote(os.fsencode(path.absolute()))}?{query}"
     db = sqlite3.connect(uri, uri=True, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False)
-    db.text_factory = _lenient
     try:
-        db.executescript(SETTINGS)
+        _settled(db)
+    except sqlite3.OperationalError as reason:
+        db.close()
+        if mode == "ro" and reason.sqlite_errorcode in NO_INDEX:
+            return _in_memory(path)
+        raise
     except BaseException:
         db.close()
         raise
     return db
+
+
+def _settled(db: sqlite3.Connection) -> None:
+    db.text_factory = _lenient
+    db.executescript(SETTINGS)
+
+
+def _in_memory(path: Path) -> sqlite3.Connection:
+    """A copy to read where a full disk has no room for SQLite's shared index.
+
+    Whoever locks the whole file needs none: https://sqlite.org/wal.html#use_of_wal_without_shared_memory
+    """
+    if path.stat().st_size > IN_MEMORY_BYTES:
+        raise OSError(errno.ENOSPC, "no room for SQLite's shared index", str(path))
+    memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    try:
+        with closing(sqlite3.connect(f"file:{quote(os.fsencode(path.absolute()))}?mode=rw", uri=True)) as db:
+            db.execute("PRAGMA locking_mode = EXCLUSIVE")
+            _settled(db)
+            db.backup(memory)
+        _settled(memory)
+        memory.execute("PRAGMA query_only = ON")
+    except BaseException:
+        memory.close()
+        raise
+    return memory
 
 
 def create_database(path: Path) -> None:
