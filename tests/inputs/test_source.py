@@ -43,7 +43,7 @@ class TestPosix:
             read_once(tmp_path / "pipe")
 
     def test_a_folder_is_refused(self, tmp_path: Path) -> None:
-        with pytest.raises(AncileError, match=r"cannot be read: .*: Is a directory"):
+        with pytest.raises(AncileError, match="is not a file"):
             read_once(tmp_path)
 
     def test_a_device_without_end_is_refused(self) -> None:

@@ -12,13 +12,14 @@ from ancile.core.errors import AncileError
 from ancile.core.extras import needs
 from ancile.core.subject import Subject, digest_of, percent_encoded, subject_of_parts
 from ancile.core.text import plain
+from ancile.formats.source import Source
 from ancile.inputs.arrays import PAIRS, TRAINING, read_npz
 from ancile.inputs.catalogue import Form, Found, NamedSet, Part, PinnedFile, catalogue, data_folders, find
 from ancile.inputs.columns import Wanted, rows_of
 from ancile.inputs.dataset import Dataset, assemble
 from ancile.inputs.fetch import Ask, fetch
 from ancile.inputs.idx import read_idx
-from ancile.inputs.source import LIMIT_BYTES, Source, read_once
+from ancile.inputs.source import LIMIT_BYTES, read_once
 from ancile.inputs.tables import open_csv, open_parquet
 from ancile.inputs.values import Bounds
 from ancile.numeric import NDArray, np

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from ancile.core.errors import AncileError
 from ancile.core.subject import Subject
+from ancile.formats.source import Source
 from ancile.inputs.arrays import read_npz
 from ancile.inputs.catalogue import catalogue
 from ancile.inputs.columns import Wanted
 from ancile.inputs.dataset import Dataset, assemble
 from ancile.inputs.fetch import Ask
 from ancile.inputs.named import Choice, from_table, named_set
-from ancile.inputs.source import LIMIT_BYTES, Source, read_once
+from ancile.inputs.source import LIMIT_BYTES, read_once
 from ancile.inputs.tables import PARQUET
 from ancile.inputs.values import Bounds, bounds_of
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -52,6 +52,14 @@ class Traits:
     classes: int
     shape: tuple[int, ...] | None = None
     notes: tuple[str, ...] = ()
+
+
+def traits_now(given: Traits, seen: Seen) -> Traits:
+    """What is known by now: with a note once a gradient was found to be cut off."""
+    if not seen.cut:
+        return given
+    note = "no gradient path leads from the scores to the input: gradients are zeros"
+    return replace(given, notes=(*given.notes, note))
 
 
 class Model(Protocol):

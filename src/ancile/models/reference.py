@@ -17,10 +17,11 @@ from ancile.core.errors import AncileError
 from ancile.core.subject import Subject, digest_of, percent_encoded, subject_of_parts
 from ancile.core.text import plain
 from ancile.formats.identify import Format, identify
+from ancile.formats.source import Source
 from ancile.models.order import Kind, Order
 from ancile.models.package import Package, package_of
 from ancile.models.request import ModelRequest
-from ancile.models.source import Source, read_once
+from ancile.models.source import read_once
 
 IN_MODULE = re.compile(r"(?P<module>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):(?P<name>[A-Za-z_]\w*)", re.ASCII)
 IN_FILE = re.compile(r"(?P<file>.+\.py):(?P<name>[A-Za-z_]\w*)", re.DOTALL)

@@ -8,7 +8,6 @@ gradient on them, and answers with its gradient on the samples (the vector-Jacob
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -16,7 +15,7 @@ import msgspec
 from ancile.core.extras import needs
 from ancile.models.blocks import array_of, block_of
 from ancile.models.form import TRIAL_SECONDS, Form, Searching
-from ancile.models.model import Gradient, Loss, Seen, Traits, Usage
+from ancile.models.model import Gradient, Loss, Seen, Traits, Usage, traits_now
 from ancile.models.order import Asked, Trial, Tuned
 from ancile.models.request import ANSWER_SECONDS
 from ancile.numeric import np
@@ -96,10 +95,7 @@ class RemoteGradientModel(RemoteModel):
     @property
     def traits(self) -> Traits:
         """What is known; with a note once the child said that a gradient was cut off."""
-        if not self._seen.cut:
-            return self._given
-        note = "no gradient path leads from the scores to the input: gradients are zeros"
-        return replace(self._given, notes=(*self._given.notes, note))
+        return traits_now(self._given, self._seen)
 
     @property
     def device(self) -> torch.device:

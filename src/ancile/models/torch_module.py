@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from ancile.core.errors import AncileError
 from ancile.core.extras import needs
 from ancile.models.form import TRIAL_SECONDS, Form, Searching
-from ancile.models.model import Gradient, Loss, Seen, Traits, Usage
+from ancile.models.model import Gradient, Loss, Seen, Traits, Usage, traits_now
 from ancile.models.network import Network, Prepare, home_of, input_gradient, training
 from ancile.models.tuned import fastest, formed
 from ancile.numeric import np
@@ -116,10 +116,7 @@ class TorchModule:
     @property
     def traits(self) -> Traits:
         """What is known; with a note once a gradient was found to be cut off."""
-        if not self._seen.cut:
-            return self._given
-        note = "no gradient path leads from the scores to the input: gradients are zeros"
-        return replace(self._given, notes=(*self._given.notes, note))
+        return traits_now(self._given, self._seen)
 
     @property
     def graph_broken(self) -> bool:
