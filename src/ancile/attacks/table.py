@@ -11,6 +11,7 @@ from ancile.core.extras import needs
 
 Needs = Literal["gradients", "scores", "labels"]
 Norm = Literal["linf", "l2", "l1", "l0"]
+NORMS: tuple[Norm, ...] = ("linf", "l2", "l1", "l0")
 
 
 class Row(NamedTuple):
@@ -20,6 +21,7 @@ class Row(NamedTuple):
     needs     the least access that it works with; one that needs scores takes one-hot labels for them
     norms     in which it is defined
     random    whether it draws from its streams
+    company   whether effort goes by rank, so that a sample's result depends on the others of its batch
     """
 
     name: str
@@ -27,6 +29,7 @@ class Row(NamedTuple):
     needs: Needs
     norms: tuple[Norm, ...]
     random: bool
+    company: bool = False
 
     def load(self) -> Callable[..., Any]:
         """The attack itself, or the error that names the missing extra."""
@@ -38,10 +41,11 @@ class Row(NamedTuple):
 
 
 ATTACKS: tuple[Row, ...] = (
-    Row("fgsm", "ancile.attacks.fgsm:fgsm", "gradients", ("linf", "l2", "l1", "l0"), random=False),
-    Row("pgd", "ancile.attacks.pgd:pgd", "gradients", ("linf", "l2", "l1", "l0"), random=True),
+    Row("fgsm", "ancile.attacks.fgsm:fgsm", "gradients", NORMS, random=False),
+    Row("pgd", "ancile.attacks.pgd:pgd", "gradients", NORMS, random=True),
     Row("apgd", "ancile.attacks.apgd:apgd", "gradients", ("linf", "l2", "l1"), random=True),
-    Row("square", "ancile.attacks.square:square", "labels", ("linf", "l2", "l1", "l0"), random=True),
+    Row("cascade", "ancile.attacks.cascade:cascade", "gradients", NORMS, random=True, company=True),
+    Row("square", "ancile.attacks.square:square", "labels", NORMS, random=True),
 )
 
 
