@@ -38,6 +38,20 @@ def test_a_home_makes_evidence_unless_it_is_told_not_to(home: Place) -> None:
     assert home("ledger", "log", "--kind", "report").out.count("report") == 1
 
 
+def test_what_keeps_a_report_from_being_evidence_is_named(home: Place) -> None:
+    ended = home(*ASSESS, "--no-record")
+    assert ended.err == "ancile: not evidence: nothing was signed (--no-record leaves it out)\n"
+
+
+@pytest.mark.parametrize("target", ["-o /dev/full", "> /dev/full"])
+def test_a_report_that_cannot_be_written_was_signed_before(home: Place, target: str) -> None:
+    ended = home.shell(f"ancile {' '.join(ASSESS)} {target}")
+    signed, error, _ = ended.err.splitlines()
+    assert signed == "ancile: the report was signed before: entry 3, `ancile ledger show 3` prints it"
+    assert error == f"ancile: error: no space left on device: {'/dev/full' if '-o' in target else 'stdout'}"
+    assert ended.code == 2
+
+
 def test_to_record_without_a_home_is_an_error_before_any_work(place: Place) -> None:
     assert "no .ancile" in clear(place(*ASSESS, "--record"))
     assert "no .ancile" in clear(place(*ASSESS, "--gate"))

@@ -180,6 +180,7 @@ def test_a_device_is_written_to_and_never_replaced(assessed: Place) -> None:
     )
     assert full.code == 0
     assert full.out == "2\n"
+    assert full.err.startswith("ancile: error: no space left on device: /dev/full\n")
 
 
 def test_an_output_that_is_a_link_changes_what_it_points_to(assessed: Place) -> None:

@@ -50,6 +50,11 @@ def test_rows_picked_by_hand_count_only_where_the_policy_names_them(home: Place)
     assert "of which the requirement says nothing" in " ".join(refused.out.split())
     home.policy(RULE.format(at_least=0.0) + 'absent = ["budget_seconds"]\nfree = ["label"]\n')
     assert home(*GATE).code == 2
+    rest = 'free = ["where", "drop"]\n'
+    for label, code in (("y", 0), ("easy", 2)):
+        more = f'eps = 0.05, label = "{label}"'
+        home.policy(RULE.format(at_least=0.0).replace("eps = 0.05", more) + rest)
+        assert home(*GATE).code == code
     more = 'eps = 0.05, where = "easy=1", drop = ["easy"]'
     home.policy(RULE.format(at_least=0.0).replace("eps = 0.05", more) + 'free = ["label"]\n')
     assert home(*GATE).code == 0

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import signal
 import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from ancile.trust.ledger import Draft, open_ledger
 from tests.cli.terminal import Place, clear
 
 
@@ -120,8 +122,15 @@ def test_a_proof_of_another_leaf_or_without_one_is_refused(assessed: Place) -> N
 
 
 def test_what_no_checkpoint_covers_cannot_be_proved(assessed: Place) -> None:
-    assert "no checkpoint covers" in clear(assessed("ledger", "prove", "4"))
+    with open_ledger(assessed.folder / ".ancile", clock=lambda: datetime.now(UTC)) as ledger:
+        ledger.append([Draft("run", bytes(32), b"signed by nobody")])
+    assert clear(assessed("ledger", "prove", "4")).startswith("no checkpoint covers this entry: entry 4")
     assert "cannot be written" in clear(assessed("ledger", "prove", "3", "-o", "absent/proof"))
+
+
+def test_an_entry_that_does_not_exist_is_told_with_the_last_that_does(assessed: Place) -> None:
+    """No checkpoint would help there."""
+    assert clear(assessed("ledger", "prove", "9999")) == "there is no entry 9999: the last is 3"
 
 
 def test_the_log_is_exported_as_static_tiles(assessed: Place) -> None:

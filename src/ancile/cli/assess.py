@@ -22,7 +22,10 @@ from ancile.cli.output import chosen, output_options
 @click.option("--norm", type=click.Choice(["linf", "l2"]), help="How the size of a change is measured.")
 @click.option("--eps", type=float, help="Largest change, in the data's own units.")
 @click.option(
-    "--units", type=click.Choice(["data", "range"]), default="data", help="range: eps per feature range."
+    "--units",
+    type=click.Choice(["data", "range"]),
+    default="data",
+    help="For tables; range: eps in shares of each feature's range.",
 )
 @click.option("--samples", type=click.IntRange(0, LARGEST), help="How many are drawn at random; 0: all.")
 @click.option("--seed", type=click.IntRange(0, LARGEST), help="Of every random draw.")

@@ -161,13 +161,25 @@ def perform(asked: Request, output: Output) -> int:
         record = recorder.report(assessment.report) if recorder else Record(report=assessment.report)
         if asked.adversarial:
             write_whole(Path(asked.adversarial), examples_file(assessment.result))
-        code = deliver(record, output)
+        code = _delivered(record, output)
         if record.evidence is None:
-            talk("not evidence: nothing was signed (`ancile init` makes keys and a ledger)")
+            why = "`ancile init` makes keys and a ledger" if home is None else "--no-record leaves it out"
+            talk(f"not evidence: nothing was signed ({why})")
         if home is not None and recorder is not None and gate is not None:
             answer = gate_answer(home, recorder, opened.subject, gate, strict=output.strict)
             return answer or (code if output.strict else 0)
     return code
+
+
+def _delivered(record: Record, output: Output) -> int:
+    """As ``deliver``; a report that was signed is not lost where it cannot be written."""
+    try:
+        return deliver(record, output)
+    except OSError:
+        if record.evidence is not None:
+            at = record.evidence.index
+            talk(f"the report was signed before: entry {at}, `ancile ledger show {at}` prints it")
+        raise
 
 
 def _question(asked: Request, home: Home) -> Question:
@@ -247,6 +259,7 @@ def _identity(asked: Request, data: Dataset) -> Parameters:
         "mean": list(asked.mean),
         "std": list(asked.std),
         "units": asked.units,
+        "label": asked.label,
         "where": asked.where,
         "drop": list(asked.drop),
         "factory_args": msgspec.json.encode(asked.factory_args).decode(),

@@ -162,7 +162,13 @@ def prove(index: int, output: Path | None) -> None:
     home = need_home(Path.cwd())
     with reading(home) as opened:
         note = opened.latest_checkpoint()
-        size = parse_head(parse_note(note).text).size if note else 0
+        size, entries = parse_head(parse_note(note).text).size if note else 0, opened.size()
+        if index >= entries:
+            raise AncileError(
+                f"there is no entry {index}",
+                value=f"the last is {entries - 1}" if entries else "the ledger is empty",
+                remedy="`ancile ledger log` lists them",
+            )
         if note is None or index >= size:
             raise AncileError(
                 "no checkpoint covers this entry",

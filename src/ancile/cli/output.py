@@ -7,8 +7,8 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -87,7 +87,8 @@ def deliver(record: Record, output: Output) -> int:
         colour = terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         text = render_as(output.format, record, colour=colour, width=page_width())
         # A terminal gets its own encoding; whatever reads a pipe gets UTF-8, as JSON and HTML want it.
-        click.echo(text if terminal else text.encode("utf-8"), nl=False)
+        with _naming("stdout"):
+            click.echo(text if terminal else text.encode("utf-8"), nl=False)
     else:
         write_whole(output.file, render_as(output.format, record).encode("utf-8"))
         _told(record.report, output.file)
@@ -112,11 +113,15 @@ def page_width() -> int:
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file, old or new but never half; a link's target, not the link; a device or pipe as it is."""
     writable("the file", path)
-    if _is_device(path):
-        with path.open("wb") as device:  # to replace /dev/null would harm the whole machine
-            device.write(data)
-        return
-    path = Path(os.path.realpath(path))
+    with _naming(str(path)):
+        if _is_device(path):
+            with path.open("wb") as device:  # to replace /dev/null would harm the whole machine
+                device.write(data)
+        else:
+            _replace(Path(os.path.realpath(path)), data)
+
+
+def _replace(path: Path, data: bytes) -> None:
     mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666 & ~_umask()
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
     unfinished = Path(name)
@@ -129,6 +134,16 @@ def write_whole(path: Path, data: bytes) -> None:
         unfinished.replace(path)
     except BaseException:
         unfinished.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def _naming(target: str) -> Iterator[None]:
+    """What the system refuses inside, with the name that the user knows; of a full disk it gives none."""
+    try:
+        yield
+    except OSError as reason:
+        reason.filename = target
         raise
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from ancile.cli.home import Home
+from ancile.cli.upkeep import erasing
 from ancile.core.decision import Ground
 from ancile.core.errors import AncileError
 from ancile.core.report import Report
@@ -36,7 +37,7 @@ def sight(
     carried = list(_carried(home, bundles))
     own = [*home.log.keys, *home.log.before]
     known = [*kept, *_own_checkpoints(carried, origin=home.log.origin, vkeys=own)]
-    found = audit(ledger, vkeys=own, against=known, authors=_erasing(home))
+    found = audit(ledger, vkeys=own, against=known, authors=erasing(home))
     if found.first is not None:
         return Sight(unsound=f"{found.first.place}: {found.first.what}")
     unique = _without_copies([*_recorded_evidence(home, ledger, subject.digest), *carried])
@@ -59,11 +60,6 @@ def sight(
             *_relatives(home, ledger, subject, alone=not reports),
         ),
     )
-
-
-def _erasing(home: Home) -> list[str]:
-    """Who may erase: authors of the policy, and those whose keys are kept here."""
-    return [*home.policy.authors, *(key.text for key in _own_authors(home))]
 
 
 def _own_authors(home: Home) -> list[PublicKey]:
