@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
+from contextlib import redirect_stdout
+
 import pytest
 
+from ancile.cli.demo import say
 from tests.cli.terminal import Place, clear
 
 
@@ -20,6 +24,22 @@ def test_the_demo_tells_its_story_to_the_end_and_can_be_repeated(place: Place) -
     assert "(exit code 1)" in ended.out
     assert "Verification named entry" in ended.out
     assert Place(folder)("ledger", "verify").code == 0
+
+
+class Screen(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("wanted", "coloured"), [("", True), ("1", False)])
+def test_the_story_is_without_colour_where_none_is_wanted(
+    wanted: str, monkeypatch: pytest.MonkeyPatch, *, coloured: bool
+) -> None:
+    monkeypatch.setenv("NO_COLOR", wanted)
+    with redirect_stdout(Screen()) as screen:
+        say("words")
+    assert "# words" in screen.getvalue()
+    assert ("\x1b" in screen.getvalue()) == coloured
 
 
 def test_the_demo_leaves_a_folder_of_yours_alone(place: Place) -> None:

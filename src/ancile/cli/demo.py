@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -67,12 +68,17 @@ def demo(folder: Path) -> None:
 
 def say(words: str) -> None:
     """One line of the story."""
-    click.echo(click.style(f"\n# {words}", bold=True))
+    click.echo(click.style(f"\n# {words}", bold=True), color=_colour())
+
+
+def _colour() -> bool | None:
+    """No colour where NO_COLOR asks for none; else as click sees the terminal."""
+    return False if os.environ.get("NO_COLOR") else None
 
 
 def run(folder: Path, *arguments: str, expected: int = 0) -> None:
     """Print and run one command; any other exit code than the story's is an error."""
-    click.echo(click.style(f"$ ancile {' '.join(arguments)}", fg="cyan"))
+    click.echo(click.style(f"$ ancile {' '.join(arguments)}", fg="cyan"), color=_colour())
     sys.stdout.flush()
     ended = subprocess.run([sys.executable, "-m", "ancile", *arguments], cwd=folder, check=False)
     click.echo(f"(exit code {ended.returncode})")
