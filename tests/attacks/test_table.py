@@ -97,7 +97,7 @@ def test_results_are_inside_ball_and_bounds_and_look_like_the_samples(
     assert (found.shape, found.dtype) == (here.x.shape, here.x.dtype)
     assert c.holds(found, here.x).all()
     assert torch.equal(here.x, before)
-    assert (found != here.x).any()
+    assert one.nearest or (found != here.x).any()
 
 
 @every_attack
@@ -114,7 +114,7 @@ def test_per_feature_bounds_scales_and_masks_hold(one: Row, norm: Norm, kind: st
     assert c.holds(found, here.x).all()
     still = np.broadcast_to((scale == 0) | ~movable, here.x.shape)
     assert np.array_equal(found.numpy()[still], here.x.numpy()[still])
-    assert (found != here.x).any()
+    assert one.nearest or (found != here.x).any()
 
 
 @every_attack
@@ -168,14 +168,22 @@ def test_more_eps_never_raises_robust_accuracy(one: Row, norm: Norm) -> None:
 
 @each_sample
 def test_a_batch_equals_its_samples_one_by_one(one: Row, norm: Norm) -> None:
-    """A sample's draws do not depend on its batch; sums in another order differ by rounding."""
+    """A sample's draws do not depend on its batch; sums in another order differ by rounding.
+
+    On the flat ground of digits max-pooling ties, and rounding picks the slope: two searches for the nearest
+    end in different points, about as far.
+    """
     here = digits_world(12)
     c = Constraint(norm, EPS[norm][1])
     whole = run(one, here, c, **few(one))
     for i in range(12):
         alone = World(here.net, here.model, here.x[i : i + 1], here.y[i : i + 1])
         found = run(one, alone, c, rng=Streams(0, np.array([i])), **few(one))
-        assert torch.allclose(found[0], whole[i], atol=1e-5)
+        if one.nearest:
+            far = c.distance(whole[i : i + 1], alone.x)
+            assert c.distance(found, alone.x) == pytest.approx(far, rel=0.05)
+        else:
+            assert torch.allclose(found[0], whole[i], atol=1e-5)
 
 
 @every_attack

@@ -21,6 +21,7 @@ class Row(NamedTuple):
     needs     the least access that it works with; one that needs scores takes one-hot labels for them
     norms     in which it is defined
     random    whether it draws from its streams
+    nearest   whether it looks for the nearest example and returns the sample itself where it finds none
     company   whether effort goes by rank, so that a sample's result depends on the others of its batch
     """
 
@@ -30,6 +31,7 @@ class Row(NamedTuple):
     norms: tuple[Norm, ...]
     random: bool
     company: bool = False
+    nearest: bool = False
 
     def load(self) -> Callable[..., Any]:
         """The attack itself, or the error that names the missing extra."""
@@ -45,6 +47,15 @@ ATTACKS: tuple[Row, ...] = (
     Row("pgd", "ancile.attacks.pgd:pgd", "gradients", NORMS, random=True),
     Row("apgd", "ancile.attacks.apgd:apgd", "gradients", ("linf", "l2", "l1"), random=True),
     Row("cascade", "ancile.attacks.cascade:cascade", "gradients", NORMS, random=True, company=True),
+    Row("fmn", "ancile.attacks.fmn:fmn", "gradients", NORMS, random=False, nearest=True),
+    Row(
+        "deepfool",
+        "ancile.attacks.deepfool:deepfool",
+        "gradients",
+        ("linf", "l2"),
+        random=False,
+        nearest=True,
+    ),
     Row("square", "ancile.attacks.square:square", "labels", NORMS, random=True),
 )
 

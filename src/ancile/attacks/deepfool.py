@@ -1,0 +1,130 @@
+"""DeepFool: Moosavi-Dezfooli, Fawzi, Frossard, CVPR 2016, arXiv:1511.04599, algorithm 2 and section 2.3.
+
+Deviations, to the attacker's gain: each step is the shortest one within the bounds, where the paper's is cut
+by them afterwards; classes are compared in the first step and followed by likelihood then; a sample that is
+broken leaves the batch; what is found is turned to the foot of the sample on the tangent of the class's edge,
+as in SuperDeepFool (arXiv:2303.12481), and moved towards the sample while it fools.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ancile.attacks import radii
+from ancile.attacks.constraint import Constraint
+from ancile.attacks.nearest import Nearest, Room, misread, settled, shortened, value_and_slope
+from ancile.attacks.streams import Streams
+from ancile.core.errors import AncileError
+from ancile.core.extras import needs
+
+if TYPE_CHECKING:
+    import torch
+
+    from ancile.models.model import GradientModel
+else:
+    torch = needs("torch", "torch")
+
+OVERSHOOT = 0.02  # section 2.3
+ROUNDS = (8, 4)  # of bisection: a 256th of the way, then what is left of the overshoot
+FEET = 3  # turns
+SHARES = (
+    1.0,
+    0.5,
+)  # of the way to the foot, then out again until it is nearly as far as what it would replace
+NEARER = 0.99
+
+
+def deepfool(
+    model: GradientModel,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    constraint: Constraint,
+    rng: Streams,  # noqa: ARG001 - one signature for all attacks
+    *,
+    steps: int = 50,
+    classes: int = 3,
+    on_step: Callable[[], bool] | None = None,
+) -> torch.Tensor:
+    """A near adversarial example for each sample, by steps to the nearest edge of a linear model, within eps.
+
+    x        (n, *shape), in the data's own units, on the model's device and in its float type
+    y        (n,) true labels
+    steps    most steps a sample
+    classes  wrong classes whose edges are compared in the first step, the likeliest first
+    on_step  asked before every step; True ends the attack with what was found so far
+    returns  (n, *shape) each inside ball and bounds and misread; a sample for which none was found, or that
+             is misread as it is, comes back unchanged
+
+    Linf and L2. Draws nothing from ``rng``. Cost: a forward and a backward a step and for each class more
+    than the first; 3 backwards and 30 forwards to come nearer.
+    """
+    if steps < 1 or classes < 1:
+        raise AncileError(
+            "an attack of no steps or classes",
+            value=f"steps={steps}, classes={classes}",
+            remedy="give 1 or more of each",
+        )
+    if not len(x) or constraint.ball(x[:1]).still:
+        return x.clone()
+    if constraint.norm not in ("linf", "l2"):
+        raise AncileError(
+            "deepfool is not defined in this norm", value=f"norm={constraint.norm}", remedy="give linf or l2"
+        )
+    whole = Room.of(x, constraint)
+    found = Nearest.of(whole)
+    if _over_edges(model, whole, y, found, steps, classes, on_step):
+        _back(model, whole, y, found)
+    return settled(model, x, y, constraint, whole, found)
+
+
+def _over_edges(
+    model: GradientModel,
+    room: Room,
+    y: torch.Tensor,
+    found: Nearest,
+    steps: int,
+    classes: int,
+    on_step: Callable[[], bool] | None,
+) -> bool:
+    """Steps until a sample is misread; False when told to stop."""
+    place, change = torch.arange(len(y), device=y.device), torch.zeros_like(room.least)
+    for step in range(steps):
+        if on_step is not None and on_step():
+            return False
+        if step == 0:
+            value, fooled, slope, _ = radii.aimed(model, room, change, y, classes)
+        else:
+            value, fooled, slope = value_and_slope(model, room, change, y)
+        found.judge(change, fooled, room.length(change), place)
+        left = ~fooled
+        place, room, y, change, value, slope = (
+            place[left], room.take(left), y[left], change[left], value[left], slope[left],
+        )  # fmt: skip
+        if not len(place):
+            return True
+        change = room.cut(change + (1 + OVERSHOOT) * radii.crossing(room, change, value.abs(), slope))
+    found.judge(change, misread(model.logits(room.point(change)), y), room.length(change), place)
+    return True
+
+
+def _back(model: GradientModel, whole: Room, y: torch.Tensor, found: Nearest) -> None:
+    """Move what was found towards the samples: along its way, then to the foot on the tangent, in turn."""
+    place = (found.distance.isfinite() & (found.distance > 0)).nonzero().squeeze(1)
+    if not len(place):
+        return
+    room, y = whole.take(place), y[place]
+    everyone = torch.ones_like(place, dtype=torch.bool)
+    for turn in range(FEET + 1):
+        change = shortened(model, room, y, found.change[place], rounds=ROUNDS[min(turn, 1)])
+        found.judge(change, everyone, room.length(change), place)
+        if turn == FEET:
+            break
+        value, _, slope = value_and_slope(model, room, change, y)
+        onto = ((change * slope).sum(dim=1) - value).clamp_min(0)
+        foot = radii.crossing(room, torch.zeros_like(change), onto, slope)
+        length = NEARER * room.length(change)
+        for share in SHARES:
+            tried = change + share * (foot - change)
+            tried = room.cut(tried * (length / room.length(tried).clamp_min(radii.TINY))[:, None])
+            found.judge(tried, misread(model.logits(room.point(tried)), y), room.length(tried), place)
