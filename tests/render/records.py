@@ -245,6 +245,22 @@ def picture(sample: int) -> Picture:
     )
 
 
+CASCADE = Table(
+    title=ATTACKS.title,
+    columns=ATTACKS.columns,
+    rows=tuple((f"phase {i}", 900 - i, 7 if i in (2, 9) else 0, 0.9 - i / 100, 100, 0.5) for i in range(25)),
+    note=ATTACKS.note,
+)
+MANY = tuple(
+    one
+    for i in range(43)
+    for one in (
+        rate(Estimate, "clean_accuracy", 50, 50, **{"class": f"sign {i}"}),
+        rate(Bound, "robust_accuracy", 7 * i % 43, 50, **{"class": f"sign {i}"}),
+    )
+)
+
+
 EXHIBITS: tuple[Exhibit, ...] = (ATTACKS, CURVE, picture(3), picture(90), picture(207), CHANGES, NOTES)
 
 

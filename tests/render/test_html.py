@@ -31,6 +31,7 @@ from tests.render.records import (
     EVIDENCE,
     FINDINGS,
     HISTOGRAM,
+    MANY,
     MEASURES,
     MODEL,
     RECORDS,
@@ -337,3 +338,15 @@ def test_words_for_a_gate() -> None:
     assert text.index("The policy is not met") < text.index("Requirements")
     assert MODEL.digest in text
     assert ATTACKS.title not in text
+
+
+def test_of_many_classes_the_weakest_come_first_and_all_are_folded_below() -> None:
+    page = render(Record(report=report(measures=MANY, exhibits=())))
+    assert "The 10 weakest of 43." in words(page)
+    assert page.count("sign 0<") == 2
+    assert page.count("sign 6<") == 1
+    assert page.index("<summary>All 43</summary>") < page.index("sign 6<")
+
+
+def test_a_gate_took_no_time_worth_telling() -> None:
+    assert "CPU" not in words(render(gate()))

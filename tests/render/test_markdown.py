@@ -14,7 +14,7 @@ from ancile.core.exhibit import Table
 from ancile.core.report import Record
 from ancile.core.text import plain
 from ancile.render.markdown import LONGEST, code, prose, render
-from tests.render.records import FINDINGS, RECORDS, assessed, gate, report
+from tests.render.records import FINDINGS, MANY, RECORDS, assessed, gate, report
 
 GOLDEN = Path(__file__).parent / "golden"
 PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
@@ -26,7 +26,7 @@ def inline(text: str) -> list[tuple[str, str]]:
     return [(c.type, c.content) for t in PARSER.parse(text) for c in t.children or ()]
 
 
-def test_a_gate_reads_as_it_always_did() -> None:
+def test_a_gate_reads_as_its_page_shows() -> None:
     assert render(gate()) == (GOLDEN / "gate.md").read_text("utf-8")
 
 
@@ -97,3 +97,9 @@ def test_every_record_has_its_sections() -> None:
     assert "## What to do" in render(assessed())
     assert "## Without conclusion" in render(RECORDS["incomplete"]())
     assert "it is not evidence" in render(RECORDS["empty"]())
+
+
+def test_of_many_classes_the_weakest_are_shown() -> None:
+    text = render(Record(report=report(measures=MANY, exhibits=())))
+    assert "## By class, the 10 weakest of 43\n" in text
+    assert text.count("sign ") == 10

@@ -16,6 +16,7 @@ from ancile.render.phrases import (
     grouped,
     guarded,
     interval_text,
+    label,
     measure_text,
     percent,
     scalar,
@@ -178,5 +179,14 @@ def test_numbers_of_things() -> None:
 
 
 def test_work_names_only_what_was_done() -> None:
-    assert work(Cost(queries=1)) == ("1 query", "CPU 0.00 s", "wall 0.00 s")
+    assert work(Cost(queries=1)) == ("1 query", "CPU 0.00 s", "wall 0.00 s without start and loading")
+    assert work(Cost()) == ()
     assert work(Cost(forwards=2, peak_memory_bytes=1024))[0::3] == ("2 forwards", "peak memory 1.0 KiB")
+
+
+def test_an_empty_list_of_settings_is_none() -> None:
+    assert setting([]) == "none"
+
+
+def test_the_calibration_error_is_named_for_the_norm_it_is_of() -> None:
+    assert label("calibration_error") == "L2 calibration error"

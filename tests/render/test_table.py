@@ -11,14 +11,17 @@ import pytest
 from ancile.core.exhibit import Curve, Point, Series, Table
 from ancile.core.measure import Estimate
 from ancile.core.report import Record
+from ancile.core.subject import digest_of
 from ancile.render.table import render
 from ancile.render.width import columns
 from tests.render.records import (
     ATTACKS,
     BROKEN,
+    CASCADE,
     CHANGES,
     FINDINGS,
     HISTOGRAM,
+    MANY,
     RECORDS,
     assessed,
     failing,
@@ -32,7 +35,7 @@ GOLDEN = Path(__file__).parent / "golden"
 SGR = re.compile(r"\x1b\[[\d;]*m")
 
 
-def test_a_gate_reads_as_it_always_did() -> None:
+def test_a_gate_reads_as_its_page_shows() -> None:
     assert render(gate()) == (GOLDEN / "gate.txt").read_text("utf-8")
 
 
@@ -167,6 +170,65 @@ def test_many_short_values_share_a_line_where_no_table_fits() -> None:
 def test_a_histogram_is_told_bar_by_bar() -> None:
     text = render(Record(report=report(exhibits=(HISTOGRAM,))))
     assert re.search(r"0 to 0\.05 +12\n +0\.05 to 0\.1 +30\n", text)
+
+
+def test_of_many_attacks_those_that_broke_something_are_shown_with_a_sum() -> None:
+    text = render(Record(report=report(exhibits=(CASCADE,))))
+    lines = text[text.index(CASCADE.title) :].splitlines()
+    assert [line.split() for line in lines[2:5]] == [
+        ["phase", "2", "898", "7", "0.88", "100", "0.5"],
+        ["phase", "9", "891", "7", "0.81", "100", "0.5"],
+        ["all", "25", "14", "0.66", "2500", "12.5"],
+    ]
+    assert " ".join(" ".join(lines[5:7]).split()).endswith("Left out: 23 attacks that broke nothing.")
+
+
+def test_few_attacks_are_all_shown() -> None:
+    assert "\n  all 3" not in render(assessed())
+
+
+def test_of_many_classes_the_weakest_are_shown() -> None:
+    text = render(Record(report=report(measures=MANY)))
+    assert "By class, n = 50, the 10 weakest of 43\n" in text
+    rows = text[text.index("By class") :].splitlines()[2:12]
+    assert rows[0].split()[:2] == ["sign", "0"]
+    assert text.count("  sign ") == 10
+
+
+def test_settings_stand_one_a_line_and_those_that_nobody_gave_are_left_out() -> None:
+    given: dict[str, object] = {
+        "norm": "linf",
+        "model_notes": [],
+        "budget_seconds": None,
+        "data_digest": digest_of(b"d"),
+    }
+    lines = render(Record(report=report(parameters=given))).splitlines()
+    start = lines.index("Run")
+    assert lines[start + 3 : start + 6] == ["  norm         linf", "  data digest", f"    {digest_of(b'd')}"]
+    assert not any(line.startswith(("  model notes", "  budget")) for line in lines)
+
+
+def test_a_figure_that_is_no_share_says_how_it_was_found() -> None:
+    text = render(assessed())
+    assert "  brier score: bootstrap over the samples, 1,000 draws\n" in text
+
+
+def test_a_gate_says_each_reason_once_and_nothing_that_is_empty() -> None:
+    text = render(gate())
+    assert text.count("upper end 0.72 is below 0.80") == 1
+    assert text.count("no scan of this digest") == 1
+    assert not re.search(r"^ *(evidence|to do):$", text, re.MULTILINE)
+
+
+def test_a_gate_without_requirements_still_says_what_is_wrong() -> None:
+    bare = msgspec.structs.replace(gate().report, exhibits=())
+    assert "ERROR gate-without-conclusion" in render(Record(report=bare))
+
+
+def test_references_are_a_command_away() -> None:
+    text = render(assessed())
+    assert "AML.T0043" not in text
+    assert text.count("why, and references: ancile explain CHECK") == 1
 
 
 def test_a_report_without_ledger_says_so() -> None:

@@ -73,9 +73,9 @@ def _row(
 
 
 def _block(header: Sequence[str], row: Sequence[str], width: int) -> Iterator[str]:
-    """One row as a heading with its values; short ones share a line."""
+    """One row as a heading with its values, empty ones left out; short ones share a line."""
     yield from wrap(row[0], width, first=INDENT, rest=INDENT)
-    named = [(cut(name, NAME), value) for name, value in zip(header[1:], row[1:], strict=True)]
+    named = [(cut(name, NAME), value) for name, value in zip(header[1:], row[1:], strict=True) if value]
     if len(named) > 3 and all(columns(value) <= SHORT for _, value in named):
         text = "; ".join(f"{name} {value}" for name, value in named)
         yield from wrap(text, width, first=INDENT * 2, rest=INDENT * 2)

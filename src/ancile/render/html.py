@@ -76,6 +76,7 @@ def _page(record: Record, caps: Caps) -> str:
         caps=caps,
         cut=_cut,
         phrases=phrases,
+        outline=outline,
         strip=strip,
         chart=chart,
         reference=reference,

@@ -23,6 +23,7 @@ from ancile.render.outline import (
     not_examined,
     open_questions,
     passed,
+    weakest,
     whole,
 )
 from ancile.render.phrases import (
@@ -149,14 +150,16 @@ def _seen(action: Action) -> str:
 
 
 def _parts(report: Report) -> Iterator[str]:
-    for group in groups(report)[:12]:
+    for every in groups(report)[:12]:
+        group = weakest(every)
         header = [_cell(label(group.key)), *(_cell(label(name)) for name in group.names[:8])]
         rows = [
             [_cell(key), *("-" if m is None else _cell(measure_text(m)) for m in found[:8])]
             for key, found in group.rows[:ROWS]
         ]
         more = _more(len(group.rows), ROWS, "row")
-        yield f"## By {prose(label(group.key))}\n\n{_grid(header, rows)}{more}"
+        some = f", the {len(rows)} weakest of {len(every.rows)}" if group is not every else ""
+        yield f"## By {prose(label(group.key))}{some}\n\n{_grid(header, rows)}{more}"
 
 
 def _exhibits(report: Report) -> Iterator[str]:
@@ -201,7 +204,8 @@ def _run(report: Report) -> Iterator[str]:
     rows = [(_cell(label(name)), _cell(setting(value))) for name, value in named[:SETTINGS]]
     table = _grid(("setting", "value"), rows) + _more(len(named), SETTINGS, "setting") if rows else ""
     finished = f"Finished {report.finished:%Y-%m-%d %H:%M:%S %Z}, ancile {prose(report.version, 40)}."
-    cost = f"{', '.join(work(report.cost))}. {finished}"
+    took = ", ".join(work(report.cost))
+    cost = f"{took}. {finished}" if took else finished
     yield "\n\n".join(part for part in ("## Settings and cost", table, cost) if part)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -12,6 +13,8 @@ from ancile.core.report import Report
 from ancile.render.phrases import scalar, slice_text
 
 STATUSES = ("FAIL", "WARN")
+MANY = 12  # classes that are all shown
+WEAKEST = 10  # of more classes
 
 
 class Seen(NamedTuple):
@@ -78,6 +81,19 @@ def groups(report: Report) -> tuple[Group, ...]:
         if measure.slice:
             by_key.setdefault(" and ".join(measure.slice), []).append(measure)
     return tuple(Group(key, *_columns(measures)) for key, measures in by_key.items())
+
+
+def weakest(group: Group) -> Group:
+    """Of many classes the weakest, weakest first; a group of few rows, or by another key, as it is."""
+    if group.key != "class" or len(group.rows) <= MANY:
+        return group
+    place = group.names.index("robust_accuracy") if "robust_accuracy" in group.names else 0
+
+    def standing(row: tuple[str, tuple[Measure | None, ...]]) -> float:
+        found = row[1][place]
+        return math.inf if found is None else found.value
+
+    return Group(group.key, group.names, tuple(sorted(group.rows, key=standing)[:WEAKEST]))
 
 
 def _columns(

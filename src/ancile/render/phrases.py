@@ -15,12 +15,14 @@ SIDES = {"at_most": "at most", "at_least": "at least"}
 FORMULA = ("=", "+", "-", "@")  # what spreadsheets take as a formula: OWASP, CSV injection
 FIGURE = re.compile(r"[-+]?[\d.,]+(?:e[-+]?\d+)?")
 LONGEST_INTEGER = 256  # bits of an integer that is shown; a digest fits
+NAMES = {"calibration_error": "L2 calibration error"}  # the usual one (ECE) is of L1, and another number
+BARE = ("1", "ratio", "probability", "squared probability")  # units that add nothing to a number
 FINEST = 6  # decimals of a percentage that is not quite 0 or 100
 
 
 def label(name: str) -> str:
     """A measure's or parameter's name for people: ``clean_accuracy`` is "clean accuracy"."""
-    return guarded(name.replace("_", " "), 80)
+    return NAMES.get(name) or guarded(name.replace("_", " "), 80)
 
 
 def slice_text(of: Slice) -> str:
@@ -65,7 +67,7 @@ def _amount(measure: Measure, rounding: str) -> str:
     value = measure.value
     number = grouped(int(value)) if value == int(value) and abs(value) < 1e15 else f"{value:.4g}"
     unit = plain(measure.unit, 40)
-    return number if unit in ("1", "ratio", measure.name) else f"{number} {unit}"
+    return number if unit in (*BARE, measure.name) else f"{number} {unit}"
 
 
 def interval_text(measure: Measure) -> str:
@@ -113,13 +115,17 @@ def grouped(number: int) -> str:
 def setting(value: Scalar | list[Scalar]) -> str:
     """A parameter's value; of a list the first dozen."""
     values = value if isinstance(value, list) else [value]
+    if not values:
+        return "none"
     more = f" and {len(values) - 12} more" if len(values) > 12 else ""
     shown = [scalar(one) for one in values[:12]]
     return (" / " if any("," in one for one in shown) else ", ").join(shown) + more
 
 
 def work(cost: Cost) -> tuple[str, ...]:
-    """What a run took, part by part: "1,000 forwards", "CPU 3 min 11 s"."""
+    """What a run took, part by part: "1,000 forwards", "CPU 3 min 11 s"; empty where nothing was counted."""
+    if cost == Cost():
+        return ()
     done = (
         (cost.forwards, "forward", ""),
         (cost.backwards, "backward", ""),
@@ -129,7 +135,7 @@ def work(cost: Cost) -> tuple[str, ...]:
     return (
         *(counted(number, one, many) for number, one, many in done if number),
         f"CPU {duration(cost.cpu_seconds)}",
-        f"wall {duration(cost.wall_seconds)}",
+        f"wall {duration(cost.wall_seconds)} without start and loading",
         *memory,
     )
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from ancile.core.exhibit import Curve, Picture, Table, Text
-from ancile.core.measure import Measure
+from ancile.core.measure import RATE, Measure
 from ancile.core.report import Record, Report
 from ancile.core.text import plain
+from ancile.render.brief import answers, unanswered, without_idle
 from ancile.render.chart import bars
 from ancile.render.defuse import defused
 from ancile.render.grid import NAME, ROWS, grid
@@ -22,6 +23,7 @@ from ancile.render.outline import (
     not_examined,
     open_questions,
     passed,
+    weakest,
     whole,
 )
 from ancile.render.phrases import (
@@ -46,6 +48,8 @@ EXAMPLES = 3  # pictures, and tables of the same columns: the other formats show
 SERIES = 6  # of one curve
 FIXED = "\u00a0"  # a space at which no line is broken
 ACTIONS = 40
+UNSET: tuple[object, ...] = (None, [])  # parameters that nobody gave
+NOTHING = "nothing to do"
 
 # SGR parameters, ECMA-48 section 8.3.117
 COLOURS = {
@@ -65,6 +69,7 @@ def render(record: Record, *, colour: bool = False, width: int = 80) -> str:
     report = record.report
     blocks: list[list[str]] = [
         _head(report, colour=colour, width=width),
+        _section("Requirements", _answer_lines(answers(report), width), colour=colour),
         _section("Figures", _measure_lines(whole(report), width), colour=colour),
         *_to_do(report, colour=colour, width=width),
         *_parts(report, colour=colour, width=width),
@@ -91,8 +96,12 @@ def _section(title: str, lines: Sequence[str], *, colour: bool) -> list[str]:
 
 
 def _wrapped(text: str, width: int, first: str = "  ", rest: str | None = None) -> list[str]:
-    safe = _obeyed_by_none(text.replace(" ::", " \\x3a:"))
-    return wrap(safe, width, first=first, rest=" " * columns(first) if rest is None else rest)
+    return wrap(_harmless(text), width, first=first, rest=" " * columns(first) if rest is None else rest)
+
+
+def _harmless(text: str) -> str:
+    """A text that will begin in the middle of a line, without commands to build servers."""
+    return _obeyed_by_none(text.replace(" ::", " \\x3a:"))
 
 
 def _head(report: Report, *, colour: bool, width: int) -> list[str]:
@@ -119,7 +128,17 @@ def _parts(report: Report, *, colour: bool, width: int) -> Iterator[list[str]]:
     for group in groups(report)[:EXHIBITS]:
         same = {m.n for _, found in group.rows for m in found if m}
         number = f", n = {grouped(n)}" if len(same) == 1 and (n := same.pop()) is not None else ""
-        yield _section(f"By {label(group.key)}{number}", _group_lines(group, width), colour=colour)
+        shown = weakest(group)
+        more = f", the {len(shown.rows)} weakest of {len(group.rows)}" if shown is not group else ""
+        lines = [*_group_lines(shown, width), *_method_lines(group, width)]
+        yield _section(f"By {label(group.key)}{number}{more}", lines, colour=colour)
+
+
+def _method_lines(group: Group, width: int) -> Iterator[str]:
+    """How figures were found that are no shares: their names alone leave that open."""
+    found = [m for m in next(iter(group.rows))[1] if m and m.unit != RATE]
+    for one in found:
+        yield from _wrapped(f"{label(one.name)}: {plain(one.method, 300)}", width, "  ", "    ")
 
 
 def _measure_lines(measures: Sequence[Measure], width: int) -> list[str]:
@@ -169,8 +188,25 @@ def _grid(
 
 
 def _to_do(report: Report, *, colour: bool, width: int) -> Iterator[list[str]]:
-    yield _section("What to do", _action_lines(actions(report), colour=colour, width=width), colour=colour)
-    yield _section("Without conclusion", _reason_lines(open_questions(report), width), colour=colour)
+    to_do = unanswered(actions(report), report)
+    yield _section("What to do", _action_lines(to_do, colour=colour, width=width), colour=colour)
+    without = unanswered(open_questions(report), report)
+    yield _section("Without conclusion", _reason_lines(without, width), colour=colour)
+
+
+def _answer_lines(table: Table | None, width: int) -> list[str]:
+    """A gate's answers: which requirement, why, from which evidence, and what to do."""
+    lines: list[str] = []
+    if table is None:
+        return lines
+    for row in table.rows:
+        said = {name: scalar(cell, 400) for name, cell in zip(table.columns, row, strict=True) if cell}
+        lines += _wrapped(f"{said.get('answer', '')}: {said.get('requirement', '')}", width)
+        lines += _wrapped(said.get("reason", ""), width, "    ")
+        for name in ("evidence", "to do"):
+            if said.get(name, NOTHING) != NOTHING:
+                lines += _wrapped(f"{name}: {said[name]}", width, "    ", "      ")
+    return lines
 
 
 def _action_lines(found: Sequence[Action], *, colour: bool, width: int) -> list[str]:
@@ -181,9 +217,9 @@ def _action_lines(found: Sequence[Action], *, colour: bool, width: int) -> list[
         head[0] = head[0].replace(one.status, _painted(one.status, one.status, colour=colour), 1)
         lines += head + _places(action, width)
         lines += _wrapped(f"fix: {plain(one.fix, 600)}", width, "    ")
-        refs = "; ".join(plain(ref, 60) for ref in one.refs[:8])
-        lines += _wrapped(f"{plain(one.check, 60)}{': ' if refs else ''}{refs}", width, "    ")
-    return lines + _more(found, ACTIONS, "check")
+        lines += _wrapped(plain(one.check, 60), width, "    ")
+    lines += _more(found, ACTIONS, "check")
+    return [*lines, *_wrapped("why, and references: ancile explain CHECK", width)] if lines else []
 
 
 def _places(action: Action, width: int) -> list[str]:
@@ -223,6 +259,7 @@ def _exhibits(report: Report, *, colour: bool, width: int) -> Iterator[list[str]
         one
         for one in report.exhibits
         if not isinstance(one, Picture)
+        and one is not answers(report)
         and not (isinstance(one, Curve) and one.x_label.partition(" ")[0] in known)
     ]
     alike = Counter(one.columns for one in others if isinstance(one, Table))
@@ -248,9 +285,10 @@ def _exhibits(report: Report, *, colour: bool, width: int) -> Iterator[list[str]
 def _exhibit_lines(one: Table | Curve | Text, width: int) -> list[str]:
     if isinstance(one, Text):
         return _text(one, width)
-    note = _wrapped(plain(one.note, 400), width)
     if isinstance(one, Curve):
-        return _curve(one, width) + note
+        return _curve(one, width) + _wrapped(plain(one.note, 400), width)
+    one = without_idle(one)
+    note = _wrapped(plain(one.note, 400), width)
     header = [plain(c, NAME) for c in one.columns]
     rows = [[scalar(cell, 400) for cell in row] for row in one.rows]
     right = [i for i in range(len(header)) if one.rows and all(_is_number(row[i]) for row in one.rows)]
@@ -258,7 +296,7 @@ def _exhibit_lines(one: Table | Curve | Text, width: int) -> list[str]:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return value == "" or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
 def _text(one: Text, width: int) -> list[str]:
@@ -282,15 +320,28 @@ def _curve(curve: Curve, width: int) -> list[str]:
 
 def _run(report: Report, width: int) -> list[str]:
     took = ", ".join(part.replace(" ", FIXED) for part in work(report.cost))
-    named = list(report.parameters.items())
-    settings = "; ".join(f"{label(name)} {setting(value)}" for name, value in named[:NAMES])
+    named = [
+        (_harmless(label(name)), setting(value))
+        for name, value in report.parameters.items()
+        if value not in UNSET
+    ]
+    column = min(max((columns(name) for name, _ in named[:NAMES]), default=0), NAME)
     times = f"{report.started:%Y-%m-%d %H:%M:%S %Z} to {report.finished:%H:%M:%S %Z}"
     return [
         *(line.replace(FIXED, " ") for line in _wrapped(took, width)),
-        *_wrapped(settings, width),
+        *(line for name, value in named[:NAMES] for line in _setting_lines(name, value, column, width)),
         *_more(named, NAMES, "parameter"),
         *_wrapped(f"{times}, ancile {plain(report.version, 40)}", width),
     ]
+
+
+def _setting_lines(name: str, value: str, column: int, width: int) -> list[str]:
+    """Name and value on a line; a digest that would not fit beside its name has a line of its own."""
+    first = f"  {padded(cut(name, column), column)}  "
+    widest = max((columns(word) for word in value.split(" ")), default=0)
+    if widest > width - columns(first):
+        return [first.rstrip(), *_wrapped(value, width, "    ")]
+    return _wrapped(value, width, first)
 
 
 def _evidence(record: Record, width: int) -> list[str]:
