@@ -1,15 +1,17 @@
-"""Robust accuracy at a ladder of eps: how the figure falls, and whether a large eps reaches zero."""
+"""How the figure falls as the attacker may go farther: by minimal distances, or by attacks at each eps."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ancile.assess.measures import robust_accuracy
+from ancile.assess.doubt import broken, farthest
+from ancile.assess.measures import CONFIDENCE, robust_accuracy
 from ancile.assess.plan import Step
-from ancile.assess.run import BATCH, Samples, predicted, step_seed, wrong
+from ancile.assess.run import BATCH, Effect, Job, Samples, State, predicted, step_seed, wrong
 from ancile.attacks.launch import launch
 from ancile.attacks.streams import Streams
 from ancile.core.measure import Bound
+from ancile.measure.intervals import median_interval
 from ancile.numeric import np
 
 if TYPE_CHECKING:
@@ -18,10 +20,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ancile.attacks.constraint import Constraint
+    from ancile.core.strength import Effort
     from ancile.models.model import Model
 
 LADDER = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)  # of the eps asked for
-SAMPLES = 200  # of the drawn ones: about 7 points either way, enough to see a shape
+SAMPLES = 200  # of the drawn ones, for a curve of attacks: about 7 points either way, enough to see a shape
+MEASURED: dict[Effort, int] = {
+    "quick": 100,
+    "standard": 400,
+    "thorough": 1000,
+}  # get a distance
 
 
 class Rung(NamedTuple):
@@ -29,6 +37,77 @@ class Rung(NamedTuple):
 
     eps: float
     bound: Bound
+
+
+class Near(NamedTuple):
+    """The nearest examples found for the first of the samples that the model gets right.
+
+    few       so many of the drawn samples
+    distance  (few,) in units of the constraint; 0 where the sample is misread as it is, infinite where no
+              example was found
+    """
+
+    few: int
+    distance: NDArray[np.float64]
+
+
+def nearest(job: Job, state: State, right: NDArray[np.bool_], effort: Effort) -> Near:
+    """One search for the nearest example of each sample; what lies within eps is broken in ``state``.
+
+    Fast minimum-norm attack, Pintor et al. 2021, arXiv:2102.12827; and whatever broke the sample before.
+    """
+    few = min(MEASURED[effort], len(right))
+    rows, constraint = np.flatnonzero(right[:few]), job.constraint
+    far, least = constraint.at(farthest(job)), np.where(right[:few], np.inf, 0.0)
+
+    def found(x: NDArray[np.float32], y: NDArray[np.int64], streams: Streams) -> NDArray[np.float32]:
+        got = launch("fmn", job.model, x, y, far, streams, settings={}, stop=job.stop)
+        misread = wrong(predicted(job.model, got), y) & far.holds(got, x)
+        place = np.searchsorted(job.samples.ids[rows], streams.samples, sorter=order)
+        least[rows[order[place]]] = np.where(misread, constraint.distance(got, x), np.inf)
+        return got
+
+    order = np.argsort(job.samples.ids[rows], kind="stable")
+    broken(job, state, Effect(name="nearest examples: fmn", blind=False), rows, found, place=-201)
+    known = state.broken_by[:few] >= 0
+    within = constraint.distance(state.x_adv[:few], job.samples.x[:few])
+    return Near(few, np.where(known & right[:few], np.minimum(least, within), least))
+
+
+def ladder(near: Near, constraint: Constraint, robust: NDArray[np.bool_]) -> tuple[Rung, ...]:
+    """The rungs that the distances give; none lies above what stands at the eps asked for."""
+    rungs = []
+    for factor in (0.0, *LADDER):
+        eps = factor * constraint.eps
+        if constraint.norm == "linf" and eps > constraint.reach:
+            break
+        stands = near.distance > eps
+        if factor >= 1:
+            stands &= robust[: near.few]
+        rungs.append(Rung(eps, robust_accuracy(stands, {"eps": eps})))
+    return tuple(rungs)
+
+
+def median_distance(near: Near, constraint: Constraint) -> Bound | None:
+    """The median distance of the samples that the model gets right; None where it is infinite."""
+    distance = np.sort(near.distance[near.distance > 0])
+    if not len(distance):
+        return None
+    low, high = median_interval(len(distance), confidence=CONFIDENCE)
+    value = float(np.median(distance))
+    if not np.isfinite(distance[high]) or not np.isfinite(value):
+        return None
+    return Bound(
+        name="median_distance",
+        value=value,
+        unit=f"{constraint.norm} distance",
+        n=len(distance),
+        low=float(distance[low]),
+        high=float(distance[high]),
+        confidence=CONFIDENCE,
+        side="at_most",
+        method="nearest example found for each sample that the model gets right, order statistics",
+    )
 
 
 def climb(
@@ -39,13 +118,15 @@ def climb(
     *,
     seed: int,
     correct: NDArray[np.bool_],
-    broken: NDArray[np.bool_],
+    taken: NDArray[np.bool_],
     stop: Callable[[], bool],
 ) -> tuple[Rung, ...]:
-    """The rungs of the ladder on the first samples; a sample broken at a smaller eps stays broken.
+    """The rungs by an attack at each, for a model without gradients.
 
-    broken  (n,) what the whole plan broke at the eps asked for
-    Ends early, with the rungs that are whole, when ``stop`` says so or on Ctrl-C.
+    taken  (n,) what the whole plan broke at the eps asked for
+
+    What breaks at a smaller eps stays broken. Ends early, with the rungs that are whole, when ``stop`` says
+    so or on Ctrl-C.
     """
     few = slice(0, min(SAMPLES, len(samples.y)))
     standing = correct[few].copy()
@@ -55,28 +136,35 @@ def climb(
             eps = factor * constraint.eps
             if eps == 0 or (constraint.norm == "linf" and eps > constraint.reach):
                 break
-            chosen = np.flatnonzero(standing)
-            for start in range(0, len(chosen), BATCH):
-                part = chosen[start : start + BATCH]
-                streams = Streams(step_seed(seed, -1 - place), samples.ids[part])
-                ball = constraint.at(eps)
-                found = launch(
-                    step.attack,
-                    model,
-                    samples.x[part],
-                    samples.y[part],
-                    ball,
-                    streams,
-                    settings=dict(step.settings),
-                    stop=stop,
-                )
-                hit = wrong(predicted(model, found), samples.y[part]) & ball.holds(found, samples.x[part])
-                standing[part[hit]] = False
+            _attack(
+                model, samples, constraint.at(eps), step, standing, seed=seed, place=-1 - place, stop=stop
+            )
             if stop():
                 break
             if factor >= 1:
-                standing &= ~broken[few]
+                standing &= ~taken[few]
             rungs.append(Rung(eps, robust_accuracy(standing, {"eps": eps})))
     except KeyboardInterrupt:
         pass
     return tuple(rungs)
+
+
+def _attack(
+    model: Model,
+    samples: Samples,
+    ball: Constraint,
+    step: Step,
+    standing: NDArray[np.bool_],
+    *,
+    seed: int,
+    place: int,
+    stop: Callable[[], bool],
+) -> None:
+    """One rung: whoever falls no longer stands."""
+    chosen = np.flatnonzero(standing)
+    for start in range(0, len(chosen), BATCH):
+        part = chosen[start : start + BATCH]
+        x, y = samples.x[part], samples.y[part]
+        streams = Streams(step_seed(seed, place), samples.ids[part])
+        found = launch(step.attack, model, x, y, ball, streams, settings=dict(step.settings), stop=stop)
+        standing[part[wrong(predicted(model, found), y) & ball.holds(found, x)]] = False

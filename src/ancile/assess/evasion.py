@@ -14,7 +14,7 @@ import msgspec
 from ancile.assess.checks import EVASION_CHECKS, INPUT_CHECKS, uneven
 from ancile.assess.clean import Clean, clean_pass
 from ancile.assess.costs import Costs
-from ancile.assess.curve import Rung, climb
+from ancile.assess.curve import Near, Rung, climb, ladder, median_distance, nearest
 from ancile.assess.doubt import Doubt, doubted
 from ancile.assess.exhibits import exhibits
 from ancile.assess.measures import measures
@@ -28,9 +28,11 @@ from ancile.core.budget import Budget
 from ancile.core.check import examine
 from ancile.core.errors import AncileError
 from ancile.core.finding import Finding
+from ancile.core.measure import Bound
 from ancile.core.report import Parameters, Report
 from ancile.core.strength import Effort
 from ancile.core.subject import Subject, digest_of
+from ancile.core.text import plain
 from ancile.numeric import np
 from ancile.version import __version__
 from ancile.work.clock import Clock, system_clock
@@ -112,7 +114,11 @@ def assess_evasion(
     job = Job(watched, clean.samples, constraint, steps, settings.seed, stop, context.clock.cpu, _idle)
     with costs.part("cascade" if model.traits.access == "white-box" else "attacks"):
         attacked = _attacked(job, clean, settings, context) if clean.complete else _Attacked.none(job)
-    doubt = Doubt(complete=False)
+    near, doubt = None, Doubt(complete=False)
+    white = model.traits.access == "white-box" and bool(constraint.eps)
+    if attacked.complete and settings.curve and white:
+        with costs.part("curves"):
+            near = _near(job, attacked.state, clean, settings)
     if attacked.complete:
         with costs.part("doubt"):
             doubt = doubted(job, attacked.state, _right(clean), settings.effort)
@@ -120,12 +126,15 @@ def assess_evasion(
         whole = attacked.complete and doubt.complete
         result = concluded(job, attacked.state, first=clean.scores, complete=whole, doubt=doubt)
     with costs.part("curves"):
-        wanted = settings.curve and whole and constraint.eps and not held.interrupted
-        rungs = _curve(result, settings, stop, model=watched) if wanted else ()
+        wanted = settings.curve and whole and bool(constraint.eps) and not held.interrupted
+        rungs = _curve(result, near, settings, stop, model=watched) if wanted else ()
     if attacked.saved and result.complete:
         with suppress(OSError):  # a cache that cannot be written holds nothing to remove
             attacked.saved.unlink(missing_ok=True)
-    report = _report(result, rungs, settings=settings, context=context, attacked=attacked)
+    distance = median_distance(near, constraint) if near and rungs else None
+    report = _report(
+        result, rungs, (distance,) if distance else (), settings=settings, context=context, attacked=attacked
+    )
     costed = msgspec.structs.replace(
         report, cost=costs.total(), started=started, finished=context.clock.now()
     )
@@ -249,9 +258,23 @@ def _settled(
     return settled
 
 
+def _near(job: Job, state: State, clean: Clean, settings: Settings) -> Near | None:
+    """Minimal distances; None where they are cut short, which costs the report its curve and nothing else."""
+    try:
+        found = nearest(job, state, _right(clean), settings.effort)
+    except KeyboardInterrupt:
+        return None
+    except AncileError as fault:
+        state.faults.append(plain(str(fault)))
+        return None
+    return None if job.stop() else found
+
+
 def _curve(
-    result: Result, settings: Settings, stop: Callable[[], bool], *, model: Watched
+    result: Result, near: Near | None, settings: Settings, stop: Callable[[], bool], *, model: Watched
 ) -> tuple[Rung, ...]:
+    if model.traits.access == "white-box":
+        return ladder(near, result.constraint, result.robust) if near else ()
     return climb(
         model,
         result.samples,
@@ -259,13 +282,19 @@ def _curve(
         curve_step(model.traits.access),
         seed=settings.seed,
         correct=result.correct,
-        broken=result.broken,
+        taken=result.broken,
         stop=stop,
     )
 
 
 def _report(
-    result: Result, rungs: Sequence[Rung], *, settings: Settings, context: Context, attacked: _Attacked
+    result: Result,
+    rungs: Sequence[Rung],
+    more: tuple[Bound, ...],
+    *,
+    settings: Settings,
+    context: Context,
+    attacked: _Attacked,
 ) -> Report:
     examined = examine(EVASION_CHECKS, result)
     assumed = examine(INPUT_CHECKS, (*context.doubts, *uneven(result.constraint)))
@@ -277,7 +306,7 @@ def _report(
         subject=context.subject,
         parameters=_parameters(result, settings, context)
         | {"resumed": attacked.resumed, "search_form": form_name(attacked.form)},
-        measures=(*numbers, *curve),
+        measures=(*numbers, *more, *curve),
         findings=(*examined.findings, *context.findings, *assumed.findings),
         passed=examined.passed | assumed.passed,
         exhibits=exhibits(result, rungs=rungs, features=context.features, classes=context.classes),

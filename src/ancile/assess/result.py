@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from ancile.assess.doubt import Doubt
     from ancile.assess.plan import Step
     from ancile.attacks.constraint import Constraint
-    from ancile.models.model import Traits
+    from ancile.models.model import Model, Traits
+
+PASSES, HALF = 10, 0.5  # over a model that draws lots, and the share of them that decides
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +31,7 @@ class Result:
     broken           (n,) right, and a confirmed adversarial example is at hand
     faults           what the model raised, each time it did
     unsteady         share of samples whose label differs between two clean passes
+    passes           robust accuracy in each of several passes, of a model that draws lots
     doubt            what a second look at all this found
     dropped          claims that the fresh pass at the end did not confirm
     broken_by        (n,) place in the log of ``state``, ``UNBROKEN`` where none or dropped
@@ -50,6 +53,7 @@ class Result:
     unsteady: float
     dropped: int
     doubt: Doubt
+    passes: tuple[float, ...] = ()
 
     @property
     def n(self) -> int:
@@ -110,7 +114,8 @@ def concluded(job: Job, state: State, *, first: NDArray[np.float64], complete: b
 
     first  clean scores of the pass before the attacks
 
-    Where the model has died in between, what was confirmed when it was found stands in for that pass.
+    A model that draws lots is asked several times, and most of its answers count. Where the model has died
+    in between, what was confirmed when it was found stands in for that pass.
     """
     samples, faults = job.samples, list(state.faults)
     claimed = state.broken_by != UNBROKEN
@@ -120,9 +125,16 @@ def concluded(job: Job, state: State, *, first: NDArray[np.float64], complete: b
         attacked = predicted(job.model, state.x_adv)
     except AncileError as fault:
         faults.append(plain(str(fault)))
-    right = ~wrong(first, samples.y) & np.isfinite(first).all(axis=1)
-    correct = right & ~wrong(again, samples.y) & np.isfinite(again).all(axis=1)
-    confirmed = claimed & wrong(attacked, samples.y) & job.constraint.holds(state.x_adv, samples.x)
+    correct = _right(first, samples.y) & _right(again, samples.y)
+    misread = wrong(attacked, samples.y)
+    passes: tuple[float, ...] = ()
+    if not faults and (doubt.unsteady or (first.argmax(axis=1) != again.argmax(axis=1)).any()):
+        # One pass of a model that draws lots is a throw of the dice: what most passes say counts
+        clean = _passes(job.model, samples.x, samples.y)
+        worst = _passes(job.model, state.x_adv, samples.y)
+        correct, misread = clean.mean(axis=0) > HALF, worst.mean(axis=0) <= HALF
+        passes = tuple(float(share) for share in (worst & correct).mean(axis=1))
+    confirmed = claimed & misread & job.constraint.holds(state.x_adv, samples.x)
     kept = confirmed.reshape((-1,) + (1,) * (samples.x.ndim - 1))
     return Result(
         traits=job.model.traits,
@@ -141,4 +153,14 @@ def concluded(job: Job, state: State, *, first: NDArray[np.float64], complete: b
         unsteady=float((first.argmax(axis=1) != again.argmax(axis=1)).mean()),
         dropped=int((claimed & ~confirmed).sum()),
         doubt=doubt,
+        passes=passes,
     )
+
+
+def _right(scores: NDArray[np.float64], y: NDArray[np.int64]) -> NDArray[np.bool_]:
+    return np.asarray(~wrong(scores, y) & np.isfinite(scores).all(axis=1))
+
+
+def _passes(model: Model, x: NDArray[np.float32], y: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(PASSES, n) whether each pass got each sample right."""
+    return np.stack([_right(predicted(model, x), y) for _ in range(PASSES)])

@@ -42,6 +42,17 @@ def clopper_pearson(k: int, n: int, *, confidence: float = 0.95) -> Interval:
     return Interval(low, high)
 
 
+def median_interval(n: int, *, confidence: float = 0.95) -> tuple[int, int]:
+    """Places, from 0, of the order statistics between which the median lies; the widest there are if few.
+
+    Free of any distribution: David and Nagaraja 2003, section 7.1, by quantiles of Binomial(n, 1/2).
+    """
+    if n < 1:
+        raise ValueError("no sample has no median")
+    low = max(0, int(stats.binom.ppf(_tail(confidence), n, 0.5)) - 1)
+    return low, n - 1 - low
+
+
 def paired_difference(
     first: NDArray[np.bool_], second: NDArray[np.bool_], *, confidence: float = 0.95
 ) -> Interval:

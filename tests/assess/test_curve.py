@@ -1,0 +1,74 @@
+"""The curve of robust accuracy, from minimal distances: closed forms on linear models."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from ancile.assess.evasion import Assessment, Settings
+from ancile.assess.run import Samples
+from tests.assess.small import assessed, linear, problem
+
+WITH_CURVE = Settings(effort="quick")
+
+
+def distances(net: torch.nn.Module, samples: Samples) -> NDArray[np.float64]:
+    """(n,) Linf distance to the nearest other class of a linear model, 0 where it is wrong already."""
+    weight, bias = (p.detach().numpy().astype(np.float64) for p in net.parameters())
+    scores = samples.x.astype(np.float64) @ weight.T + bias
+    own = scores[np.arange(len(samples.y)), samples.y][:, None]
+    slope = np.abs(weight[samples.y][:, None, :] - weight[None]).sum(axis=2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = np.where(slope > 0, (own - scores) / slope, np.inf)
+    return np.asarray(np.maximum(found.min(axis=1), 0.0))
+
+
+def rungs(done: Assessment) -> dict[float, float]:
+    """Robust accuracy at each eps."""
+    return {
+        float(m.slice["eps"]): m.value
+        for m in done.report.measures
+        if m.name == "robust_accuracy" and set(m.slice) == {"eps"}
+    }
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_every_rung_is_the_closed_form(seed: int) -> None:
+    net, samples = problem(seed)
+    exact = distances(net, samples)
+    found = rungs(assessed(net, samples, 0.06, settings=WITH_CURVE))
+    assert len(found) == 7
+    for eps, value in found.items():
+        assert abs(value - float((exact > eps).mean())) <= 1 / len(exact)
+
+
+def test_the_median_distance_is_that_of_the_closed_form() -> None:
+    net, samples = problem(4)
+    exact = distances(net, samples)
+    done = assessed(net, samples, 0.05, settings=WITH_CURVE)
+    measure = done.report.measure("median_distance")
+    assert measure is not None
+    assert measure.low is not None
+    assert measure.high is not None
+    assert measure.value == pytest.approx(float(np.median(exact[exact > 0])), rel=0.02)
+    assert measure.low < measure.value < measure.high
+
+
+def test_a_model_that_never_changes_its_mind_has_no_median_distance() -> None:
+    rng = np.random.default_rng(0)
+    net = linear(np.zeros((2, 3), dtype=np.float32), np.array([1.0, 0.0], dtype=np.float32))
+    x = rng.uniform(size=(30, 3)).astype(np.float32)
+    samples = Samples(np.arange(30), x, np.zeros(30, dtype=np.int64))
+    done = assessed(net, samples, 0.1, settings=WITH_CURVE)
+    assert done.report.measure("median_distance") is None
+    assert set(rungs(done).values()) == {1.0}
+
+
+def test_costs_are_told_part_by_part_and_add_up() -> None:
+    net, samples = problem(5)
+    cost = assessed(net, samples, 0.05, settings=WITH_CURVE).report.cost
+    assert set(cost.parts) == {"clean", "cascade", "curves", "doubt"}
+    for count in ("forwards", "backwards", "queries"):
+        assert sum(getattr(part, count) for part in cost.parts.values()) == getattr(cost, count)
