@@ -29,7 +29,8 @@ SINGLE = 0.2  # of the steps, the last ones, move one feature each: a linear mod
 def fewer(count: int, left: float) -> int:
     """How many of ``count`` features to move when this share of the steps is left: from a fifth down to one.
 
-    On an adversarially trained network for MNIST, eps 12, 40 steps left 66 % right; one feature a step 82 %.
+    Against filling room at every step, on 200 images, two hardened networks for MNIST, eps 5 and 12, three
+    lengths of step, two seeds: 1.6 points fewer stay right on average, from 5.5 fewer to 2.5 more.
     """
     most = max(1.0, FIRST_SHARE * count)
     power = max(0.0, (left - SINGLE) / (1.0 - SINGLE))
