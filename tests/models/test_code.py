@@ -234,18 +234,23 @@ def test_scores_that_are_not_finite_are_passed_on(here: Here) -> None:
         assert np.isnan(opened.model.scores(X)).all()
 
 
-def test_files_that_the_code_uses_and_the_digest_does_not_cover_are_named(here: Here, tmp_path: Path) -> None:
+def test_files_that_the_code_reads_and_the_digest_does_not_cover_are_named(
+    here: Here, tmp_path: Path
+) -> None:
+    """A neighbour that is imported is covered, one that is never opened is not spoken of."""
     (tmp_path / "part.py").write_text("WIDTH = 2")
+    (tmp_path / "called.py").write_text("DEPTH = 2")
+    (tmp_path / "train.py").write_text("raise SystemExit")
     (tmp_path / "table.txt").write_text("1 2 3")
     (tmp_path / "uses.py").write_text(
-        "import numpy as np\nfrom pathlib import Path\nfrom part import WIDTH\n"
+        "import numpy as np\nfrom pathlib import Path\nfrom part import WIDTH\n__import__('called')\n"
         "TABLE = (Path(__file__).parent / 'table.txt').read_text()\n"
         "def predict(x): return np.zeros((len(x), WIDTH))"
     )
     with here("uses.py:predict") as opened:
         found = {finding.check: finding.detail for finding in opened.findings}
-    assert "part.py" in found["model-code-not-covered"]
-    assert "table.txt" in found["model-code-not-covered"]
+    told = found["model-code-not-covered"]
+    assert [name in told for name in ("called.py", "table.txt", "part.py", "train.py")] == [1, 1, 0, 0]
     assert "uses.py:predict" in found["model-runs-code"]
 
 

@@ -19,7 +19,7 @@ class Opening:
 
     code       what of the user's runs: ``model.py:build``; empty for a file that holds none
     trusted    the format that was unpickled or loaded as a program on an explicit flag; empty for none
-    uncovered  files that the code uses and the digest does not cover
+    uncovered  files that the code read while it was opened and the digest does not cover
     unfixed    the network's code was given no weights: its parameters come from wherever the code takes them
     confined   what its process gave up; None for an endpoint
     endpoint   whether it runs on a machine of somebody else
@@ -62,10 +62,11 @@ def trusted_pickle(opening: Opening) -> Iterator[Remark]:
 
 @check("model-code-not-covered", severity="medium", refs=("CWE-353 (CWE 4.17)",))
 def code_not_covered(opening: Opening) -> Iterator[Remark]:
-    """The model uses files that its digest does not cover.
+    """The model's code read files that its digest does not cover.
 
     Why   Evidence is found by digest: whoever changes such a file changes the model, and the evidence stays.
-    Fix   Put the architecture into one file and the weights into --weights, or export the model to one file.
+    Fix   Give the weights by --weights, and import modules beside the code by an import statement; or export
+          the model to one file.
     """
     if opening.uncovered:
         names = ", ".join(plain(name, 60) for name in opening.uncovered[:SHOWN])

@@ -11,6 +11,7 @@ import sys
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import spec_from_loader
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -35,12 +36,13 @@ if TYPE_CHECKING:
 def open_bytes(order: Order, parts: list[bytes], probe: NDArray[np.floating]) -> Ready:
     """The model that the code's name stands for, with its weights; runs in the child.
 
-    parts  source, then the bytes of the weights, then the digests of the package's files
+    parts  source, then the bytes of the weights, then names and files' digests of what is covered besides
     """
     sys.path[:0] = [folder for folder in order.folders if folder not in sys.path]
-    if order.package:
-        files = msgspec.json.decode(parts[-1], type=dict[str, str])
-        run_only(order.module.partition(".")[0], order.package, files)
+    if order.covered:
+        told = msgspec.json.decode(parts[-1], type=list[tuple[str, dict[str, str]]])
+        for root, (name, files) in zip(order.covered, told, strict=True):
+            run_only(name, root, files)
     thing = _attribute(imported(order.module, parts[0], path=order.path), order)
     if not is_network(thing) and callable(thing) and _is_factory(thing, order):
         thing = thing(**order.arguments)
@@ -83,8 +85,28 @@ def imported(name: str, source: bytes, *, path: str) -> ModuleType:
         raise outside(reason) or AncileError(
             "the model's code cannot be imported",
             value=plain(f"{type(reason).__name__}: {reason}"),
-            remedy=f"run it by itself: python {plain(path, 100)}",
+            remedy=_way_out(reason, path),
         ) from reason
+
+
+def _way_out(reason: BaseException, path: str) -> str:
+    """What helps against this failure of an import."""
+    file = Path(path)
+    holder = None
+    if isinstance(reason, ModuleNotFoundError):
+        top = str(reason.name).partition(".")[0]
+        holder = next((one.parent for one in file.parents if one.name == top), None)
+    elif isinstance(reason, ImportError) and "relative import" in str(reason):
+        holder = file.parent.parent
+    if holder:
+        dotted = ".".join(file.relative_to(holder).with_suffix("").parts)
+        return f"go to {plain(str(holder), 200)} and name the model {plain(dotted, 100)}:NAME"
+    if isinstance(reason, ModuleNotFoundError):
+        return (
+            f"put the module beside {plain(file.name, 60)}; or name the model as package.module:NAME from "
+            "the folder that holds both; or install the module beside ancile"
+        )
+    return f"run it by itself: python {plain(path, 100)}"
 
 
 class _Exact(MetaPathFinder, Loader):
@@ -98,7 +120,12 @@ class _Exact(MetaPathFinder, Loader):
     ) -> ModuleSpec | None:
         if fullname != self._name:
             return None
-        return spec_from_loader(fullname, self, origin=self._path)
+        whole = Path(self._path)
+        inner = whole.name == "__init__.py"
+        spec = spec_from_loader(fullname, self, origin=self._path, is_package=inner)
+        if spec and inner:
+            spec.submodule_search_locations = [str(whole.parent)]
+        return spec
 
     def create_module(self, _spec: ModuleSpec) -> None:
         return None

@@ -106,7 +106,7 @@ class Host:
         order = decoded(frame.body, Order)
         *parts, probe = frame.blocks
         samples = _samples(Frame(0, "", blocks=(probe,)))
-        with files_touched(besides=(order.path, order.package)) as touched:
+        with files_touched(besides=(order.path, *order.covered)) as touched:
             ready = open_kind(order, [bytes(part.data) for part in parts], samples)
         self._networks, traits = [ready.model], ready.model.traits
         opened = Opened(

@@ -101,7 +101,7 @@ def open_model(
         opening = Opening(
             code=referred.code,
             trusted=referred.trusted,
-            uncovered=_uncovered(referred, opened),
+            uncovered=tuple(dict.fromkeys(opened.touched)),
             unfixed=bool(referred.code) and not referred.order.weights and opened.access == "white-box",
             confined=child.confined,
         )
@@ -156,7 +156,8 @@ def clock_with(child: Child) -> Clock:
 
 
 def _opened(child: Child, order: Order, referred: Referred, probe: NDArray[np.floating]) -> Opened:
-    named = [msgspec.json.encode(referred.package.files)] if referred.package else []
+    told = [(one.name, one.files) for one in referred.covered]
+    named = [msgspec.json.encode(told)] if told else []
     blocks = (*map(text_block, (*referred.parts, *named)), block_of(probe))
     answer = child.ask("open", msgspec.msgpack.encode(order), blocks, seconds=OPEN_SECONDS, limit_bytes=0)
     return decoded(answer.body, Opened)
@@ -174,7 +175,3 @@ def _model(child: Child, opened: Opened, *, seconds: float) -> Model | GradientM
     if opened.access == "white-box":
         return RemoteGradientModel(child, traits, dtype=opened.dtype, seconds=seconds)
     return RemoteModel(child, traits, seconds=seconds)
-
-
-def _uncovered(referred: Referred, opened: Opened) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*opened.touched, *referred.beside)))

@@ -24,7 +24,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     module     dotted name of the code's module
     path       where the code's source lies, for ``__file__``
     folders    put on ``sys.path`` for what the code imports
-    package    folder of the package that the module belongs to, whose files' digests come as the last block
+    covered    packages and modules by their folder or file; names and digests come as the last block
     arguments  keyword arguments of the factory
     weights    format of the weights, empty without
     output     what scores are, ``auto`` to see from the samples
@@ -36,7 +36,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     module: str = ""
     path: str = ""
     folders: tuple[str, ...] = ()
-    package: str = ""
+    covered: tuple[str, ...] = ()
     arguments: dict[str, Scalar] = {}
     weights: Literal["", "safetensors", "state-dict"] = ""
     output: Wanted = "auto"

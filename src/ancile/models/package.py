@@ -1,8 +1,8 @@
-"""All files of the package that a model's module belongs to: hashed by the parent, checked when they run.
+"""All files of the packages that a model's code belongs to or imports from beside it.
 
-A version number says what was installed, not what lies there now. The digest covers each file but Python's
-own caches, and those caches are not used: what the child imports of the package is compiled from source that
-has the digest told to it.
+The parent hashes them, the child checks them when they run. A version number says what was installed, not
+what lies there now. The digest covers each file but Python's own caches, which are not used: what the child
+imports is compiled from source that has the digest told to it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import NamedTuple
@@ -26,11 +27,11 @@ MOST_FILES = 50_000  # of one package; torch has 15,000
 
 
 class Package(NamedTuple):
-    """A package's files.
+    """A package's files, or a module that lies in no package.
 
-    name   of the top-level package
-    root   its folder
-    files  percent-encoded path below the folder to ``sha256:<hex>``
+    name   of the top-level package or module
+    root   its folder; the file of a module by itself
+    files  percent-encoded path below the folder (of a module its file's name) to ``sha256:<hex>``
     """
 
     name: str
@@ -47,7 +48,11 @@ def package_of(source: Path, module: str) -> Package | None:
     depth = module.count(".") + (source.name == "__init__.py")
     if not depth:
         return None
-    root = _placed(source).parents[depth - 1]
+    return package_in(_placed(source).parents[depth - 1], module.partition(".")[0])
+
+
+def package_in(root: Path, name: str) -> Package:
+    """The package of that name with all that lies in the folder."""
     files: dict[str, str] = {}
     for path in _files(root):
         if len(files) == MOST_FILES:
@@ -57,7 +62,13 @@ def package_of(source: Path, module: str) -> Package | None:
                 remedy="put the model's code into a package of its own",
             )
         files[percent_encoded(path.relative_to(root).as_posix())] = _digest_of_file(path)
-    return Package(module.partition(".")[0], root, files)
+    return Package(name, root, files)
+
+
+def module_by_itself(file: Path, name: str) -> Package:
+    """A module that is one file."""
+    root = _placed(file)
+    return Package(name, root, {percent_encoded(root.name): _digest_of_file(root)})
 
 
 def _files(root: Path) -> Iterator[Path]:
@@ -77,17 +88,21 @@ def _digest_of_file(path: Path) -> str:
             return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
     except OSError as reason:
         raise AncileError(
-            "a file of the model's package cannot be read",
+            "a file of the model's code cannot be read",
             value=f"{plain(str(path))}: {reason.strerror}",
             remedy="mend its permissions, or install the package once more",
         ) from reason
 
 
 class Checked(MetaPathFinder):
-    """Finds modules of one package, and runs them only from bytes that have the digest they were named by."""
+    """Finds modules of one package, and runs them only from bytes that have the digest they were named by.
+
+    The package itself is not searched for: the folder that holds it need not be listed, nor on ``sys.path``.
+    """
 
     def __init__(self, name: str, root: Path, files: Mapping[str, str]) -> None:
         self._name, self._root, self._files = name, root, files
+        self._folder = root.parent if root.suffix else root
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -95,7 +110,7 @@ class Checked(MetaPathFinder):
         """Where the module lies, as Python finds it; AncileError where another file lies there by now."""
         if fullname.partition(".")[0] != self._name:
             return None
-        found = PathFinder.find_spec(fullname, path, target)
+        found = PathFinder.find_spec(fullname, path, target) if path else self._itself()
         if found is None or found.origin is None or not found.has_location:
             return found
         data = self._checked(Path(found.origin))
@@ -103,13 +118,27 @@ class Checked(MetaPathFinder):
             found.loader, found.cached = _Exactly(fullname, found.origin, data), None
         return found
 
+    def _itself(self) -> ModuleSpec | None:
+        """Where the package or the module itself lies."""
+        if self._folder != self._root:
+            return spec_from_file_location(self._name, self._root)
+        inner = [str(self._root)]
+        if "__init__.py" in self._files:
+            init = self._root / "__init__.py"
+            return spec_from_file_location(self._name, init, submodule_search_locations=inner)
+        found = PathFinder.find_spec(self._name, [str(self._root.parent)])  # where it is native code
+        if found is None or found.origin is None:
+            found = ModuleSpec(self._name, None, is_package=True)  # a namespace: PEP 420
+            found.submodule_search_locations = inner
+        return found
+
     def _checked(self, path: Path) -> bytes:
         data, place = path.read_bytes(), _placed(path)
-        inside = place.is_relative_to(self._root)
-        wanted = self._files.get(percent_encoded(place.relative_to(self._root))) if inside else None
+        inside = place.is_relative_to(self._folder)
+        wanted = self._files.get(percent_encoded(place.relative_to(self._folder))) if inside else None
         if wanted != f"sha256:{hashlib.sha256(data).hexdigest()}":
             raise AncileError(
-                "a file of the model's package is not the one that its digest names",
+                "a file of the model's code is not the one that its digest names",
                 value=plain(str(path)),
                 remedy="wait until its writer is done and repeat; links out of a package are not followed",
             )
@@ -129,6 +158,6 @@ class _Exactly(SourceFileLoader):
         return found
 
 
-def run_only(package: str, root: str, files: Mapping[str, str]) -> None:
-    """Have this process import that package in no other way from now on."""
-    sys.meta_path.insert(0, Checked(package, Path(root).resolve(), files))
+def run_only(name: str, root: str, files: Mapping[str, str]) -> None:
+    """Have this process import that package or module in no other way from now on."""
+    sys.meta_path.insert(0, Checked(name, Path(root), files))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -18,6 +18,7 @@ from ancile.core.subject import Subject, digest_of, percent_encoded, subject_of_
 from ancile.core.text import plain
 from ancile.formats.identify import Format, identify
 from ancile.formats.source import Source
+from ancile.models.neighbours import neighbours, own_package
 from ancile.models.order import Kind, Order
 from ancile.models.package import Package, package_of
 from ancile.models.request import ModelRequest
@@ -62,10 +63,9 @@ class Referred:
     parts    bytes of the model, then of its weights
     code     the user's code that will run, empty for none
     trusted  format that was let through by a flag
-    beside   modules beside the code, which it may import
     folder   where the model lies
     reach    folders with the user's code, which its process may read
-    package  that the code belongs to
+    covered  packages and modules that the code belongs to or imports from beside it
     """
 
     order: Order
@@ -73,10 +73,9 @@ class Referred:
     subject: Subject
     folder: Path
     reach: tuple[Path, ...] = ()
-    package: Package | None = None
+    covered: tuple[Package, ...] = ()
     code: str = ""
     trusted: str = ""
-    beside: tuple[str, ...] = ()
 
 
 def refer(request: ModelRequest) -> Referred:
@@ -120,17 +119,18 @@ def module_file(name: str, folders: Sequence[str]) -> Path:
 
 def _code(request: ModelRequest, source: Source, name: str, *, module: str | None) -> Referred:
     """Code and its weights; ``module`` is the dotted name, None for a file given by path."""
-    whole, start = source.path.resolve(), request.base.resolve()
+    whole = source.path.resolve()
     title = f"{module or source.path.name}:{name}"
     parts = {percent_encoded(title): source.digest}
     arguments = dict(request.factory_args)
     if arguments:
         parts["factory-args"] = digest_of(msgspec.json.encode(arguments, order="sorted"))
-    package = package_of(source.path, module) if module else None
-    if package:
-        parts[percent_encoded(f"package/{package.name}")] = package.digest()
-    installed = _distribution(module) if module else {}
-    parts |= installed
+    found = _place(source, whole, module=module, start=request.base.resolve())
+    parts |= {
+        percent_encoded(f"package/{one.name}" if one.root.is_dir() else f"module/{one.name}"): one.digest()
+        for one in found.covered
+    }
+    parts |= found.installed
     blocks = [source.data]
     if request.weights is not None:
         held = read_once(request.base / request.weights)
@@ -139,11 +139,10 @@ def _code(request: ModelRequest, source: Source, name: str, *, module: str | Non
     order = Order(
         kind="code",
         name=name,
-        # A name of its own: a file named json.py must neither find nor hide the module of that name.
-        module=module or re.sub(r"\W", "_", f"model_code_{whole.stem}"),
+        module=found.module,
         path=str(whole),
-        folders=(str(start if module else whole.parent),),
-        package=str(package.root) if package else "",
+        folders=found.folders,
+        covered=tuple(str(one.root) for one in found.covered),
         arguments=arguments,
         weights="" if request.weights is None else _weights_kind(held),
     )
@@ -152,10 +151,42 @@ def _code(request: ModelRequest, source: Source, name: str, *, module: str | Non
         parts=tuple(blocks),
         subject=subject_of_parts("model", plain(title), parts),
         folder=whole.parent,
-        reach=(whole.parent, start) if module and whole.is_relative_to(start) else (whole.parent,),
-        package=package,
+        reach=found.reach,
+        covered=found.covered,
         code=title,
-        beside=() if installed or package else _beside(whole),
+    )
+
+
+class _Place(NamedTuple):
+    """Where code lies among other code: fields as in ``Order`` and ``Referred``."""
+
+    module: str
+    folders: tuple[str, ...]
+    reach: tuple[Path, ...]
+    covered: tuple[Package, ...]
+    installed: dict[str, str]
+
+
+def _place(source: Source, whole: Path, *, module: str | None, start: Path) -> _Place:
+    if module is None:
+        if dotted := own_package(whole, source.data):
+            package = package_of(whole, dotted)
+            own = (package,) if package else ()
+            return _Place(dotted, (), (whole.parent, *(one.root for one in own)), own, {})
+        # A name of its own: a file named json.py must neither find nor hide the module of that name.
+        alone = re.sub(r"\W", "_", f"model_code_{whole.stem}")
+        beside = neighbours(source.data, whole.parent)
+        return _Place(alone, (str(whole.parent),), (whole.parent,), beside, {})
+    package = package_of(source.path, module)
+    installed = _distribution(module)
+    holder = package.root.parent if package else whole.parent
+    beside = () if installed else neighbours(source.data, holder, package=package)
+    return _Place(
+        module=module,
+        folders=(str(start),),
+        reach=(whole.parent, start) if whole.is_relative_to(start) else (whole.parent,),
+        covered=(package, *beside) if package else beside,
+        installed=installed,
     )
 
 
@@ -216,11 +247,3 @@ def _distribution(module: str) -> dict[str, str]:
     names = packages_distributions().get(module.partition(".")[0], [])
     known = [f"{name}=={version(name)}" for name in sorted(set(names))]
     return {percent_encoded(f"distribution/{one}"): digest_of(one.encode()) for one in known}
-
-
-def _beside(path: Path) -> tuple[str, ...]:
-    """Other modules in the folder of a file, which it may import."""
-    try:
-        return tuple(sorted(p.name for p in path.parent.glob("*.py") if p.name != path.name))
-    except OSError:
-        return ()
