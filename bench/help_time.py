@@ -45,6 +45,7 @@ def measure(*, control: bool = False) -> list[Bar]:
             measured=measured,
             wanted="ratio at most 3, none of " + ", ".join(HEAVY) + " loaded",
             met=ratio <= 3 and loaded == "[]",
+            raw={"ours": [a for a, _ in pairs], "click": [b for _, b in pairs]},
         )
     ]
 

@@ -35,6 +35,9 @@ def measure(control: bool = False) -> list[Bar]:
                 + (f"; network and eps otherwise: {also}" if also else ""),
                 wanted=f"at most {most:g}, robust accuracy not above",
                 met=middle <= most and mine <= theirs,
+                raw={
+                    f"{name}: {side}": race[side]["seconds"] for name, race in races.items() for side in race
+                },
             )
         )
     return bars

@@ -9,6 +9,7 @@ or weak variant runs in the place of ours, and every bar must come out not met.
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
@@ -56,7 +57,7 @@ def kept_rows(wanted: list[str]) -> list[str]:
     return [line for line in lines if line.startswith("| ") and line.split(" ", 2)[1] in known]
 
 
-def results(rows: list[tuple[str, Bar, str]], kept: list[str]) -> str:
+def results(rows: list[tuple[str, Bar, str, str]], kept: list[str]) -> str:
     """RESULTS.md: one row a bar, then the machine."""
     lines = [
         "# Measured claims",
@@ -65,27 +66,34 @@ def results(rows: list[tuple[str, Bar, str]], kept: list[str]) -> str:
         "",
     ]
     lines += [
-        "| file | claim | measured | wanted | met | negative control |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| file | claim | measured | wanted | met | negative control | when, commit, load |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for name, bar, control in rows:
-        cells = (name, bar.claim, bar.measured, bar.wanted, "yes" if bar.met else "**no**", control)
+    for name, bar, control, when in rows:
+        cells = (name, bar.claim, bar.measured, bar.wanted, "yes" if bar.met else "**no**", control, when)
         lines.append("| " + " | ".join(c.replace("|", "\\|").replace("\n", " ") for c in cells) + " |")
     lines += kept
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False, cwd=HERE
-    )
     versions = ", ".join(f"{p} {metadata.version(p)}" for p in PACKAGES)
-    load = ", ".join(f"{v:.1f}" for v in os.getloadavg())
-    lines += [
-        "",
-        "## Where",
-        "",
-        f"- {datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {commit.stdout.strip() or 'none'}",
-    ]
-    lines += [f"- {processor()}, {os.cpu_count()} cores, load {load}, {platform.platform()}"]
+    lines += ["", "The runs behind the figures: `raw.json`, by file and claim.", "", "## Where", ""]
+    lines += [f"- {processor()}, {os.cpu_count()} cores, {platform.platform()}"]
     lines += [f"- Python {platform.python_version()}, {versions}", ""]
     return "\n".join(lines)
+
+
+def when() -> str:
+    """Time, commit and load: what a reader needs to weigh a row."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short=10", "HEAD"], capture_output=True, text=True, check=False, cwd=HERE
+    )
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M}, {commit.stdout.strip() or 'none'}, {os.getloadavg()[1]:.1f}"
+
+
+def keep_raw(name: str, found: list[Bar]) -> None:
+    """Put the raw runs of a module beside the results, in the place of its earlier ones."""
+    path = HERE / "raw.json"
+    stored = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    stored[name] = {bar.claim: dict(bar.raw) for bar in found if bar.raw}
+    path.write_text(json.dumps(dict(sorted(stored.items())), indent=1) + "\n", "utf-8")
 
 
 def processor() -> str:
@@ -107,14 +115,14 @@ def main() -> int:
         caught = {bar.claim: not bar.met for bar in controls}
         for bar in found:
             control = {True: "not met, as it must", False: "**met: the bar is blind**", None: "none"}
-            rows.append((name, bar, control[caught.get(bar.claim)]))
+            rows.append((name, bar, control[caught.get(bar.claim)], when()))
             print(
                 f"{bar.claim} | {bar.measured} | {bar.wanted} | {'met' if bar.met else 'NOT MET'}", flush=True
             )
-        (HERE / "RESULTS.md").write_text(
-            results(rows, kept), "utf-8"
-        )  # after each module, so that none is lost
-    return 0 if all(bar.met and "blind" not in control for _, bar, control in rows) else 1
+        # After each module, so that none is lost
+        (HERE / "RESULTS.md").write_text(results(rows, kept), "utf-8")
+        keep_raw(name, found)
+    return 0 if all(bar.met and "blind" not in control for _, bar, control, _ in rows) else 1
 
 
 if __name__ == "__main__":
