@@ -209,7 +209,10 @@ def test_an_effort_that_is_not_there_is_refused() -> None:
 
 
 def test_patches_break_what_hides_its_gradient_and_effort_follows_them() -> None:
-    """Steps in the logits have no gradient anywhere: climbs stand still, patches do not."""
+    """Steps in the logits have no gradient anywhere: climbs stand still, patches do not.
+
+    Bounds up to 3, so that the middle of the range is on the right side of the edge.
+    """
 
     class Steps(torch.nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -218,7 +221,7 @@ def test_patches_break_what_hides_its_gradient_and_effort_follows_them() -> None
             ) - 8.0
 
     here = world(Steps(), torch.full((30, 1, 4, 4), 0.55) + 0.002 * torch.arange(30).view(-1, 1, 1, 1))
-    run = started(here, Constraint("linf", 0.2))
+    run = started(here, Constraint("linf", 0.2, 0.0, 3.0))
     while (entry := advance(run)) is not None and run.name(entry) != "scores":
         pass
     assert entry is not None

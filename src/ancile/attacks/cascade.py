@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ancile.attacks.arms import OPENING, Arm, portfolio
 from ancile.attacks.climb import climb
 from ancile.attacks.constraint import Constraint
+from ancile.attacks.edges import Walk, walked, walks
 from ancile.attacks.patches import patched
 from ancile.attacks.phases import Effort, Phase, plan
 from ancile.attacks.standing import STANDS, Field, Standing, judged
@@ -45,7 +46,7 @@ class Entry(NamedTuple):
     """What one phase did.
 
     phase      its place in the plan
-    arm        place of the arm that climbed in the portfolio, -1 where none did
+    arm        place of the arm that climbed in the portfolio, of a walk among the walks; -1 where none did
     tried      samples that it took, ``set_aside`` those that stood and that it did not take
     broken     samples that it broke, each confirmed; ``left`` those that stand afterwards
     forwards, backwards, queries
@@ -75,6 +76,7 @@ class Cascade:
 
     here: Field
     arms: tuple[Arm, ...]
+    walks: tuple[Walk, ...]
     phases: tuple[Phase, ...]
     standing: Standing
     reached: torch.Tensor
@@ -104,7 +106,9 @@ class Cascade:
     def name(self, entry: Entry) -> str:
         """What reports call a phase."""
         kind = self.phases[entry.phase].kind
-        return f"{kind}: {self.arms[entry.arm].name}" if entry.arm >= 0 else kind
+        if entry.arm < 0:
+            return kind
+        return f"{kind}: {(self.walks if kind == 'walk' else self.arms)[entry.arm].name}"
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """All that ``begin`` needs to go on after the last finished phase, as plain arrays."""
@@ -165,13 +169,15 @@ def begin(
     With the same samples, seed, effort and search form it then ends as if it had never stopped.
     """
     arms = (OPENING, *portfolio(constraint.norm, classes=model.traits.classes))
+    ways = walks(constraint.norm, classes=model.traits.classes)
     coarse = search is not None and differs(search, model, x[:COMPARED])
     here = Field(model, search or model, batch, coarse, x, y, constraint, rng, on_step)
     n = len(x)
     fresh = Cascade(
         here=here,
         arms=arms,
-        phases=plan(effort, arms=len(arms)),
+        walks=ways,
+        phases=plan(effort, arms=len(arms), walks=len(ways)),
         standing=Standing.of(x),
         reached=x.new_full((len(arms), n), -torch.inf),
         cohort=torch.zeros(n, dtype=torch.bool, device=x.device),
@@ -242,6 +248,10 @@ def _climbed(run: Cascade, rows: torch.Tensor, one: Phase, arm: int, place: int)
     return reached is not None
 
 
+def _walked(run: Cascade, rows: torch.Tensor, one: Phase, arm: int, place: int) -> bool:
+    return walked(run.here, run.standing, run.walks[arm], rows, steps=one.steps, place=place)
+
+
 def _scored(run: Cascade, rows: torch.Tensor, one: Phase, arm: int, place: int) -> bool:  # noqa: ARG001
     return patched(run.here, run.standing, rows, queries=one.steps, place=place)
 
@@ -251,6 +261,7 @@ _PHASES: dict[str, Callable[[Cascade, torch.Tensor, Phase, int, int], bool]] = {
     "sweep": _climbed,
     "scout": _climbed,
     "round": _climbed,
+    "walk": _walked,
     "scores": _scored,
 }
 
@@ -300,6 +311,6 @@ def _restored(fresh: Cascade, saved: Mapping[str, NDArray[np.generic]]) -> Casca
     kept = {name: torch.tensor(saved[name], device=to) for name in own if name != "log"}
     reached, cohort = kept.pop("reached"), kept.pop("cohort")
     return Cascade(
-        here=fresh.here, arms=fresh.arms, phases=fresh.phases, standing=Standing(**kept),
+        here=fresh.here, arms=fresh.arms, walks=fresh.walks, phases=fresh.phases, standing=Standing(**kept),
         reached=reached, cohort=cohort, log=log,
     )  # fmt: skip

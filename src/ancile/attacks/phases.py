@@ -7,12 +7,13 @@ from typing import Literal, NamedTuple
 from ancile.core.errors import AncileError
 
 Effort = Literal["quick", "standard", "thorough"]
-Kind = Literal["clean", "sweep", "scout", "round", "scores"]
+Kind = Literal["clean", "sweep", "scout", "round", "walk", "scores"]
 
 
 # Broken of those taken. One network hardened in Linf: attacked in L2 four of five fell, in Linf one in ten;
 # on traffic signs none
 PAYS = 0.1
+STILL_PAYS = 0.02  # that a walk on all must break, for the next one to follow
 ONE = 1e-6  # a single one
 
 
@@ -21,10 +22,12 @@ class Phase(NamedTuple):
 
     kind   ``clean`` judges the samples as they are; a ``sweep`` climbs with the arm named; in the ``scout``
            every arm climbs on one cohort; a ``round`` climbs with the arm that won most there;
-           ``scores`` searches without gradients
+           a ``walk`` comes to the edge of a class from outside the ball; ``scores`` searches without
+           gradients
     share  of the samples that stand, those nearest to an error, that it takes
-    steps  of each climb, or queries about each sample
-    arm    place of the arm in the portfolio, -1 where it is chosen while running or there is none
+    steps  of each climb or walk, or queries about each sample
+    arm    place of the arm in the portfolio, or of the walk among the walks; -1 where it is chosen while
+           running or there is none
     after  the share that the last phase of this kind must have broken of what it took, for this one to take
            any: effort goes on where it pays
     """
@@ -46,14 +49,21 @@ def scout(arms: int, share: float, steps: int) -> tuple[Phase, ...]:
     return tuple(Phase("scout", share, steps, arm) for arm in range(1, arms))
 
 
-def plan(effort: Effort, *, arms: int) -> tuple[Phase, ...]:
+def edges(walks: int, share: float, steps: int) -> tuple[Phase, ...]:
+    """The first walk, and while the last one paid, each in turn on all that stand."""
+    rest = (Phase("walk", 1.0, steps, walk, after=STILL_PAYS if walk else PAYS) for walk in range(walks))
+    return (Phase("walk", share, steps, 0), *rest) if walks else ()
+
+
+def plan(effort: Effort, *, arms: int, walks: int = 0) -> tuple[Phase, ...]:
     """The phases for an effort; ``thorough`` begins as ``standard`` and goes on."""
     opening = Phase("clean"), Phase("sweep", 1.0, 10, 0)
     if effort == "quick":
-        return (*opening, *scout(arms, 0.1, 10), *rounds(20, 0.1, 0.1, 0.05))
+        return (*opening, *scout(arms, 0.1, 10), *edges(min(walks, 2), 0.02, 20), *rounds(20, 0.1, 0.1, 0.05))
     standard = (
         *opening,
         *scout(arms, 0.2, 20),
+        *edges(walks, 0.1, 30),
         *rounds(40, 0.5, 0.3, 0.2),
         Phase("scores", 0.03, 400),
         *rounds(60, 0.1, 0.1, 0.1, 0.1),
