@@ -26,7 +26,7 @@ def assess(
     y: ArrayLike,
     *,
     eps: float,
-    norm: Literal["linf", "l2"] = "linf",
+    norm: Literal["linf", "l2", "l1", "l0"] = "linf",
     samples: int | None = None,
     seed: int = 0,
     effort: Effort = "standard",

@@ -24,7 +24,7 @@ class AssessConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     data: str | None = None
     label: str | None = None
-    norm: Literal["linf", "l2"] = "linf"
+    norm: Literal["linf", "l2", "l1", "l0"] = "linf"
     eps: Amount | None = None
     samples: Whole = 1000
     seed: Whole = 0

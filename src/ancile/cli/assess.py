@@ -19,7 +19,9 @@ from ancile.cli.output import chosen, output_options
 @click.option("--drop", multiple=True, help="Column that is no input; may be repeated.")
 @click.option("--where", help="Rows of a table to take: COLUMN=VALUE.")
 @click.option("--bounds", help="LOW,HIGH of every input value.")
-@click.option("--norm", type=click.Choice(["linf", "l2"]), help="How the size of a change is measured.")
+@click.option(
+    "--norm", type=click.Choice(["linf", "l2", "l1", "l0"]), help="How the size of a change is measured."
+)
 @click.option("--eps", type=float, help="Largest change, in the data's own units.")
 @click.option(
     "--units",
@@ -33,6 +35,12 @@ from ancile.cli.output import chosen, output_options
 @click.option("--budget", help="Time, such as 10m; then the report speaks of what was done.")
 @click.option("--query-cap", type=click.IntRange(1, LARGEST), help="Most samples sent to the model.")
 @click.option("--weights", type=click.Path(path_type=Path), help="safetensors or state dict for a factory.")
+@click.option(
+    "--allow-read",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="File or folder that the model's code may read besides its own; may be repeated.",
+)
 @click.option("--factory-args", help="Keyword arguments of the factory, as a JSON object.")
 @click.option("--scores", type=click.Choice(["auto", "logits", "probabilities", "labels"]), default="auto")
 @click.option("--mean", help="Per channel or feature, comma-separated: the network gets (x - mean) / std.")

@@ -44,7 +44,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     drop: tuple[str, ...]
     where: str | None
     bounds: str | None
-    norm: Literal["linf", "l2"]
+    norm: Literal["linf", "l2", "l1", "l0"]
+    allow_read: tuple[str, ...]
     eps: float
     units: str
     samples: int
@@ -112,7 +113,7 @@ def request(model: str, options: dict[str, object], config: AssessConfig) -> Req
             remedy="normalise a feature that never changes with std 1",
         )
     fields = Request.__struct_fields__
-    merged |= {name: tuple(map(str, options[name])) for name in ("files", "against")}  # type: ignore[call-overload]
+    merged |= {name: tuple(map(str, options[name])) for name in ("files", "against", "allow_read")}  # type: ignore[call-overload]
     plain_values = {k: str(v) if isinstance(v, Path) else v for k, v in merged.items() if k in fields}
     return msgspec.convert(plain_values, Request, strict=False)
 
@@ -211,6 +212,7 @@ def _opened(asked: Request, data: Dataset, home: Home | None) -> OpenedModel:
         mean=asked.mean,
         std=asked.std,
         query_cap=asked.budget.queries,
+        allow_read=tuple(Path(one) for one in asked.allow_read),
         deny=(home.folder,) if home else (),
     )
     return open_model(
@@ -262,6 +264,7 @@ def _identity(asked: Request, data: Dataset) -> Parameters:
         "label": asked.label,
         "where": asked.where,
         "drop": list(asked.drop),
+        "allow_read": list(asked.allow_read),
         "factory_args": msgspec.json.encode(asked.factory_args).decode(),
     }
     return {name: value for name, value in found.items() if value not in (None, [], "{}")}

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from ancile.cli.home import Home
 from ancile.core.decision import Decision
 from ancile.core.errors import AncileError
+from ancile.core.private_memory import close_memory
 from ancile.core.report import Evidence, Parameters, Record, Report
 from ancile.core.subject import Subject
 from ancile.trust.checkpoint import open_checkpoint
@@ -81,6 +82,7 @@ def open_recorder(home: Home) -> Iterator[Recorder]:
             remedy="set [ledger] origin and keys to what `ancile keys list --public` prints",
         )
 
+    close_memory()
     secret = functools.cache(lambda: passphrase(os.environ, prompt="passphrase of the keys"))
     signer, sequencer = unlock_key(home.keys, "author", secret), unlock_key(home.keys, "log", secret)
     with open_ledger(home.folder, clock=clock.now) as ledger:

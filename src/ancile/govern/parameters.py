@@ -23,6 +23,7 @@ USUAL: Mapping[str, Wanted] = {
     "drop": None,
     "mean": None,  # a wrong scale makes the ball that the network sees smaller
     "std": None,
+    "allow_read": None,  # what the model's code reads there is not in its digest
 }
 
 # Those that cannot, or that requirements speak of by keys of their own; ``factory_args`` is in the digest.
