@@ -95,6 +95,17 @@ def test_any_model_gets_a_value_within_its_interval(n: int, classes: int, seed: 
         assert found.n == n
 
 
+@pytest.mark.parametrize("n", [1, 5, 29])
+def test_a_handful_of_samples_has_no_narrow_interval(n: int) -> None:
+    """A model that was sure and right on five samples may still be wrong on one of two."""
+    p, y = two(np.full(n, 1 - 1e-6)), np.ones(n, dtype=np.int64)
+    brier, error = brier_score(p, y, seed=0), calibration_error(p, y, seed=0)
+    assert (error.low, error.high) == (0.0, 1.0)
+    assert "no interval" in error.method
+    assert brier.low == pytest.approx(0, abs=1e-9)
+    assert brier.high == pytest.approx(min(2.0, 2 * np.sqrt(np.log(40) / (2 * n))), rel=1e-6)
+
+
 def test_the_order_of_samples_does_not_matter() -> None:
     p, y = drawn(200, 0.1, 3)
     p[:, 1] = np.round(p[:, 1], 1)

@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from ancile.measure.intervals import bootstrap, bootstrap_mean, clopper_pearson, mcnemar, paired_difference
+from ancile.measure.intervals import (
+    bootstrap,
+    bootstrap_mean,
+    bounded_mean,
+    clopper_pearson,
+    mcnemar,
+    paired_difference,
+)
 
 # R 4: binom.test(k, n, conf.level = c)$conf.int
 BINOM_TEST = [
@@ -145,3 +152,26 @@ def test_a_bootstrap_of_nothing_is_a_bug() -> None:
         bootstrap_mean(np.array([]), seed=0)
     with pytest.raises(ValueError, match="needs a sample"):
         bootstrap(lambda _: 0.0, 0, seed=0)
+
+
+def test_the_mean_of_a_handful_is_covered_whatever_the_distribution() -> None:
+    """1 in 10 samples is 2, else 0: eight samples often show none, and a bootstrap then says 0 to 0."""
+    rng = np.random.default_rng(0)
+    drawn = [rng.choice([0.0, 2.0], 8, p=[0.9, 0.1]) for _ in range(300)]
+    covered = [low <= 0.2 <= high for low, high in (bounded_mean(values, most=2.0) for values in drawn)]
+    assert np.mean(covered) >= 0.95
+
+
+@given(st.lists(st.floats(0, 2), min_size=1, max_size=40))
+def test_the_mean_lies_in_its_interval_and_that_in_the_range(values: list[float]) -> None:
+    low, high = bounded_mean(np.array(values), most=2.0)
+    assert -1e-12 <= low <= np.mean(values) + 1e-12
+    assert np.mean(values) - 1e-12 <= high <= 2.0
+    mirrored = bounded_mean(2.0 - np.array(values), most=2.0)
+    assert (2 - mirrored.high, 2 - mirrored.low) == pytest.approx((low, high))
+
+
+def test_one_value_says_nothing_of_the_mean_and_none_is_a_bug() -> None:
+    assert bounded_mean(np.array([0.3]), most=2.0) == (0.0, 2.0)
+    with pytest.raises(ValueError, match="needs a sample"):
+        bounded_mean(np.array([]), most=2.0)

@@ -1,8 +1,9 @@
 """How well a model's confidence matches how often it is right.
 
 The calibration error is the debiased L2 one of Kumar, Liang, Ma, "Verified uncertainty calibration", NeurIPS
-2019, arXiv:1909.10155, section 5, of the top label, over 15 bins of equal mass. The usual binned figure is
-above 0 even for a perfect model, by the noise within each bin; this one subtracts that.
+2019, arXiv:1909.10155, section 5, of the top label, over 15 bins of equal mass. The usual binned figure (ECE:
+Guo et al. 2017, of L1, bins of equal width) is above 0 even for a perfect model, by the noise within bins; this
+one subtracts that, and is another number.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from ancile.core.measure import Estimate, Slice
-from ancile.measure.intervals import CELLS, RESAMPLES, Interval, bootstrap_mean
+from ancile.measure.intervals import CELLS, RESAMPLES, Interval, bootstrap_mean, bounded_mean
 from ancile.numeric import np
 
 if TYPE_CHECKING:
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
 BINS = 15  # Guo et al. 2017, arXiv:1706.04599; Kumar et al. 2019
 PER_BIN = 2  # samples that a bin needs: the noise of one alone is not known
+MANY = BINS * PER_BIN  # samples; fewer do not fill the bins, and resampling them shows none of what is unseen
 CONFIDENCE = 0.95
+WORST = 2.0  # Brier score of a sample: sure of a wrong class
 
 
 def probabilities(
@@ -41,12 +44,14 @@ def calibration_error(
     y  (n,) true labels
 
     0 to 1. Ties of confidence share a bin; a bin with one sample says nothing. The interval is a bootstrap of
-    the squared error within the same bins, moved to the estimate, since resampling adds the noise once more.
+    the squared error within the same bins, moved to the estimate, since resampling adds the noise once more;
+    with samples too few for the bins it is 0 to 1.
     """
     confidence, right = p.max(axis=1), (p.argmax(axis=1) == y).astype(np.float64)
     bins = equal_mass(confidence)
     squared = float(_squared_error(confidence[None], right[None], bins[None])[0])
-    low, high = _around(squared, confidence, right, bins, seed=seed) if len(y) >= PER_BIN else (0.0, 1.0)
+    few = len(y) < MANY
+    low, high = (0.0, 1.0) if few else _around(squared, confidence, right, bins, seed=seed)
     value = float(np.sqrt(max(0.0, squared)))
     return Estimate(
         name="calibration_error",
@@ -58,19 +63,28 @@ def calibration_error(
         high=max(high, value),
         confidence=CONFIDENCE,
         method=f"debiased L2 calibration error of the top label (Kumar et al. 2019), {BINS} bins of equal "
-        "mass, centred bootstrap interval",
+        "mass, " + (f"no interval from fewer than {MANY} samples" if few else "centred bootstrap interval"),
     )
 
 
 def brier_score(
     p: NDArray[np.floating], y: NDArray[np.int64], *, seed: int, slice_: Slice | None = None
 ) -> Estimate:
-    """Mean squared distance of probabilities from the truth over all classes, 0 (best) to 2: Brier 1950."""
+    """Mean squared distance of probabilities from the truth over all classes, 0 (best) to 2: Brier 1950.
+
+    The interval is a bootstrap; for few samples one that holds for any distribution, as resampling a handful
+    shows nothing of the sample that was not among them.
+    """
     truth = np.zeros_like(p)
     truth[np.arange(len(y)), y] = 1.0
     each = ((p - truth) ** 2).sum(axis=1)
     value = float(each.mean())
-    low, high = bootstrap_mean(each, seed=seed, confidence=CONFIDENCE)
+    few = len(y) < MANY
+    low, high = (
+        bounded_mean(each.clip(0.0, WORST), most=WORST, confidence=CONFIDENCE)
+        if few
+        else bootstrap_mean(each, seed=seed, confidence=CONFIDENCE)
+    )
     return Estimate(
         name="brier_score",
         slice=slice_ or {},
@@ -80,7 +94,8 @@ def brier_score(
         low=min(low, value),
         high=max(high, value),
         confidence=CONFIDENCE,
-        method="mean over samples of the squared distance summed over classes, bootstrap interval",
+        method="mean over samples of the squared distance summed over classes, "
+        + ("interval of Anderson 1969 for few samples" if few else "bootstrap interval"),
     )
 
 

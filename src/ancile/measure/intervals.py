@@ -125,6 +125,24 @@ def bootstrap_mean(
     return Interval(float(low), float(high))
 
 
+def bounded_mean(values: NDArray[np.floating], *, most: float, confidence: float = 0.95) -> Interval:
+    """The interval for the mean of values in 0..most that holds for any distribution, however few they are.
+
+    Anderson 1969 (Stanford technical report 1), with the band of Dvoretzky, Kiefer, Wolfowitz in the constant
+    of Massart 1990: a share of the values may in truth be 0, or ``most``. Wide; 0 to ``most`` for one value.
+    """
+    if not len(values):
+        raise ValueError("a mean needs a sample")
+    band = math.sqrt(math.log(1 / _tail(confidence)) / (2 * len(values)))
+
+    def highest(given: NDArray[np.floating]) -> float:
+        steps = np.diff(np.append(np.sort(given), most))
+        below = np.arange(1, len(given) + 1) / len(given)
+        return most - float((steps * np.maximum(0.0, below - band)).sum())
+
+    return Interval(max(0.0, most - highest(most - values)), highest(values))
+
+
 def _tail(confidence: float) -> float:
     if not 0 < confidence < 1:
         raise ValueError(f"confidence {confidence} is not between 0 and 1")
