@@ -169,6 +169,7 @@ def test_another_eps_keeps_the_rest() -> None:
     ("settings", "what"),
     [
         ({"norm": "l3", "eps": 0.1}, "no such norm"),
+        ({"norm": "l1", "eps": 0.1, "pixels": True}, "only l0 counts pixels"),
         ({"norm": "linf", "eps": -0.1}, "eps is not a distance"),
         ({"norm": "linf", "eps": float("nan")}, "eps is not a distance"),
         ({"norm": "l2", "eps": float("inf")}, "eps is not a distance"),
