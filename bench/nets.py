@@ -65,7 +65,7 @@ def mnist(name: str) -> World:
     return World(net.eval().requires_grad_(False), x, torch.tensor(data["y_test"][chosen]).long(), 10)
 
 
-def gtsrb(norm: str, eps: float, *, epochs: int = 25, samples: int = 500) -> World:
+def gtsrb(norm: str, eps: float, *, epochs: int = 15, samples: int = 500) -> World:
     """Traffic signs, hardened within the ball that is attacked afterwards."""
     data = np.load(SHARED / "data/gtsrb.npz")
     train, test = (

@@ -91,6 +91,18 @@ def test_thorough_begins_as_standard_and_never_ends_above_it() -> None:
         assert plan("thorough", arms=arms)[: len(plan("standard", arms=arms))] == plan("standard", arms=arms)
 
 
+def test_rows_are_searched_without_gradients_in_fewer_queries_of_more_samples_each() -> None:
+    image, row = (
+        [one for one in plan("standard", arms=3, rows=rows) if one.kind == "scores"] for rows in (False, True)
+    )
+    assert [one.share * one.steps for one in row] == pytest.approx([one.share * one.steps for one in image])
+    assert row[0].steps < image[0].steps
+    here = linear(blocks(4, 3), np.zeros(4), n=5)
+    assert started(here, Constraint("linf", 0.01, -FAR, FAR)).phases == plan(
+        "standard", arms=13, walks=2, rows=True
+    )
+
+
 def test_an_attack_stronger_than_one_climb_leaves_fewer_standing() -> None:
     here = digits_world(100)
     run = finished(started(here, Constraint("linf", 0.08), effort="quick"))

@@ -23,6 +23,7 @@ from ancile.attacks.patches import patched
 from ancile.attacks.phases import Effort, Phase, plan
 from ancile.attacks.standing import STANDS, Field, Standing, judged
 from ancile.attacks.streams import Streams
+from ancile.attacks.windows import grid_of
 from ancile.core.errors import AncileError
 from ancile.core.extras import needs
 from ancile.numeric import np
@@ -177,7 +178,7 @@ def begin(
         here=here,
         arms=arms,
         walks=ways,
-        phases=plan(effort, arms=len(arms), walks=len(ways)),
+        phases=plan(effort, arms=len(arms), walks=len(ways), rows=grid_of(tuple(x.shape[1:])).row),
         standing=Standing.of(x),
         reached=x.new_full((len(arms), n), -torch.inf),
         cohort=torch.zeros(n, dtype=torch.bool, device=x.device),

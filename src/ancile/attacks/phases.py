@@ -55,8 +55,15 @@ def edges(walks: int, share: float, steps: int) -> tuple[Phase, ...]:
     return (Phase("walk", share, steps, 0), *rest) if walks else ()
 
 
-def plan(effort: Effort, *, arms: int, walks: int = 0) -> tuple[Phase, ...]:
-    """The phases for an effort; ``thorough`` begins as ``standard`` and goes on."""
+def plan(effort: Effort, *, arms: int, walks: int = 0, rows: bool = False) -> tuple[Phase, ...]:
+    """The phases for an effort; ``thorough`` begins as ``standard`` and goes on.
+
+    rows  the samples have no places side by side: few features are soon gone through without gradients, and
+          a query costs little more for many samples than for few
+    """
+    first, second = (Phase("scores", 0.03, 400), Phase("scores", 0.06, 600, after=ONE))
+    if rows:
+        first, second = (one._replace(share=4 * one.share, steps=one.steps // 4) for one in (first, second))
     opening = Phase("clean"), Phase("sweep", 1.0, 10, 0)
     if effort == "quick":
         return (*opening, *scout(arms, 0.1, 10), *edges(min(walks, 2), 0.02, 20), *rounds(20, 0.1, 0.1, 0.05))
@@ -65,9 +72,9 @@ def plan(effort: Effort, *, arms: int, walks: int = 0) -> tuple[Phase, ...]:
         *scout(arms, 0.2, 20),
         *edges(walks, 0.1, 30),
         *rounds(40, 0.5, 0.3, 0.2),
-        Phase("scores", 0.03, 400),
+        first,
         *rounds(60, 0.1, 0.1, 0.1, 0.1),
-        Phase("scores", 0.06, 600, after=ONE),
+        second,
         *rounds(100, 0.05, 0.05),
         *(Phase("scores", share, 600, after=PAYS) for share in (0.12, 0.25, 0.5, 1.0)),
     )
