@@ -49,7 +49,7 @@ def load_with_torch(data: bytes) -> None:
 
 def test_a_benign_program_is_read_and_computes_the_same(archive: bytes) -> None:
     found = read_export(archive)
-    assert (found.shape, found.dtype, found.notes) == ((None, 1, 8, 8), "float32", ())
+    assert (found.shape, found.dtype, found.training) == ((None, 1, 8, 8), "float32", ())
     x = torch.rand(3, 1, 8, 8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -458,6 +458,6 @@ def test_a_program_with_attention_and_masks_survives() -> None:
             return found.clamp(min=-float("inf")).flatten(1)
 
     found = read_export(files.exported(Attention().eval()))
-    assert found.notes == ()
+    assert found.training == ()
     trained = read_export(files.exported(Attention().train()))
-    assert "training mode" in trained.notes[0]
+    assert "attention" in trained.training[0]

@@ -38,6 +38,23 @@ def test_rows_that_sum_to_one_are_probabilities_and_others_are_logits(rows: NDAr
     assert read(softmax + 0.1)[0].output == "logits"
 
 
+@given(arrays(np.float64, (40, 10), elements=st.floats(-6, 6)), st.sampled_from([2, 3, 4]))
+def test_rounded_probabilities_are_probabilities_and_said_to_be_rounded(
+    rows: NDArray[np.float64], digits: int
+) -> None:
+    """(softmax * 100).round() / 100 sums to 0.95 to 1.05 for ten classes."""
+    rounded = (np.exp(rows) / np.exp(rows).sum(axis=1, keepdims=True)).round(digits)
+    reading, note = reading_of(rounded)
+    assert reading.output == "probabilities"
+    assert ("are rounded" in note) == bool((np.abs(rounded.sum(axis=1) - 1) > 1e-3).any())
+
+
+def test_labels_that_count_from_one_are_told_so() -> None:
+    with pytest.raises(AncileError, match="fewer classes") as caught:
+        reading_of(np.zeros((3, 10)), classes=11)
+    assert "labels run from 1 to 10, subtract 1" in caught.value.remedy
+
+
 @given(arrays(np.float64, 9, elements=st.floats(0, 1)))
 def test_a_single_probability_is_that_of_class_one(column: NDArray[np.float64]) -> None:
     for answer in (column, column[:, None]):

@@ -196,13 +196,17 @@ def test_an_estimator_with_labels_of_its_own_answers_by_their_order(here: Here) 
         ("no.such.module:build", {}, "no such module"),
         ("net.py", {}, "no model that can be opened"),
         ("net.py:build", {"factory_args": {"width": 3}}, "does not take these arguments"),
-        ("net.py:needs", {}, r"fails on samples"),
+        ("net.py:needs", {}, "fails on samples"),
         ("net.py:build", {"weights": "net.py"}, "weights are of no known kind"),
         ("net.py:build", {"weights": "absent"}, "no such model"),
         ("fun.py:scores", {"weights": "w.safetensors"}, "weights are for a PyTorch module"),
-        ("net.py:build", {"classes": 10}, "fewer classes"),
+        ("net.py:build", {"classes": 10}, "fewer classes .*4 in the model, 10 in the data"),
         ("net.py:build", {"output": "labels"}, "answers with scores"),
-        ("net.py:build", {"sample": X[:, :5]}, "fails on samples"),
+        (
+            "net.py:build",
+            {"sample": X[:, :5]},
+            "does not take samples like .*first layer, Conv2d, takes 1 channels",
+        ),
         ("fun.py:words", {}, "does not answer with numbers"),
         ("fun.py:nothing", {}, "does not answer with numbers"),
         ("fun.py:short", {}, "one row of scores"),
@@ -220,7 +224,14 @@ def test_what_cannot_be_opened_ends_in_one_error(
 @pytest.mark.slow
 def test_weights_of_another_network_are_refused(here: Here, tmp_path: Path) -> None:
     save_file({"other": torch.zeros(1)}, tmp_path / "w.safetensors")
-    with pytest.raises(AncileError, match="do not fit"):
+    with pytest.raises(AncileError, match="do not fit") as caught:
+        here("net.py:build", weights="w.safetensors")
+    assert caught.value.value == (
+        "the network wants body.0.weight, body.0.bias, body.3.weight and 1 more; the file has other"
+    )
+    right = {k: torch.zeros(v.shape) for k, v in local(tmp_path, "build").state_dict().items()}
+    save_file(right | {"body.3.bias": torch.zeros(7)}, tmp_path / "w.safetensors")
+    with pytest.raises(AncileError, match=r"of another shape: body.3.bias \(7,\) for \(4,\)"):
         here("net.py:build", weights="w.safetensors")
 
 

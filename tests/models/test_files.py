@@ -65,12 +65,25 @@ def test_an_exported_program_has_its_network_s_scores_and_gradients(put: Put, ro
         found = one.model.gradient(torch.from_numpy(X), lambda logits: logits[:, 1].sum())  # type: ignore[union-attr]
         torch.testing.assert_close(found.gradient, gradient[:, 0])
         assert any("5 samples at a time" in note for note in one.model.traits.notes) == (rows is not None)
+        assert not any("train mode" in note for note in one.model.traits.notes)
 
 
 @pytest.mark.slow
-def test_a_program_exported_in_training_mode_is_said_to_be(put: Put) -> None:
-    with opened(put("m.pt2", files.exported(files.network().train()))) as one:
-        assert any("exported in training mode" in note for note in one.model.traits.notes)
+def test_a_program_exported_in_training_mode_is_refused_with_the_cause(put: Put) -> None:
+    with pytest.raises(AncileError, match="exported in training mode") as caught:
+        opened(put("m.pt2", files.exported(files.network().train())))
+    assert "dropout" in caught.value.value
+    assert ".eval()" in caught.value.remedy
+
+
+@pytest.mark.slow
+def test_samples_of_another_shape_are_told_beside_those_that_it_takes(put: Put) -> None:
+    with pytest.raises(AncileError, match="does not take samples like") as caught:
+        opened(put("m.pt2", files.exported()), X[:, :5])
+    assert caught.value.value.startswith(
+        "(5, 8), 40 values a sample; it was exported for samples of shape (1, 8, 8)"
+    )
+    assert "prepare" not in caught.value.remedy
 
 
 @pytest.mark.slow

@@ -96,11 +96,11 @@ ON_CPU: Json = {"type": "cpu", "index": None}
 
 
 class Entry(NamedTuple):
-    """The one input of a program: scalar type of the schema, sizes (None: free), and words for the reader."""
+    """The one input of a program: scalar type of the schema, sizes (None: free); operators told to train."""
 
     dtype: int
     sizes: Sizes
-    notes: tuple[str, ...]
+    training: tuple[str, ...]
 
 
 def clean_program(document: object) -> tuple[Json, Entry]:
@@ -171,9 +171,8 @@ def _entry(module: Json) -> Entry:
         raise _refused("the model does not take one tensor", f"{len(names)} inputs")
     meta = _object(_object(graph.get("tensor_values"), "values").get(str(names[0].get("name"))), "input")
     dtype = meta.get("dtype")
-    training = sorted(set(_in_training(graph)))
-    notes = (f"the program was exported in training mode: {', '.join(training)}",) if training else ()
-    return Entry(dtype if isinstance(dtype, int) else 0, sizes_of(meta), notes)
+    training = tuple(sorted(set(_in_training(graph))))
+    return Entry(dtype if isinstance(dtype, int) else 0, sizes_of(meta), training)
 
 
 def _in_training(graph: Json) -> Iterator[str]:

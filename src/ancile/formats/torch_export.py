@@ -51,16 +51,16 @@ class Config(msgspec.Struct, frozen=True):
 class Exported(NamedTuple):
     """A checked archive.
 
-    archive  bytes for ``torch.export.load``
-    shape    of the one input, None where an axis is free; the batch comes first
-    dtype    of the one input
-    notes    what a reader should know, in words
+    archive   bytes for ``torch.export.load``
+    shape     of the one input, None where an axis is free; the batch comes first
+    dtype     of the one input
+    training  operators that behave as in training, by name
     """
 
     archive: bytes
     shape: Sizes
     dtype: str
-    notes: tuple[str, ...]
+    training: tuple[str, ...]
 
 
 def read_export(data: bytes) -> Exported:
@@ -86,7 +86,7 @@ def read_export(data: bytes) -> Exported:
     _require_known(found, parts)
     if entry.dtype not in FLOATS:
         raise _refused("the model's input is not of floats", f"scalar type {entry.dtype}")
-    return Exported(_archive(parts), entry.sizes, FLOATS[entry.dtype], entry.notes)
+    return Exported(_archive(parts), entry.sizes, FLOATS[entry.dtype], entry.training)
 
 
 def _may_be_pickle(member: Member) -> bool:

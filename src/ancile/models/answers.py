@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ancile.models.order import Wanted
 
 SUM_TOLERANCE = 1e-3  # of a row of probabilities from 1; float16 over a hundred classes
+# Rounded to two digits, ten probabilities are at most 0.05 off in sum; of more classes most are 0, and exact
+ROUNDED_TOLERANCE = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +39,9 @@ def reading_of(
 ) -> tuple[Reading, str]:
     """How to read answers like this one, and a note where that was seen from values alone.
 
-    Whole numbers, one a sample, are labels. Rows in [0, 1] that sum to 1, and single columns in [0, 1], are
-    probabilities; all else logits. Labels need ``classes``, or samples of the last class among those shown.
+    Whole numbers, one a sample, are labels. Rows in [0, 1] that sum to 1, be it after rounding, and single
+    columns in [0, 1], are probabilities; all else logits. Labels need ``classes``, or samples of the last
+    class among those shown.
     """
     rows = _rows(answer)
     if output == "labels" or (output == "auto" and _are_labels(answer)):
@@ -51,19 +54,29 @@ def reading_of(
     kind: Output = "logits"
     if output == "auto":
         kind = "probabilities" if _are_probabilities(rows) else "logits"
-        note = f"scores were taken for {kind}, from their values on {len(rows)} samples"
+        note = seen_note(kind, rows)
     else:
         kind, note = ("probabilities" if output == "probabilities" else "logits"), ""
     return Reading(output=kind, classes=max(columns, 2), single=columns == 1), note
 
 
+def seen_note(kind: Output, rows: NDArray[np.generic]) -> str:
+    """That the kind of scores was seen from these, and whether probabilities were rounded."""
+    note = f"scores were taken for {kind}, from their values on {len(rows)} samples"
+    sums = rows.astype(np.float64).sum(axis=1)
+    if kind == "logits" or rows.shape[1] == 1 or (np.abs(sums - 1) <= SUM_TOLERANCE).all():
+        return note
+    return f"{note}; they are rounded, rows sum to {sums.min():.3g} to {sums.max():.3g}"
+
+
 def require_classes(known: int, wanted: int | None) -> None:
     """Refuse a model that knows fewer classes than the data has; more are no fault."""
+    from_one = f"if labels run from 1 to {known}, subtract 1, as classes count from 0; else "
     if wanted is not None and known < wanted:
         raise AncileError(
             "the model knows fewer classes than the data has",
             value=f"{known} in the model, {wanted} in the data",
-            remedy="give the data that belongs to the model, or the model that belongs to the data",
+            remedy=(from_one if wanted == known + 1 else "") + "give the data that belongs to the model",
         )
 
 
@@ -186,7 +199,7 @@ def _are_labels(answer: NDArray[np.generic]) -> bool:
 
 def _are_probabilities(rows: NDArray[np.generic]) -> bool:
     found = rows.astype(np.float64)
-    summed = rows.shape[1] == 1 or bool((np.abs(found.sum(axis=1) - 1) <= SUM_TOLERANCE).all())
+    summed = rows.shape[1] == 1 or bool((np.abs(found.sum(axis=1) - 1) <= ROUNDED_TOLERANCE).all())
     return bool(np.isfinite(found).all()) and _inside(found) and summed
 
 

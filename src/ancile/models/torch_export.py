@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 def open_bytes(order: Order, parts: list[bytes], probe: NDArray[np.floating]) -> Ready:
     """The program as a network; one exported for a fixed number of samples is run that many at a time."""
     found = read_export(parts[0])
+    if found.training:
+        raise AncileError(
+            "the program was exported in training mode: it draws lots, or answers by the batch",
+            value=plain(", ".join(found.training)),
+            remedy="call .eval() on the network before torch.export.export, and export it again",
+        )
     torch = safe_torch()
     logging.getLogger("torch").setLevel(logging.ERROR)  # its remarks on loading belong to nobody here
     try:
@@ -44,12 +50,14 @@ def open_bytes(order: Order, parts: list[bytes], probe: NDArray[np.floating]) ->
             value=plain(f"{type(reason).__name__}: {' '.join(str(reason).split())}"),
             remedy=f"export it with a torch of this version or before: {torch.__version__}",
         ) from reason
-    notes = found.notes
     rows = found.shape[0] if found.shape else None
+    notes: tuple[str, ...] = ()
     if rows is not None:
         net = fixed_rows(net, rows)
-        notes = (*notes, f"the program was exported for {rows} samples at a time")
-    return network_model(net, order, probe, kind="torch-export", notes=notes)
+        notes = (f"the program was exported for {rows} samples at a time",)
+    sizes = ", ".join("any" if size is None else str(size) for size in found.shape[1:])
+    takes = f"it was exported for samples of shape ({sizes})"
+    return network_model(net, order, probe, kind="torch-export", notes=notes, takes=takes)
 
 
 def fixed_rows(net: torch.nn.Module, rows: int) -> torch.nn.Module:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ancile.core.errors import AncileError
 from ancile.core.extras import needs
+from ancile.models.answers import ROUNDED_TOLERANCE, seen_note
 from ancile.models.form import TRIAL_SECONDS, Form, Searching
 from ancile.models.model import Gradient, Loss, Seen, Traits, Usage, traits_now
 from ancile.models.network import Network, Prepare, home_of, input_gradient, training
@@ -20,7 +21,6 @@ else:
     torch = needs("torch", "torch")
 
 Kind = Literal["logits", "probabilities"]
-SUM_TOLERANCE = 1e-4  # of a row of probabilities from 1: float32 rounding over some thousand classes
 FEW = 2  # samples that show whether a gradient can be asked for
 STRETCH = 1e4  # takes the logits of a network with little confidence out of [0, 1]
 
@@ -38,8 +38,8 @@ def torch_model(
     """The module as a ``GradientModel``, on the device and in the float type of its parameters or buffers.
 
     probe      (n, *shape) a few real samples; they show, once and here, the number of classes and whether
-               scores are logits or probabilities: rows that sum to 1, or a single column, all in [0, 1], and
-               still so for the samples enlarged ten thousand times
+               scores are logits or probabilities: rows that sum to 1, be it after rounding, or a single column,
+               all in [0, 1], and still so for the samples enlarged ten thousand times
     classes    needed without a probe, else compared with it; 2 for a network with a single output
     output     needed without a probe
     mean, std  what the network's input is normalised by, per channel (first axis of three) or per feature
@@ -84,7 +84,7 @@ def torch_model(
         )
     if output == "auto":
         output = _kind([rows, *_stretched(network, probe)])
-        notes = (*notes, f"scores were taken for {output}, from their values on {len(rows)} samples")
+        notes = (*notes, seen_note(output, np.asarray(rows.cpu().numpy())))
     model = TorchModule(network, _traits(output, seen, notes))
     refusal = _refusal(network, network.tensor(probe[:FEW]))
     if not refusal:
@@ -210,7 +210,7 @@ def _kind(answers: list[torch.Tensor]) -> Kind:
     """Probabilities where all answers are in [0, 1] and sum to 1, as far as there is more than one a row."""
     for rows in answers:
         sums = rows.sum(dim=1)
-        summed = rows.shape[1] == 1 or bool(((sums - 1).abs() <= SUM_TOLERANCE).all())
+        summed = rows.shape[1] == 1 or bool(((sums - 1).abs() <= ROUNDED_TOLERANCE).all())
         if not (summed and bool(((rows >= 0) & (rows <= 1)).all())):
             return "logits"
     return "probabilities"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 OLDEST = (2, 10)  # of torch whose weights_only holds: CVE-2025-32434, CVE-2026-24747
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net")  # keys under which training scripts save one
+NAMED = 3  # names that differ, in a message
 PARALLEL = "module."  # what torch.nn.DataParallel puts before each name
 
 
@@ -39,10 +40,28 @@ def load_weights(
     except (RuntimeError, TypeError, ValueError, AttributeError) as reason:
         raise AncileError(
             "the weights do not fit the network",
-            value=plain(" ".join(str(reason).split())),
+            value=_misfit(found, wanted) or plain(" ".join(str(reason).split()), 300),
             remedy="give the weights of this architecture, or --factory-args that build theirs",
         ) from reason
     return notes
+
+
+def _misfit(found: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor]) -> str:
+    """Which names and shapes differ, in words; empty where none do."""
+    missing = [name for name in wanted if name not in found]
+    surplus = [name for name in found if name not in wanted]
+    shapes = [
+        f"{name} {tuple(found[name].shape)} for {tuple(wanted[name].shape)}"
+        for name in wanted
+        if name in found and found[name].shape != wanted[name].shape
+    ]
+    told = (("the network wants", missing), ("the file has", surplus), ("of another shape:", shapes))
+    return "; ".join(f"{what} {_shortened(names)}" for what, names in told if names)
+
+
+def _shortened(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(plain(name, 60) for name in names[:NAMED]) + more
 
 
 def state_dict(data: bytes) -> Mapping[str, torch.Tensor]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from ancile.models.order import Order
 
+FAILS = "the network fails on samples of shape"  # what ``Network.run`` says
 TRIED_ROWS = (
     5  # a number that is no usual count of channels: one row alone can pass for a sample's first axis
 )
@@ -41,9 +42,18 @@ def is_network(thing: object) -> bool:
 
 
 def network_model(
-    net: torch.nn.Module, order: Order, probe: NDArray[np.floating], *, kind: str, notes: tuple[str, ...] = ()
+    net: torch.nn.Module,
+    order: Order,
+    probe: NDArray[np.floating],
+    *,
+    kind: str,
+    notes: tuple[str, ...] = (),
+    takes: str = "",
 ) -> Ready:
-    """A network in the first layout of the samples that it takes; the probe shows what it answers with."""
+    """A network in the first layout of the samples that it takes; the probe shows what it answers with.
+
+    takes  which samples it wants, in words, where that is known; else its first layer is named
+    """
     from ancile.models.torch_module import torch_model  # noqa: PLC0415 - torch is an extra
 
     if order.output == "labels":
@@ -52,6 +62,8 @@ def network_model(
             value="--scores labels",
             remedy="leave it out, or give a function predict(x) that returns labels",
         )
+    for module in net.modules():  # by attribute, as exported modules refuse eval(); nobody else holds it here
+        module.training = False
     faults: list[AncileError] = []
     tiled = tried(probe)
     for layout in layouts(probe.shape[1:]):
@@ -69,7 +81,7 @@ def network_model(
             continue
         require_classes(model.traits.classes, order.classes)
         return Ready(model, kind, (*notes, layout.note) if layout.note else notes)
-    raise _most_telling(faults)
+    raise _misfit(_most_telling(faults), probe, takes or first_layer(net))
 
 
 def function_model(
@@ -148,6 +160,33 @@ def _most_telling(faults: list[AncileError]) -> AncileError:
     """What is wrong where samples went through, else what stopped them as they are."""
     through = [fault for fault in faults if " fails on samples" not in fault.what]
     return (through or faults)[0]
+
+
+def first_layer(net: torch.nn.Module) -> str:
+    """What the first layer that has a width wants, in words; empty where no layer says so."""
+    for module in net.modules():
+        channels, width = getattr(module, "in_channels", None), getattr(module, "in_features", None)
+        name = plain(type(module).__name__, 60)
+        if isinstance(channels, int):
+            return f"its first layer, {name}, takes {channels} channels"
+        if isinstance(width, int):
+            return f"its first layer, {name}, takes {width} features"
+    return ""
+
+
+def _misfit(fault: AncileError, probe: NDArray[np.floating], takes: str) -> AncileError:
+    """The fault of a network that no layout of the samples fits; other faults as they are."""
+    if not fault.what.startswith(FAILS):
+        return fault
+    shape = probe.shape[1:]
+    return AncileError(
+        "the network does not take samples like the data's",
+        value=f"{shape}, {int(np.prod(shape))} values a sample"
+        + (f"; {takes}" if takes else "")
+        + f"; {fault.value}",
+        remedy="give data of the shape that it was made for; layouts (h, w), (c, h, w), (h, w, c) and flat "
+        "rows were tried",
+    )
 
 
 def _failed(reason: Exception, probe: NDArray[np.floating]) -> AncileError:
