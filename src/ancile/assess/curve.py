@@ -65,7 +65,8 @@ def nearest(job: Job, state: State, right: NDArray[np.bool_], effort: Effort) ->
         misread = wrong(predicted(job.model, got), y) & far.holds(got, x)
         place = np.searchsorted(job.samples.ids[rows], streams.samples, sorter=order)
         least[rows[order[place]]] = np.where(misread, constraint.distance(got, x), np.inf)
-        return got
+        near = (misread & constraint.holds(got, x)).reshape((-1,) + (1,) * (x.ndim - 1))
+        return np.where(near, got, x)  # what lies beyond eps is no claim
 
     order = np.argsort(job.samples.ids[rows], kind="stable")
     broken(job, state, Effect(name="nearest examples: fmn", blind=False), rows, found, place=-201)

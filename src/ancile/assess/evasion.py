@@ -33,6 +33,7 @@ from ancile.core.report import Parameters, Report
 from ancile.core.strength import Effort
 from ancile.core.subject import Subject, digest_of
 from ancile.core.text import plain
+from ancile.models.form import Form, form_name
 from ancile.numeric import np
 from ancile.version import __version__
 from ancile.work.clock import Clock, system_clock
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ancile.attacks.constraint import Constraint
-    from ancile.models.form import Form
     from ancile.models.model import Model
 
 SAVE_SECONDS = 20.0  # between two saves of a run: below a percent of the time at 100 MB of samples
@@ -50,12 +50,16 @@ SAVE_SECONDS = 20.0  # between two saves of a run: below a percent of the time a
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What decides the figure, beside model and data."""
+    """What decides the figure, beside model and data.
+
+    form  in which the network is searched, as an earlier report names it; None to find the fastest
+    """
 
     effort: Effort = "standard"
     seed: int = 0
     budget: Budget = field(default_factory=Budget)
     curve: bool = True
+    form: Form | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +160,7 @@ class _Attacked(NamedTuple):
 def _attacked(job: Job, clean: Clean, settings: Settings, context: Context) -> _Attacked:
     """The plan on what the model gets right, from where an earlier run of the same kind stopped."""
     classes = job.model.traits.classes
-    saved = _saved_run(context, job)
+    saved = _saved_run(context, job, settings)
     state = restored(saved, job.samples.x, classes=classes, seal=context.seal) if saved else None
     resumed = state is not None
     state = state or State.fresh(job.samples.x, classes)
@@ -164,7 +168,7 @@ def _attacked(job: Job, clean: Clean, settings: Settings, context: Context) -> _
     job = job._replace(settled=_settled(saved, job, context, correct=correct))
     form = None
     if job.model.traits.access == "white-box":
-        search = job.model.search_form(job.samples.x)
+        search = job.model.search_form(job.samples.x, settings.form)
         form = search.form
         whole = attack_white(
             job, state, correct, effort=settings.effort, search=search.model, batch=search.form.batch
@@ -206,7 +210,7 @@ def _check_budget(budget: Budget, n: int) -> None:
         )
 
 
-def _saved_run(context: Context, job: Job) -> Path | None:
+def _saved_run(context: Context, job: Job, settings: Settings) -> Path | None:
     """Where this very run is kept: named by a digest over everything that decides it."""
     if context.resume is None:
         return None
@@ -214,7 +218,7 @@ def _saved_run(context: Context, job: Job) -> Path | None:
     bounds = [np.asarray(v, dtype=np.float64).tobytes() for v in (constraint.low, constraint.high)]
     scale = np.asarray(constraint.unit, dtype=np.float64).tobytes()
     words = [__version__, np.__version__, context.subject.digest, context.data.digest, constraint.norm]
-    words += [repr(constraint.eps), str(job.seed), *(one.name for one in job.plan)]
+    words += [repr(constraint.eps), form_name(settings.form), str(job.seed), *(one.name for one in job.plan)]
     words += [repr(sorted(context.parameters.items())), _drawn(job.samples)]
     for part in (*(w.encode() for w in words), *bounds, scale):
         digest.update(len(part).to_bytes(8, "big") + part)
@@ -314,11 +318,6 @@ def _report(
         finished=context.clock.now(),
         version=__version__,
     )
-
-
-def form_name(form: Form | None) -> str:
-    """What reports call the form in which a network was searched; it decides nothing, and can be repeated."""
-    return "none" if form is None else f"{form.precision}, {form.layout}, batch {form.batch}"
 
 
 def _parameters(result: Result, settings: Settings, context: Context) -> Parameters:

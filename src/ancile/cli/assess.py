@@ -32,6 +32,7 @@ from ancile.cli.output import chosen, output_options
 @click.option("--samples", type=click.IntRange(0, LARGEST), help="How many are drawn at random; 0: all.")
 @click.option("--seed", type=click.IntRange(0, LARGEST), help="Of every random draw.")
 @click.option("--effort", type=click.Choice(["quick", "standard", "thorough"]), help="How hard to attack.")
+@click.option("--search-form", help="As an earlier report names it, to repeat its run; else the fastest.")
 @click.option("--budget", help="Time, such as 10m; then the report speaks of what was done.")
 @click.option("--query-cap", type=click.IntRange(1, LARGEST), help="Most samples sent to the model.")
 @click.option("--weights", type=click.Path(path_type=Path), help="safetensors or state dict for a factory.")

@@ -26,6 +26,7 @@ from ancile.core.errors import AncileError
 from ancile.core.measure import Scalar
 from ancile.core.report import Parameters, Record
 from ancile.inputs.opener import open_data
+from ancile.models.form import form_named
 from ancile.models.opener import PROBE_ROWS, open_model
 from ancile.models.request import ModelRequest
 from ancile.work.progress import progress_line
@@ -46,6 +47,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     bounds: str | None
     norm: Literal["linf", "l2", "l1", "l0"]
     allow_read: tuple[str, ...]
+    search_form: str | None
     eps: float
     units: str
     samples: int
@@ -92,6 +94,7 @@ def request(model: str, options: dict[str, object], config: AssessConfig) -> Req
         "effort": config.effort,
         "where": None,
         "weights": None,
+        "search_form": None,
         "adversarial": None,
         "record": None,
     } | given
@@ -236,7 +239,12 @@ def _attacked(
             opened.model,
             Samples(drawn.rows, drawn.x, drawn.y),
             constraint,
-            settings=Settings(effort=asked.effort, seed=asked.seed, budget=asked.budget),
+            settings=Settings(
+                effort=asked.effort,
+                seed=asked.seed,
+                budget=asked.budget,
+                form=form_named(asked.search_form) if asked.search_form else None,
+            ),
             context=Context(
                 subject=opened.subject,
                 data=data.subject,

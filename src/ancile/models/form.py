@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Protocol
 
 import msgspec
 
+from ancile.core.errors import AncileError
+from ancile.core.text import plain
 from ancile.models.model import GradientModel
 
 if TYPE_CHECKING:
@@ -47,6 +49,25 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
     plain_seconds: Measured = 0.0
     difference: Measured = 0.0
     agreement: Share = 1.0
+
+
+def form_name(form: Form | None) -> str:
+    """What reports call the form in which a network was searched: "float32, contiguous, batch 128"."""
+    return "none" if form is None else f"{form.precision}, {form.layout}, batch {form.batch}"
+
+
+def form_named(name: str) -> Form:
+    """The form that a report names, to repeat its run."""
+    precision, layout, batch = (*name.replace(" ", "").split(","), "", "")[:3]
+    try:
+        words = {"precision": precision, "layout": layout, "batch": batch.removeprefix("batch")}
+        return msgspec.convert(words, Form, strict=False)
+    except msgspec.ValidationError as reason:
+        raise AncileError(
+            "no such search form",
+            value=plain(name),
+            remedy='give what a report says of it, such as "float32, contiguous, batch 128"',
+        ) from reason
 
 
 class Searching(NamedTuple):
