@@ -102,3 +102,41 @@ def test_outside_of_the_block_nothing_changes() -> None:
         torch.round(x)
     (gradient,) = torch.autograd.grad(torch.round(x).sum(), x)
     assert float(gradient) == 0
+
+
+def test_steep_powers_keep_their_order_and_get_a_gradient() -> None:
+    x = torch.tensor([[-0.5, 0.1, 0.01]], requires_grad=True)
+    with Straight():
+        even, odd = (x**200), torch.pow(x, 201)
+    assert even.tolist() == x.abs().tolist()
+    assert odd.tolist() == x.tolist()
+    (gradient,) = torch.autograd.grad(odd.sum(), x)
+    assert gradient.tolist() == [[1.0, 1.0, 1.0]]
+
+
+NAN = float("nan")
+HIDDEN: dict[str, Function] = {
+    "chosen": lambda x: torch.where(x > 0.5, NAN, x),
+    "chosen otherwise": lambda x: torch.where(x > 0.5, x, torch.full_like(x, NAN)),
+    "filled": lambda x: x.masked_fill(x > 0.5, NAN),
+    "filled by name": lambda x: torch.masked_fill(x, x > 0.5, value=torch.tensor(NAN)),
+}
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_nan_is_not_chosen_where_there_is_an_alternative(name: str) -> None:
+    x = torch.tensor([[0.1, 0.8]], requires_grad=True)
+    with Straight():
+        answer = HIDDEN[name](x)
+    (gradient,) = torch.autograd.grad(answer.sum(), x)
+    assert answer.tolist() == x.tolist()
+    assert gradient.tolist() == [[1.0, 1.0]]
+
+
+def test_other_choices_stay_as_they_are() -> None:
+    x = torch.tensor([[0.1, 0.8]])
+    with Straight():
+        chosen, filled = torch.where(x > 0.5, 2.0, x), x.masked_fill(x > 0.5, 2.0)
+        neither = torch.where(x > 0.5, NAN, NAN)
+    assert chosen.tolist() == filled.tolist() == torch.where(x > 0.5, 2.0, x).tolist()
+    assert bool(neither.isnan().all())

@@ -9,11 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from ancile.assess.behaviour import Steadiness, steadiness
 from ancile.assess.plan import Step, step
-from ancile.assess.run import BATCH, UNBROKEN, Effect, Job, State, confirm, spending, step_seed
+from ancile.assess.run import (
+    BATCH,
+    UNBROKEN,
+    Effect,
+    Job,
+    State,
+    confirm,
+    predicted,
+    spending,
+    step_seed,
+    wrong,
+)
+from ancile.assess.watch import Watched
 from ancile.attacks.launch import launch
 from ancile.attacks.streams import Streams
 from ancile.core.errors import AncileError
@@ -28,13 +41,18 @@ if TYPE_CHECKING:
     from ancile.assess.slopes import Slopes
 
 PROBED = 48  # samples whose neighbourhood is looked at
-ALTERED = 16  # of them, those with a network of their own
+ALTERED = 16  # of them, those with a network of their own, which is dear:
+PER, FEWEST = 20, 4  # one in so many samples where there are few, but not fewer than these
+CROSSED, HALVINGS = 24, 12  # broken samples whose boundary is looked at, and halvings on the way to it
 UNBOUNDED = 24  # of them, those attacked as far as the bounds allow
 CHANCE = 0.5  # share of helpful gradients below which they lead nowhere: chance alone gives a fifth
 DEAD = 0.2  # share of points without a gradient above which a good part of the search goes nowhere
+ODD = 0.02  # share of such points from which attacks that do without are worth their time
 KEPT = 0.3  # share of the promised gain below which slopes are those of a rough surface, not of its shape
 STEADY = 1e-3  # of the spread of scores: float32 sums in another order differ by a hundredth of that
+COMPANY = 10 * STEADY  # between a sample alone and in a batch other kernels may be at work
 FEW_BROKEN = 2  # samples that a search without gradients breaks before it is let loose on all
+SOME = 24  # samples on which an attack has to break one before it gets the others
 MORE = 0.03  # of all samples, broken by the last search: reason for a longer one
 
 LOOKS: dict[Effort, tuple[int, int]] = {"quick": (20, 100), "standard": (10, 200), "thorough": (4, 1000)}
@@ -48,7 +66,9 @@ class Doubt:
     single     samples broken by one step along the gradient that the whole plan had left
     blind      samples broken without gradients, of ``blind_tried`` that the plan had left
     unbounded  samples that stand when the attacker may go as far as the bounds allow, of ``unbounded_tried``
-    again      whether attacks that need no gradients, or softened ones, were run on all that stood
+    again      whether attacks that need no gradients, or softened ones, were run on what stood
+    stood_in   samples broken along gradients of stand-ins, or averaged over a neighbourhood
+    recanted   claims from a single pass that did not hold in the mean of several
     complete   whether the look was not cut short
     """
 
@@ -61,6 +81,8 @@ class Doubt:
     unbounded: int = 0
     unbounded_tried: int = 0
     again: bool = False
+    stood_in: int = 0
+    recanted: int = 0
     complete: bool = True
 
     @property
@@ -70,12 +92,24 @@ class Doubt:
         return s is not None and (s.flips > 0 or s.passes > STEADY)
 
     @property
+    def crowded(self) -> bool:
+        """Whether a sample's answer hangs on the others of its batch."""
+        s = self.steadiness
+        return s is not None and s.passes <= STEADY and s.company > COMPANY
+
+    @property
     def lost(self) -> bool:
         """Whether gradients lead nowhere on a good part of the points that were looked at."""
         s = self.slopes
         return s is not None and (
             s.helpful < CHANCE * s.points or s.zero + s.not_finite > DEAD * s.points or s.kept < KEPT
         )
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether some gradients are none, or lead nowhere: reason to look again, not yet to say so."""
+        s = self.slopes
+        return self.lost or (s is not None and s.zero + s.not_finite > ODD * s.points)
 
 
 class _Look(NamedTuple):
@@ -121,7 +155,9 @@ def _sloped(look: _Look) -> None:
 def _altered(look: _Look) -> None:
     from ancile.assess.altered import active_test  # noqa: PLC0415 - needs an extra
 
-    look.found.active = active_test(look.job, look.right[:ALTERED], seed=step_seed(look.job.seed, -102))
+    look.found.active = active_test(
+        look.job, look.right[: fewer(look, ALTERED)], seed=step_seed(look.job.seed, -102)
+    )
 
 
 def _unbound(look: _Look) -> None:
@@ -139,6 +175,22 @@ def _unbound(look: _Look) -> None:
     look.found.unbounded = int((aside.broken_by[rows] == UNBROKEN).sum())
 
 
+def _crossed(look: _Look) -> None:
+    """Ask on the way to adversarial examples, at the boundary: there some models give no finite answer."""
+    job, state = look.job, look.state
+    rows = look.right[state.broken_by[look.right] != UNBROKEN][:CROSSED]
+    if not len(rows):
+        return
+    near, far, y = job.samples.x[rows].copy(), state.x_adv[rows].copy(), job.samples.y[rows]
+    effect = Effect(name="doubt: the way to the boundary", blind=True)
+    state.log.append(effect)
+    with spending(job, effect):
+        for _ in range(HALVINGS):
+            half = (near + far) / 2
+            beyond = wrong(predicted(job.model, half), y)
+            far[beyond], near[~beyond] = half[beyond], half[~beyond]
+
+
 def _single(look: _Look) -> None:
     look.found.single = strike(look.job, look.state, step("fgsm"), _left(look), place=-104)
 
@@ -147,7 +199,7 @@ def _blind(look: _Look) -> None:
     """Search without gradients on some that stand, and on all where it breaks what gradients did not."""
     one_in, queries = LOOKS[look.effort]
     left, found = _left(look), look.found
-    some = left[: max(PROBED // 2, len(look.right) // one_in)]
+    some = left[: max(fewer(look, PROBED // 2), len(look.right) // one_in)]
     one = step("square", queries=queries)
     found.blind = strike(look.job, look.state, one, some, place=-105)
     found.blind_tried = len(some)
@@ -159,46 +211,124 @@ def _blind(look: _Look) -> None:
 
 def _again(look: _Look) -> None:
     """Attacks for models whose gradients lead nowhere, on all that stand, for as long as they pay."""
-    job, found, n = look.job, look.found, len(look.right)
-    if not (found.lost or found.unsteady or found.blind > MORE * n):
+    found, n = look.found, len(look.right)
+    met = sum(effect.not_finite for effect in look.state.log)
+    if not (found.doubtful or found.unsteady or found.crowded or met or found.blind > MORE * n):
         return
     found.again = True
-    _straight(look)
-    for place, estimated in enumerate((False, True)):
-        if not job.stop():
-            _soft(look, estimated=estimated, place=-107 - place)
+    fewer = 1
+    if found.unsteady:
+        look, fewer = _on_average(look)
+    found.stood_in += _straight(look)
+    if found.unsteady or found.crowded:
+        _sharpened(look)
+    elif not look.job.stop():
+        found.stood_in += _soft(look, estimated=False, place=-107)
+        _soft(look, estimated=True, place=-108)
     for place, queries in enumerate((1000, 5000)):
-        if job.stop():
+        if look.job.stop():
             return
-        broke = strike(job, look.state, step("square", queries=queries), _left(look), place=-110 - place)
+        one = step("square", queries=queries // fewer)
+        broke = _paying(look, partial(strike, look.job, look.state, one, place=-110 - place))
         found.blind += broke
         if broke <= MORE * n:
             return
 
 
-def _soft(look: _Look, *, estimated: bool, place: int) -> None:
+def _paying(look: _Look, attack: Callable[[NDArray[np.intp]], int]) -> int:
+    """How many an attack breaks of some that stand, and of the others as well where there were any."""
+    left = _left(look)
+    broke = attack(left[:SOME])
+    if broke and not look.job.stop():
+        broke += attack(left[SOME:])
+    return broke
+
+
+def _on_average(look: _Look) -> tuple[_Look, int]:
+    """The same look at the mean of passes, and how many there are; claims that do not hold there are none."""
+    from ancile.assess.softened import PASSES, Averaged  # noqa: PLC0415 - needs an extra
+
+    job, state = look.job._replace(model=Watched(Averaged(look.job.model))), look.state
+    claimed = look.right[state.broken_by[look.right] != UNBROKEN]
+    if len(claimed):
+        scores = predicted(job.model, state.x_adv[claimed])
+        lucky = claimed[~wrong(scores, job.samples.y[claimed])]
+        state.broken_by[lucky], state.scores[lucky] = UNBROKEN, np.nan
+        state.x_adv[lucky] = job.samples.x[lucky]
+        look.found.recanted = len(lucky)
+    return look._replace(job=job), PASSES
+
+
+def _sharpened(look: _Look) -> None:
+    """Climb to what is most wrong, broken samples too: the farther, the fewer passes are right."""
+    from ancile.assess.softened import on_average  # noqa: PLC0415 - needs an extra
+
+    job, state = look.job, look.state
+    find = on_average(job)
+    before = look.right[state.broken_by[look.right] != UNBROKEN]
+    effect = Effect(name="gradients of repeated passes", blind=False)
+    broken(job, state, effect, _left(look), find, place=-113)
+    for start in range(0, len(before), BATCH):
+        rows = before[start : start + BATCH]
+        x, y = job.samples.x[rows], job.samples.y[rows]
+        got = find(x, y, Streams(step_seed(job.seed, -114), job.samples.ids[rows]))
+        old, new = predicted(job.model, state.x_adv[rows]), predicted(job.model, got)
+        better = wrong(new, y) & (_lead(new, y) > _lead(old, y)) & job.constraint.holds(got, x)
+        state.x_adv[rows[better]], state.scores[rows[better]] = got[better], new[better]
+
+
+def _lead(scores: NDArray[np.float64], y: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(n,) how far the highest other class lies above the true one."""
+    others, rows = scores.copy(), np.arange(len(y))
+    others[rows, y] = -np.inf
+    return np.asarray(others.max(axis=1) - scores[rows, y])
+
+
+def _soft(look: _Look, *, estimated: bool, place: int) -> int:
     """Climb on gradients that are averaged over the ball, or estimated from differences of scores."""
     from ancile.assess.softened import softly  # noqa: PLC0415 - needs an extra
 
-    effect = Effect(name=f"{'estimated' if estimated else 'averaged'} gradients", blind=estimated)
-    broken(look.job, look.state, effect, _left(look), softly(look.job, estimated=estimated), place=place)
+    name, find = (
+        f"{'estimated' if estimated else 'averaged'} gradients",
+        softly(look.job, estimated=estimated),
+    )
+
+    def attack(rows: NDArray[np.intp]) -> int:
+        return broken(look.job, look.state, Effect(name=name, blind=estimated), rows, find, place=place)
+
+    return _paying(look, attack)
 
 
-def _straight(look: _Look) -> None:
+def _straight(look: _Look) -> int:
     """The whole cascade, climbing on stand-ins for operations that cut or flatten gradients."""
     from ancile.assess.white import straightened  # noqa: PLC0415 - needs an extra
 
     effect = Effect(name="straightened gradients", blind=False)
     try:
         found = straightened(look.job, effort=look.effort)
-        broken(look.job, look.state, effect, _left(look), found, place=-112)
+        return broken(look.job, look.state, effect, _left(look), found, place=-112)
     except AncileError as fault:  # a network that cannot be run so is searched in other ways
         why = plain(str(fault), 60)
-        look.state.log.append(replace(effect, name=f"doubt: {effect.name} are not to be had: {why}"))
+        look.state.log.append(replace(effect, name=f"doubt: straightened gradients are not to be had: {why}"))
+        return 0
 
 
-WHITE: tuple[Callable[[_Look], None], ...] = (_steady, _sloped, _altered, _unbound, _single, _blind, _again)
+WHITE: tuple[Callable[[_Look], None], ...] = (
+    _steady,
+    _sloped,
+    _altered,
+    _unbound,
+    _crossed,
+    _single,
+    _blind,
+    _again,
+)
 BLACK: tuple[Callable[[_Look], None], ...] = (_steady, _unbound)
+
+
+def fewer(look: _Look, most: int) -> int:
+    """So many samples, or fewer where the whole is small: the look shall cost no more than the attacks."""
+    return min(most, max(FEWEST, len(look.right) // PER))
 
 
 def _left(look: _Look) -> NDArray[np.intp]:

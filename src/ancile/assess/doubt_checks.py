@@ -24,7 +24,6 @@ SUSPICIOUS, MASKED = 0.01, 0.05
 FOUND = 0.75  # share of provable examples that an attack must find; on sound networks all are found
 STANDING = 0.25  # share of samples that may withstand an attacker without limits; on sound networks none does
 SATURATED = 0.5  # share of samples without a cross entropy gradient
-COMPANY = 10 * STEADY  # between a sample alone and in a batch other kernels may be at work
 
 
 @check("evasion-masked-gradient", severity="high", refs=EVASION)
@@ -43,8 +42,9 @@ def masked_gradients(result: Result) -> Iterator[Remark]:
     elif not any(effect.blind and effect.tried for effect in result.state.log):
         yield skip("no black-box attack ran after the white-box ones")
     else:
-        share = result.blind_count / result.n
-        detail = f"the black box took {100 * share:.1f} points from what the white box left"
+        share = (result.blind_count + result.doubt.stood_in) / result.n
+        took = "the black box" if not result.doubt.stood_in else "attacks that go around its gradients"
+        detail = f"{took} took {100 * share:.1f} points from what the white box left"
         if share > MASKED:
             yield error(detail)
         elif share > SUSPICIOUS:
@@ -87,7 +87,9 @@ def saturated_scores(result: Result) -> Iterator[Remark]:
     found = result.doubt.slopes
     if found is None:
         yield skip("no gradients were looked at")
-    elif found.saturated > SATURATED:
+    elif (
+        found.saturated > SATURATED and result.doubt.doubtful
+    ):  # margins of a sound network still have slopes
         yield error(f"for {100 * found.saturated:.0f} % of the samples that were looked at")
     else:
         yield ok()
@@ -121,7 +123,7 @@ def company(result: Result) -> Iterator[Remark]:
     steady = result.doubt.steadiness
     if steady is None:
         yield skip("not looked at")
-    elif steady.company > COMPANY and steady.passes <= STEADY:
+    elif result.doubt.crowded:
         yield error(f"scores alone and in a batch differ by {100 * steady.company:.2g} % of their spread")
     else:
         yield ok()

@@ -2,7 +2,8 @@
 
 Averaged over noise they are those of a smoothed network (expectation over transformation, Athalye et al.,
 ICML 2018, arXiv:1802.00420, section 4.2); estimated from differences of logits they need no gradient at all
-(natural evolution strategies, Ilyas et al., ICML 2018, arXiv:1804.08598, section 3).
+(natural evolution strategies, Ilyas et al., ICML 2018, arXiv:1804.08598, section 3). A model that draws lots
+is judged, and climbed on, by the mean of several passes.
 """
 
 from __future__ import annotations
@@ -22,13 +23,16 @@ if TYPE_CHECKING:
     from ancile.assess.run import Job
     from ancile.assess.watch import Watched
     from ancile.attacks.streams import Streams
-    from ancile.models.model import Loss, Traits, Usage
+    from ancile.models.form import Form, Searching
+    from ancile.models.model import GradientModel, Loss, Traits, Usage
     from ancile.numeric import NDArray
 else:
     torch = needs("torch", "torch")
 
 MEMORY = 0.95  # of the heading that is kept from step to step
 FIRST = 0.25  # of eps: the first step, the last is nearly 0
+PASSES = 8  # of a model that draws lots: a third of the spread of one pass is left
+MEAN_STEPS = 24  # on the mean of passes
 
 
 class Softened:
@@ -91,8 +95,56 @@ class Softened:
         return Gradient(logits, total)
 
 
+class Averaged:
+    """A ``GradientModel`` that answers with the mean of some passes, and climbs along the mean gradient."""
+
+    def __init__(self, model: Watched, *, passes: int = PASSES) -> None:
+        self._model, self._passes = model, passes
+
+    @property
+    def traits(self) -> Traits:
+        """As of the model inside."""
+        return self._model.traits
+
+    @property
+    def usage(self) -> Usage:
+        """As of the model inside: every pass is counted."""
+        return self._model.usage
+
+    @property
+    def device(self) -> torch.device:
+        """As of the model inside."""
+        return self._model.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """As of the model inside."""
+        return self._model.dtype
+
+    def search_form(
+        self, sample: torch.Tensor, *, form: Form | None = None, seconds: float = 0.0
+    ) -> Searching:
+        """As of the model inside, a pass at a time; it has its own limit of seconds."""
+        del seconds
+        return self._model.search_form(sample.cpu().numpy(), form)
+
+    def scores(self, x: NDArray[np.floating]) -> NDArray[np.float64]:
+        """The mean of the scores."""
+        return np.asarray(np.mean([self._model.scores(x) for _ in range(self._passes)], axis=0))
+
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        """The mean of the logits."""
+        return torch.stack([self._model.logits(x) for _ in range(self._passes)]).mean(dim=0)
+
+    def gradient(self, x: torch.Tensor, loss: Loss) -> Gradient:
+        """The means of logits and gradients; a pass without a finite gradient has no say."""
+        found = [self._model.gradient(x, loss) for _ in range(self._passes)]
+        gradients = torch.stack([one.gradient.nan_to_num(0.0, 0.0, 0.0) for one in found])
+        return Gradient(torch.stack([one.logits for one in found]).mean(dim=0), gradients.mean(dim=0))
+
+
 def drift(
-    model: Softened,
+    model: GradientModel,
     x: torch.Tensor,
     y: torch.Tensor,
     ball: Ball[torch.Tensor],
@@ -133,6 +185,20 @@ def softly(
         estimated=estimated,
         seed=job.seed,
     )
+    return _drifting(job, model, steps)
+
+
+def on_average(
+    job: Job,
+) -> Callable[[NDArray[np.float32], NDArray[np.int64], Streams], NDArray[np.float32]]:
+    """A climb to the most wrong point in the mean of passes that ``job.model`` answers with."""
+    return _drifting(job, job.model, MEAN_STEPS)
+
+
+def _drifting(
+    job: Job, model: GradientModel, steps: int
+) -> Callable[[NDArray[np.float32], NDArray[np.int64], Streams], NDArray[np.float32]]:
+    constraint = job.constraint
 
     def found(x: NDArray[np.float32], y: NDArray[np.int64], _: Streams) -> NDArray[np.float32]:
         inputs = torch.from_numpy(x).to(device=model.device, dtype=model.dtype)

@@ -2,9 +2,10 @@
 
 Backward pass differentiable approximation (Athalye et al., ICML 2018, arXiv:1802.00420, section 4.1), by
 operation instead of by hand: rounding, clipping, comparisons and casts pass gradients straight through
-(Bengio et al. 2013, arXiv:1308.3432), saturated softmax, sigmoid and tanh are cooled down, waves, noise and
-dropout have no say, and what is detached or computed without a graph keeps its graph. Answers may differ from
-the network's: this is for searching, and what it claims the network itself confirms.
+(Bengio et al. 2013, arXiv:1308.3432), saturated softmax, sigmoid and tanh are cooled down, steep powers left
+out; waves, noise and dropout have no say, NaN is not chosen where there is an alternative, and what is detached
+or computed without a graph keeps its graph. Answers may differ from the network's: this is for searching, and
+what it claims the network itself confirms.
 """
 
 from __future__ import annotations
@@ -22,11 +23,13 @@ else:
     TorchFunctionMode = torch.overrides.TorchFunctionMode
 
 COOL = 8.0  # largest input of a saturating function: exp(-8) is far from 0 in every float type
+STEEP = 4  # exponent beyond which what is below 1 soon underflows: such powers keep the order alone
 SOFT = "_ancile_soft"  # on a tensor of bools or integers: the float tensor that it was made from
 
 STEPS = frozenset(("round", "floor", "ceil", "trunc", "fix", "sign", "sgn", "frac", "fmod", "remainder"))
 CLIPS = frozenset(("clamp", "clip", "clamp_min", "clamp_max", "fake_quantize_per_tensor_affine"))
 SATURATING = frozenset(("softmax", "sigmoid", "tanh"))
+POWERS = frozenset(("pow", "__pow__"))
 WAVES = frozenset(("sin", "cos"))
 CUTS = frozenset(("detach", "alias", "lift_fresh_copy"))
 DROPOUT = frozenset(("dropout", "dropout2d", "feature_dropout", "native_dropout", "alpha_dropout"))
@@ -71,6 +74,8 @@ class Straight(TorchFunctionMode):
             name, rest = _name(func), args[1:]
             if first.is_floating_point():
                 return _of_floats(func, name, first, rest, given)
+            if name == "where" and len(rest) == 2 and not given:
+                return _chosen(func, first, rest[0], rest[1])
             found = func(first, *rest, **given)
             soft = getattr(first, SOFT, None)
             if soft is None or name not in ARITHMETIC or not found.is_floating_point():
@@ -86,13 +91,12 @@ def _of_floats(
         return _through(found, x) if found.shape == x.shape else found
     if name in SATURATING:
         return func(_cooled(x), *rest, **given)
-    if name in WAVES:
-        return func(x.detach(), *rest, **given)
-    if name in CUTS or name in DROPOUT:
-        return x
-    if name in NOISE:
-        return torch.zeros_like(x)
-    found = func(x, *rest, **given)
+    if name in POWERS and rest and isinstance(rest[0], int | float) and rest[0] > STEEP:
+        return x.abs() if rest[0] % 2 == 0 else x
+    hides = name == "masked_fill" and _nothing(given.get("value", rest[-1] if rest else x))
+    if name in CUTS or name in DROPOUT or name in NOISE or hides:
+        return torch.zeros_like(x) if name in NOISE else x
+    found = func(x.detach() if name in WAVES else x, *rest, **given)
     if isinstance(found, torch.Tensor) and not found.is_floating_point():
         if name in CASTS:
             setattr(found, SOFT, x)
@@ -100,6 +104,22 @@ def _of_floats(
             difference = x - rest[0]
             setattr(found, SOFT, difference if name in ABOVE else -difference)
     return found
+
+
+def _chosen(func: Callable[..., Any], condition: torch.Tensor, one: Any, other: Any) -> Any:
+    """As ``where``, but never NaN for its own sake."""
+    found = func(condition, one, other)
+    for branch, rest in ((one, other), (other, one)):
+        if _nothing(branch) and isinstance(rest, torch.Tensor):
+            return rest.expand(found.shape)
+    return found
+
+
+def _nothing(value: Any) -> bool:
+    """Whether it is NaN and nothing else."""
+    if isinstance(value, torch.Tensor):
+        return value.is_floating_point() and bool(value.isnan().all())
+    return isinstance(value, float) and value != value  # noqa: PLR0124 - NaN is what differs from itself
 
 
 def _through(found: torch.Tensor, soft: torch.Tensor) -> torch.Tensor:
