@@ -97,6 +97,9 @@ def test_rows_are_searched_without_gradients_in_fewer_queries_of_more_samples_ea
     )
     assert [one.share * one.steps for one in row] == pytest.approx([one.share * one.steps for one in image])
     assert row[0].steps < image[0].steps
+    late = [one.after for one in plan("standard", arms=3, rows=True) if one.kind == "round"]
+    assert late == sorted(late)
+    assert late[2] == 0 < late[3]
     here = linear(blocks(4, 3), np.zeros(4), n=5)
     assert started(here, Constraint("linf", 0.01, -FAR, FAR)).phases == plan(
         "standard", arms=13, walks=2, rows=True

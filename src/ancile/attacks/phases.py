@@ -39,9 +39,9 @@ class Phase(NamedTuple):
     after: float = 0.0
 
 
-def rounds(steps: int, *shares: float) -> tuple[Phase, ...]:
-    """A round for each share."""
-    return tuple(Phase("round", share, steps) for share in shares)
+def rounds(steps: int, *shares: float, after: float = 0.0) -> tuple[Phase, ...]:
+    """A round for each share, where the one before paid."""
+    return tuple(Phase("round", share, steps, after=after) for share in shares)
 
 
 def scout(arms: int, share: float, steps: int) -> tuple[Phase, ...]:
@@ -59,8 +59,10 @@ def plan(effort: Effort, *, arms: int, walks: int = 0, rows: bool = False) -> tu
     """The phases for an effort; ``thorough`` begins as ``standard`` and goes on.
 
     rows  the samples have no places side by side: few features are soon gone through without gradients, and
-          a query costs little more for many samples than for few
+          a query costs little more for many samples than for few; nor does a step, so that late rounds on a
+          few follow only where the last one broke any
     """
+    going = ONE if rows else 0.0
     first, second = (Phase("scores", 0.03, 400), Phase("scores", 0.06, 600, after=ONE))
     if rows:
         first, second = (one._replace(share=4 * one.share, steps=one.steps // 4) for one in (first, second))
@@ -73,9 +75,9 @@ def plan(effort: Effort, *, arms: int, walks: int = 0, rows: bool = False) -> tu
         *edges(walks, 0.1, 30),
         *rounds(40, 0.5, 0.3, 0.2),
         first,
-        *rounds(60, 0.1, 0.1, 0.1, 0.1),
+        *rounds(60, 0.1, 0.1, 0.1, 0.1, after=going),
         second,
-        *rounds(100, 0.05, 0.05),
+        *rounds(100, 0.05, 0.05, after=going),
         *(Phase("scores", share, 600, after=PAYS) for share in (0.12, 0.25, 0.5, 1.0)),
     )
     if effort == "standard":
