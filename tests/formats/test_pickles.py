@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import pickletools
+import posixpath
 from collections import Counter, OrderedDict
 from pathlib import Path
 
@@ -55,9 +56,26 @@ def test_tensors_numbers_and_words_pass(thing: object) -> None:
 def test_a_call_is_named_and_not_made(tmp_path: Path, protocol: int) -> None:
     trace = tmp_path / "trace"
     data = pickle.dumps(files.Reduced(trace), protocol=protocol)
-    with pytest.raises(AncileError, match="would run code"):
+    with pytest.raises(AncileError, match="would run code") as caught:
         require_weights_only(data, name="x")
+    assert caught.value.value in ("x: builtins.exec", "x: __builtin__.exec")
     assert not trace.exists()
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_a_name_whose_module_was_named_before_is_known(protocol: int) -> None:
+    facts = read_pickle(
+        pickle.dumps([posixpath.join, posixpath.split, "a", 1, posixpath.join], protocol=protocol)
+    )
+    assert facts.names == ("posixpath join", "posixpath split")
+
+
+def test_a_name_that_is_hidden_from_a_look_is_an_opcode() -> None:
+    """A name taken from the stack with something put between: nobody's pickler, and no name is claimed."""
+    hidden = b"\x80\x04\x8c\x08builtins\x8c\x04exec\x4e0\x93."
+    assert read_pickle(hidden).names == ()
+    with pytest.raises(AncileError, match="opcode POP"):
+        require_weights_only(hidden, name="x")
 
 
 def test_the_name_in_the_message_is_what_would_be_called(tmp_path: Path) -> None:

@@ -96,6 +96,23 @@ def with_opaque_object(archive: bytes, trace: Path) -> bytes:
     return constant(archive, "opaque_obj_0", pickle.dumps(files.Reduced(trace), protocol=2))
 
 
+def with_pickle_for_bytes(archive: bytes, _: Path) -> bytes:
+    """A weight whose content is a pickle, though its config says that it is not."""
+    return files.rewritten(archive, {"weights/weight_0": pickle.dumps(files.Reduced(Path("t")), protocol=4)})
+
+
+def test_the_message_names_what_a_pickled_tensor_would_call(archive: bytes, tmp_path: Path) -> None:
+    for change in (with_pickled_weight, with_pickled_constant, with_opaque_object, with_pickle_for_bytes):
+        with pytest.raises(AncileError, match="would run code") as caught:
+            read_export(change(archive, tmp_path / "trace"))
+        assert "exec" in caught.value.value
+
+
+def test_a_weight_that_was_cut_off_is_told(archive: bytes) -> None:
+    with pytest.raises(AncileError, match="shorter than it states"):
+        read_export(files.rewritten(archive, {"weights/weight_0": b"abcd"}))
+
+
 def with_legacy_weights(archive: bytes, trace: Path) -> bytes:
     return files.rewritten(archive, {}, more={"data/weights/model.pt": files.hostile(trace)})
 

@@ -13,7 +13,8 @@ from ancile.core.errors import AncileError
 from ancile.core.text import plain
 
 OPCODES = 20_000_000  # of one pickle; a state dict has some ten a tensor
-OPERAND_BYTES = 64 << 20
+MEMO = 10_000  # texts that are remembered, for the names in a message
+LONGEST_NAME = 200
 
 # The opcodes that the weights-only unpickler knows: no STACK_GLOBAL, no INST, no OBJ, no EXT, no frames.
 WEIGHTS_OPCODES = frozenset(
@@ -67,10 +68,12 @@ class PickleFacts(NamedTuple):
 def read_pickle(data: bytes) -> PickleFacts:
     """The facts of the first pickle in ``data``; a damaged one is an AncileError.
 
-    Names built on the stack (STACK_GLOBAL) are not followed: the opcode itself is in the facts.
+    A name that is taken from the stack (STACK_GLOBAL) is known where its two texts came right before it, as
+    every pickler writes them; else the opcode alone is in the facts.
     """
     names: dict[str, None] = {}
     opcodes: set[str] = set()
+    texts = _Texts()
     try:
         for count, (opcode, operand, _) in enumerate(pickletools.genops(data)):
             if count > OPCODES:
@@ -78,9 +81,40 @@ def read_pickle(data: bytes) -> PickleFacts:
             opcodes.add(opcode.name)
             if opcode.name in ("GLOBAL", "INST"):
                 names[str(operand)] = None
+            elif opcode.name == "STACK_GLOBAL" and (name := texts.name()):
+                names[name] = None
+            texts.see(opcode.name, operand)
     except (ValueError, IndexError, KeyError, UnicodeError, OverflowError, MemoryError) as reason:
         raise _damaged(str(reason)) from reason
     return PickleFacts(tuple(names), frozenset(opcodes))
+
+
+class _Texts:
+    """The last two texts that a pickle put on the stack, with those that it remembers."""
+
+    def __init__(self) -> None:
+        self._last: list[str] = []
+        self._memo: dict[int, str] = {}
+        self._remembered = 0
+
+    def see(self, opcode: str, operand: object) -> None:
+        """Take the next opcode into account."""
+        if opcode in ("MEMOIZE", "PUT", "BINPUT", "LONG_BINPUT"):
+            place = operand if isinstance(operand, int) else self._remembered
+            self._remembered += 1
+            if self._last and len(self._memo) < MEMO:
+                self._memo[place] = self._last[-1]
+        elif opcode in ("GET", "BINGET", "LONG_BINGET"):
+            known = self._memo.get(operand) if isinstance(operand, int) else None
+            self._last = [*self._last[-1:], known] if known is not None else []
+        elif isinstance(operand, str) and "UNICODE" in opcode:
+            self._last = [*self._last[-1:], operand[:LONGEST_NAME]]
+        elif opcode != "FRAME":
+            self._last = []
+
+    def name(self) -> str:
+        """``module name`` of them; empty where there are not two."""
+        return " ".join(self._last) if len(self._last) == 2 else ""
 
 
 def require_weights_only(data: bytes, *, name: str) -> None:

@@ -29,6 +29,7 @@ ITEM_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 2, 7: 4, 8: 8, 12: 1, 13: 2}  # t
 FLOATS = {7: "float32", 8: "float64"}
 JSON_BYTES = 256 << 20  # of a graph; the largest vision models stay below ten
 RAW_NAME = re.compile(r"(weight|tensor)_\d{1,9}")
+PICKLE = re.compile(rb"PK\x03\x04.*|\x80[\x02-\x05].*\.", re.DOTALL)  # from its first byte to its last
 # Members that carry nothing into the model: versions, file identity, notes of the exporter
 LEFT_OUT = re.compile(r"(\.data/.*|byteorder|version|extra/.*|models/model_.*)", re.DOTALL)
 
@@ -114,15 +115,22 @@ def _tensors(data: bytes, found: dict[str, Member], folder: str, stem: str) -> d
         raise _refused("the archive's table of tensors is damaged", f"{name}: {reason}") from reason
     cleaned, raw = {}, {}
     for key, payload in read.config.items():
-        _require_raw(key, payload, stem)
         member = f"data/{folder}/{payload.path_name}"
+        if payload.use_pickle and member in found:
+            _require_plain(unpack(data, found[member]), member)  # what it would call goes before that it may
+        _require_raw(key, payload, stem)
         raw[member] = _read(data, found, member)
         meta = payload.tensor_meta or {}
         sizes = sizes_of(meta)
-        wanted = math.prod(size or 0 for size in sizes) * ITEM_BYTES.get(int(str(meta.get("dtype", 0))), 16)
+        wanted = math.prod(size or 0 for size in sizes) * ITEM_BYTES.get(int(str(meta.get("dtype", 0))), 1)
+        # Tensors may begin like a pickle, and one that is part of another holds the whole of that
+        if len(raw[member]) != wanted and PICKLE.fullmatch(raw[member]):
+            _require_plain(raw[member], member)
         # An empty member would be filled with zeros of any stated size.
         if wanted and not raw[member]:
             raise _refused("a tensor states a size and has no content", key)
+        if len(raw[member]) < wanted:
+            raise _refused("a tensor's content is shorter than it states", f"{key}: {len(raw[member])} bytes")
         cleaned[key] = {
             "path_name": payload.path_name,
             "is_param": payload.is_param,

@@ -2,8 +2,8 @@
 
 The calibration error is the debiased L2 one of Kumar, Liang, Ma, "Verified uncertainty calibration", NeurIPS
 2019, arXiv:1909.10155, section 5, of the top label, over 15 bins of equal mass. The usual binned figure (ECE:
-Guo et al. 2017, of L1, bins of equal width) is above 0 even for a perfect model, by the noise within bins; this
-one subtracts that, and is another number.
+Guo et al. 2017, of L1, bins of equal width) is above 0 even for a perfect model, by the noise within bins;
+this one subtracts that, and is another number.
 """
 
 from __future__ import annotations

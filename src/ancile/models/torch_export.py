@@ -36,6 +36,7 @@ def open_bytes(order: Order, parts: list[bytes], probe: NDArray[np.floating]) ->
         )
     torch = safe_torch()
     logging.getLogger("torch").setLevel(logging.ERROR)  # its remarks on loading belong to nobody here
+    causes = _logged_causes()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -47,7 +48,9 @@ def open_bytes(order: Order, parts: list[bytes], probe: NDArray[np.floating]) ->
     except Exception as reason:  # torch raises what its many parts raise
         raise AncileError(
             "torch cannot load the program",
-            value=plain(f"{type(reason).__name__}: {' '.join(str(reason).split())}"),
+            value=plain(
+                "; ".join(" ".join(f"{type(one).__name__}: {one}".split()) for one in causes or [reason])
+            ),
             remedy=f"export it with a torch of this version or before: {torch.__version__}",
         ) from reason
     rows = found.shape[0] if found.shape else None
@@ -58,6 +61,21 @@ def open_bytes(order: Order, parts: list[bytes], probe: NDArray[np.floating]) ->
     sizes = ", ".join("any" if size is None else str(size) for size in found.shape[1:])
     takes = f"it was exported for samples of shape ({sizes})"
     return network_model(net, order, probe, kind="torch-export", notes=notes, takes=takes)
+
+
+def _logged_causes() -> list[BaseException]:
+    """A list that fills with what goes wrong in ``torch.export.load``: it logs that, and raises otherwise."""
+    found: list[BaseException] = []
+
+    def kept(record: logging.LogRecord) -> bool:
+        if record.exc_info and record.exc_info[1]:
+            found.append(record.exc_info[1])
+        return False
+
+    logger = logging.getLogger("torch.export")
+    logger.setLevel(logging.WARNING)
+    logger.addFilter(kept)
+    return found
 
 
 def fixed_rows(net: torch.nn.Module, rows: int) -> torch.nn.Module:
