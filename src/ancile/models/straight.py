@@ -3,9 +3,9 @@
 Backward pass differentiable approximation (Athalye et al., ICML 2018, arXiv:1802.00420, section 4.1), by
 operation instead of by hand: rounding, clipping, comparisons and casts pass gradients straight through
 (Bengio et al. 2013, arXiv:1308.3432), saturated softmax, sigmoid and tanh are cooled down, steep powers left
-out; waves, noise and dropout have no say, NaN is not chosen where there is an alternative, and what is detached
-or computed without a graph keeps its graph. Answers may differ from the network's: this is for searching, and
-what it claims the network itself confirms.
+out; waves, noise and dropout have no say, NaN is not chosen where there is an alternative, and what is
+detached or computed without a graph keeps its graph. Answers may differ from the network's: this is for
+searching, and what it claims the network itself confirms.
 """
 
 from __future__ import annotations
