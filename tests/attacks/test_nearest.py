@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from ancile.attacks.ball import Norm
 from ancile.attacks.constraint import Constraint
+from ancile.attacks.cw import cw
 from ancile.attacks.deepfool import deepfool
 from ancile.attacks.fmn import fmn
 from ancile.attacks.streams import Streams
@@ -24,6 +25,7 @@ Search = Callable[..., torch.Tensor]
 ALL: list[tuple[Search, Norm, dict[str, Any]]] = [
     (fmn, "linf", {"classes": 9}), (fmn, "l2", {"classes": 9}), (fmn, "l1", {"classes": 9}), (fmn, "l0", {}),
     (deepfool, "linf", {"classes": 9}), (deepfool, "l2", {"classes": 9}),
+    (cw, "l2", {"classes": 9}),
 ]  # fmt: skip
 every_search = pytest.mark.parametrize(
     ("search", "norm", "given_"), [pytest.param(*case, id=f"{case[0].__name__}-{case[1]}") for case in ALL]
@@ -140,13 +142,15 @@ def test_a_shorter_reach_gives_nothing_that_is_farther(
 def test_a_sample_alone_is_found_at_the_same_distance_as_in_a_batch(
     search: Search, norm: Norm, given_: dict[str, Any]
 ) -> None:
-    """Exactly but for rounding on smooth models; where max-pooling ties, rounding picks the slope."""
-    w = plane(4, 9, 3)
+    """But for rounding, to which Adam's first steps, which divide by what they start from, are not deaf."""
+    rounding = 0.01 if search is cw else 1e-9
+    w = plane(4, 9, 3, n=8)
     c = Constraint(norm, 1e3 if norm != "linf" else 4.0, -2.0, 2.0)
     whole = found(search, w, c)
     for i in range(len(w.x)):
         alone = search(w.model, w.x[i : i + 1], w.y[i : i + 1], c, Streams(0, np.array([i])))
-        assert torch.allclose(alone[0], whole[i], atol=1e-9)
+        distance = c.distance(whole[i : i + 1], w.x[i : i + 1])
+        assert c.distance(alone, w.x[i : i + 1]) == pytest.approx(distance, rel=rounding)
 
 
 @every_search
@@ -180,8 +184,7 @@ def test_stopped_early_it_returns_what_it_has(search: Search, norm: Norm, given_
         changed = (x != w.x).flatten(1).any(dim=1).numpy()
         assert c.holds(x, w.x).all()
         assert np.array_equal(changed, ~robust(w, x))
-        assert changed.any() == (limit > 1 or changed.any())
-        assert not changed.any() or limit
+        assert limit or not changed.any()
 
 
 @every_search
@@ -195,16 +198,17 @@ def test_more_steps_never_end_farther_on_average(search: Search, norm: Norm, giv
     assert many <= few
 
 
-@pytest.mark.parametrize("search", [fmn, deepfool])
+@pytest.mark.parametrize("search", [fmn, deepfool, cw])
 @pytest.mark.parametrize("bad", [{"steps": 0}, {"classes": 0}])
 def test_settings_that_make_no_sense_are_refused(search: Search, bad: dict[str, int]) -> None:
     with pytest.raises(AncileError, match="no steps or classes"):
         found(search, digits_world(2), Constraint("l2", 1.0), **bad)
 
 
-def test_deepfool_is_refused_where_it_is_not_defined() -> None:
+@pytest.mark.parametrize("search", [deepfool, cw])
+def test_a_norm_in_which_it_is_not_defined_is_refused(search: Search) -> None:
     with pytest.raises(AncileError, match="not defined in this norm"):
-        found(deepfool, digits_world(2), Constraint("l1", 1.0))
+        found(search, digits_world(2), Constraint("l1", 1.0))
 
 
 def test_fmn_counts_pixels_where_the_constraint_does() -> None:

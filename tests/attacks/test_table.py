@@ -32,6 +32,7 @@ each_sample = pytest.mark.parametrize(
 )
 FEW: dict[str, dict[str, Any]] = {
     "square": {"queries": 40}, "pgd": {"steps": 6}, "apgd": {"steps": 12}, "cascade": {"effort": "quick"},
+    "cw": {"steps": 8, "rounds": 3},
 }  # fmt: skip
 EPS = {"linf": (0.05, 0.1, 0.2), "l2": (0.3, 0.7, 1.4), "l1": (0.6, 1.5, 4.0), "l0": (2.0, 3.0, 6.0)}
 LADDER = {  # from almost all to almost none still right, on the linear models below

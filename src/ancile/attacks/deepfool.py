@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from ancile.attacks import radii
 from ancile.attacks.constraint import Constraint
-from ancile.attacks.nearest import Nearest, Room, misread, settled, shortened, value_and_slope
+from ancile.attacks.feet import turn_back
+from ancile.attacks.nearest import Nearest, Room, misread, settled, value_and_slope
 from ancile.attacks.streams import Streams
 from ancile.core.errors import AncileError
 from ancile.core.extras import needs
@@ -26,13 +27,6 @@ else:
     torch = needs("torch", "torch")
 
 OVERSHOOT = 0.02  # section 2.3
-ROUNDS = (8, 4)  # of bisection: a 256th of the way, then what is left of the overshoot
-FEET = 3  # turns
-SHARES = (
-    1.0,
-    0.5,
-)  # of the way to the foot, then out again until it is nearly as far as what it would replace
-NEARER = 0.99
 
 
 def deepfool(
@@ -74,7 +68,7 @@ def deepfool(
     whole = Room.of(x, constraint)
     found = Nearest.of(whole)
     if _over_edges(model, whole, y, found, steps, classes, on_step):
-        _back(model, whole, y, found)
+        turn_back(model, whole, y, found)
     return settled(model, x, y, constraint, whole, found)
 
 
@@ -106,25 +100,3 @@ def _over_edges(
         change = room.cut(change + (1 + OVERSHOOT) * radii.crossing(room, change, value.abs(), slope))
     found.judge(change, misread(model.logits(room.point(change)), y), room.length(change), place)
     return True
-
-
-def _back(model: GradientModel, whole: Room, y: torch.Tensor, found: Nearest) -> None:
-    """Move what was found towards the samples: along its way, then to the foot on the tangent, in turn."""
-    place = (found.distance.isfinite() & (found.distance > 0)).nonzero().squeeze(1)
-    if not len(place):
-        return
-    room, y = whole.take(place), y[place]
-    everyone = torch.ones_like(place, dtype=torch.bool)
-    for turn in range(FEET + 1):
-        change = shortened(model, room, y, found.change[place], rounds=ROUNDS[min(turn, 1)])
-        found.judge(change, everyone, room.length(change), place)
-        if turn == FEET:
-            break
-        value, _, slope = value_and_slope(model, room, change, y)
-        onto = ((change * slope).sum(dim=1) - value).clamp_min(0)
-        foot = radii.crossing(room, torch.zeros_like(change), onto, slope)
-        length = NEARER * room.length(change)
-        for share in SHARES:
-            tried = change + share * (foot - change)
-            tried = room.cut(tried * (length / room.length(tried).clamp_min(radii.TINY))[:, None])
-            found.judge(tried, misread(model.logits(room.point(tried)), y), room.length(tried), place)

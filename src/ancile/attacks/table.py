@@ -56,6 +56,7 @@ ATTACKS: tuple[Row, ...] = (
         random=False,
         nearest=True,
     ),
+    Row("cw", "ancile.attacks.cw:cw", "gradients", ("l2",), random=False, nearest=True),
     Row("square", "ancile.attacks.square:square", "labels", NORMS, random=True),
 )
 
