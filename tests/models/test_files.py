@@ -233,7 +233,14 @@ def test_a_state_dict_that_would_run_code_is_refused_and_nothing_runs(
         ("m.npy", b"\x93NUMPY\x01\x00", "holds data"),
         ("m.gz", b"\x1f\x8b\x08" + bytes(50), "compressed"),
         ("cut.json", b'{"learner": {', "XGBoost cannot load"),
-        ("cut.txt", b"tree\nversion=v4\nobjective=binary sigmoid:1\n", "LightGBM cannot load"),
+        ("cut.txt", b"tree\nversion=v4\nobjective=binary sigmoid:1\n", "LightGBM file is damaged"),
+        (
+            "odd.txt",
+            b"tree\nobjective=binary sigmoid:1\n\nend of trees\n",
+            "LightGBM cannot load|no known kind",
+        ),
+        ("cut.onnx", b"\x08\x08:\xff\x01abc", "damaged, or of another kind than its name"),
+        ("cut.pt2", b"PK\x03\x04" + bytes(60), "damaged, or of another kind than its name"),
         ("other.txt", b"tree\nversion=v4\n", "no classifier"),
         ("latin.txt", b"tree\nversion=v4\n\xff", "no text"),
     ],
@@ -288,10 +295,48 @@ def test_a_file_that_changes_while_it_is_read_is_an_error(put: Put, monkeypatch:
 
 def test_weights_alone_are_no_model(tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, tmp_path / "w.safetensors")
-    with pytest.raises(AncileError, match="holds weights and no network"):
-        opened(tmp_path / "w.safetensors")
+    torch.save({"a": torch.zeros(1)}, tmp_path / "w.pt")
+    for name in ("w.safetensors", "w.pt"):
+        with pytest.raises(AncileError, match="holds weights, and no network") as caught:
+            opened(tmp_path / name)
+        assert f"FILE.py:factory --weights {name}" in caught.value.remedy
     with pytest.raises(AncileError, match="are for code"):
         opened(tmp_path / "w.safetensors", weights=tmp_path / "w.safetensors")
+
+
+def test_a_pickled_network_is_told_from_weights_by_what_it_would_call(put: Put) -> None:
+    with pytest.raises(AncileError, match="more than weights") as caught:
+        opened(put("whole.pt", files.saved(files.network())))
+    assert "torch.nn.modules.container.Sequential" in caught.value.value
+    assert "--trust-pickle" in caught.value.remedy
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
+def test_a_model_of_trees_that_was_cut_off_is_said_to_be_damaged(put: Put, share: float) -> None:
+    """Whatever its native library does: raise with the paths of its build, or end the process."""
+    x, y = files.digits(100)
+    quiet = {"objective": "binary", "verbosity": -1}
+    light = lightgbm.train(quiet, lightgbm.Dataset(x, y % 2), 3).model_to_string().encode()
+    boosted = xgboost.XGBClassifier(n_estimators=3).fit(x, y % 2).get_booster()
+    wholes = {
+        "a.txt": light,
+        "b.json": bytes(boosted.save_raw("json")),
+        "c.ubj": bytes(boosted.save_raw("ubj")),
+    }
+    for name, data in wholes.items():
+        with pytest.raises(AncileError, match="damaged") as caught:
+            opened(put(name, data[: int(share * len(data))]), x)
+        assert not any(word in str(caught.value) for word in ("Stack trace", ".cc", "run the model's code"))
+
+
+def test_a_library_that_ends_its_process_on_a_file_blames_the_file(put: Put) -> None:
+    """Trees whose sizes are a lie: LightGBM's parser is native code."""
+    data = b"tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nlabel_index=0\nmax_feature_idx=63\n"
+    data += b"objective=binary sigmoid:1\nfeature_names=a\nfeature_infos=b\ntree_sizes=99999999\n\nTree=0\n\nend of trees\n"
+    with pytest.raises(AncileError) as caught:
+        opened(put("m.txt", data), files.digits(10)[0])
+    assert "by itself" not in caught.value.remedy
 
 
 @pytest.mark.slow

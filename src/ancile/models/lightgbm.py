@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 OBJECTIVE = re.compile(r"^objective=(\w+)", re.MULTILINE)
 CLASSES = re.compile(r"^num_class=(\d{1,6})$", re.MULTILINE)
 OBJECTIVES = ("binary", "multiclass", "multiclassova", "cross_entropy")
+PARTS = (("tree\n", "\nend of trees"), ("\nparameters:", "\nend of parameters"))  # begin and end of each
 HEAD = 100_000  # characters in which objective and classes stand
 
 
@@ -42,6 +43,8 @@ def open_bytes(order: Order, parts: list[bytes], probe: NDArray[np.floating]) ->
             value=plain(objective[1] if objective else "no objective"),
             remedy=f"assess a model with one of the objectives {', '.join(OBJECTIVES)}",
         )
+    if any(start in text and end not in text for start, end in PARTS):  # the library dies on some of these
+        raise _refused("the LightGBM file is damaged", "its end was cut off")
     try:
         booster = library.Booster(model_str=text)
     except (library.basic.LightGBMError, ValueError, TypeError) as reason:
@@ -59,5 +62,8 @@ def open_bytes(order: Order, parts: list[bytes], probe: NDArray[np.floating]) ->
 
 def _refused(what: str, value: str) -> AncileError:
     return AncileError(
-        what, value=plain(value), remedy="save it again with Booster.save_model of the version installed here"
+        what,
+        value=plain(value),
+        remedy="take the file from its source once more, or save it again with Booster.save_model of the "
+        "version installed here",
     )

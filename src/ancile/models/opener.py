@@ -159,7 +159,17 @@ def _opened(child: Child, order: Order, referred: Referred, probe: NDArray[np.fl
     told = [(one.name, one.files) for one in referred.covered]
     named = [msgspec.json.encode(told)] if told else []
     blocks = (*map(text_block, (*referred.parts, *named)), block_of(probe))
-    answer = child.ask("open", msgspec.msgpack.encode(order), blocks, seconds=OPEN_SECONDS, limit_bytes=0)
+    try:
+        answer = child.ask("open", msgspec.msgpack.encode(order), blocks, seconds=OPEN_SECONDS, limit_bytes=0)
+    except AncileError as fault:
+        if referred.code or referred.trusted or not child.has_died():
+            raise
+        how = fault.value.partition(":")[0]  # not what the library printed last
+        raise AncileError(
+            "the file is damaged, or its library fails on it",
+            value=f"{plain(referred.subject.name)}: its {order.kind} reader ended, {how}",
+            remedy="take it from its source once more, or save it again with the version installed here",
+        ) from fault
     return decoded(answer.body, Opened)
 
 

@@ -17,7 +17,9 @@ from ancile.core.errors import AncileError
 from ancile.core.subject import Subject, digest_of, percent_encoded, subject_of_parts
 from ancile.core.text import plain
 from ancile.formats.identify import Format, identify
+from ancile.formats.pickles import require_weights_only
 from ancile.formats.source import Source
+from ancile.formats.zips import members, unpack
 from ancile.models.neighbours import neighbours, own_package
 from ancile.models.order import Kind, Order
 from ancile.models.package import Package, package_of
@@ -39,11 +41,10 @@ DIRECT: dict[Format, Kind] = {
     "lightgbm": "lightgbm",
 }
 PICKLED: dict[Format, Kind] = {"pickle": "pickle", "joblib": "joblib", "torch-legacy": "pickle"}
+SUFFIXES = (".onnx", ".pt2", ".skops", ".ubj", ".json", ".pt", ".pth", ".safetensors")
 WHAT: dict[Format, str] = {
     "npz": "a .npz file holds data",
     "npy": "a .npy file holds data",
-    "safetensors": "a safetensors file holds weights and no network",
-    "torch-state": "a torch.save file holds weights, or a pickled network",
     "torch-package": "a torch.package file runs code when it is opened",
     "keras": "Keras files are programs, and are not opened",
     "hdf5": "HDF5 files (Keras) are not opened",
@@ -205,6 +206,19 @@ def _file(request: ModelRequest, source: Source) -> Referred:
             value=shown,
             remedy=f"{SAFE_WAYS}; or run it on purpose with --trust-torchscript",
         )
+    called = _called(source.data) if found == "torch-state" else ""
+    if found == "safetensors" or (found == "torch-state" and not called):
+        raise AncileError(
+            "the file holds weights, and no network to put them into",
+            value=shown,
+            remedy=f"give the code that builds the network: FILE.py:factory --weights {shown}",
+        )
+    if called:
+        raise AncileError(
+            "the file holds more than weights, a whole network perhaps: it runs code when it is opened",
+            value=f"{shown}: {called}",
+            remedy=f"{SAFE_WAYS}; or run it on purpose with --trust-pickle",
+        )
     if found in PICKLED:
         raise AncileError(
             f"a {found} file runs code when it is opened, and was not opened",
@@ -212,6 +226,12 @@ def _file(request: ModelRequest, source: Source) -> Referred:
             remedy=f"{SAFE_WAYS}; or run it on purpose with --trust-pickle",
         )
     in_code = f"name what in the file is the model: {shown}:FACTORY or {shown}:PREDICT"
+    if found in ("unknown", "zip") and source.path.suffix.lower() in SUFFIXES:
+        raise AncileError(
+            "the file is damaged, or of another kind than its name says",
+            value=f"{shown}: no {source.path.suffix} file by its {len(source.data)} bytes",
+            remedy="take it from its source once more, or save it again; the end may have been cut off",
+        )
     raise AncileError(
         "the file holds no model that can be opened",
         value=f"{shown}: {WHAT[found]}",
@@ -227,6 +247,17 @@ def _whole(source: Source, kind: Kind, *, trusted: str = "") -> Referred:
         folder=source.path.resolve().parent,
         trusted=trusted,
     )
+
+
+def _called(data: bytes) -> str:
+    """What a file of ``torch.save`` would call when opened, in words; empty for tensors alone."""
+    try:
+        for name, member in members(data).items():
+            if name.endswith(".pkl"):
+                require_weights_only(unpack(data, member), name=name)
+    except AncileError as fault:
+        return fault.value
+    return ""
 
 
 def _weights_kind(held: Source) -> Literal["safetensors", "state-dict"]:

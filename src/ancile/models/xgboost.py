@@ -7,6 +7,7 @@ classification: a softmax or a sigmoid away from probabilities, and never rounde
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from ancile.models.order import Order
 
+PLACE = re.compile(r"\[[\d:]{8}\] \S+:\d+:")  # time, file and line of dmlc's log
 OBJECTIVES = ("binary:logistic", "binary:logitraw", "multi:softmax", "multi:softprob")
 
 
@@ -35,9 +37,10 @@ def open_bytes(order: Order, parts: list[bytes], probe: NDArray[np.floating]) ->
         config = json.loads(booster.save_config())
     except (library.core.XGBoostError, ValueError) as reason:
         raise AncileError(
-            "XGBoost cannot load the model",
-            value=plain(" ".join(str(reason).split())),
-            remedy="save it again with save_model of the version that is installed here",
+            "XGBoost cannot load the model: it is damaged, or of another version",
+            value=plain(_told(str(reason))),
+            remedy="take the file from its source once more, or save it again with save_model of the version "
+            f"that is installed here: {library.__version__}",
         ) from reason
     objective = _objective(config)
     classes = max(2, int(config["learner"]["learner_model_param"].get("num_class", 0)))
@@ -50,6 +53,12 @@ def open_bytes(order: Order, parts: list[bytes], probe: NDArray[np.floating]) ->
 
     told = msgspec.structs.replace(order, output="logits", classes=classes)
     return function_model(margins, told, probe, kind="xgboost", notes=(f"objective {objective}: margins",))
+
+
+def _told(reason: str) -> str:
+    """What the library says, without the places in its source and its stack."""
+    first = reason.partition("Stack trace")[0]
+    return " ".join(PLACE.sub("", first).split()) or "no reason given"
 
 
 def _objective(config: dict[str, Any]) -> str:

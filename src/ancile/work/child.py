@@ -105,6 +105,7 @@ class Child:
         self.folder = Path(os.path.realpath(tempfile.mkdtemp(prefix="ancile-")))
         self._number = 0
         self._fault: AncileError | None = None
+        self._dead = False
         self._channel, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
@@ -162,6 +163,7 @@ class Child:
         except TimeoutError:
             raise self._end(_late(seconds), waiting) from None
         except ClosedError:
+            self._dead = True
             raise self._end(self._death(), waiting) from None
         except AncileError as broken:
             raise self._end(broken, waiting) from None
@@ -170,6 +172,10 @@ class Child:
         if answer.word == "fault":
             raise _fault_in(answer)
         return answer
+
+    def has_died(self) -> bool:
+        """Whether the process ended by itself, not by ``close`` or since it was late."""
+        return self._dead
 
     def cpu_seconds(self) -> float:
         """User and system time of the child and of its own ended children; 0 where /proc does not tell.
