@@ -18,7 +18,8 @@ def test_whole_numbers_of_any_type_are_class_numbers(codes: list[int], kind: str
     found = labels(np.array(codes, dtype=kind))
     assert found.y.dtype == np.int64
     assert found.y.tolist() == codes
-    assert (found.notes, found.faults) == ((), ())
+    assert found.faults == ()
+    assert bool(found.notes) == (1 == min(codes) < max(codes))
 
 
 @given(codes=CODES)
@@ -88,3 +89,8 @@ def test_a_label_beyond_the_classes_is_named_with_its_sample() -> None:
     )
     assert misplaced(np.array([0, 1, 2]), 3) is None
     assert misplaced(np.zeros(0, dtype=np.int64), 3) is None
+
+
+def test_labels_that_begin_at_one_are_said_to() -> None:
+    assert "run from 1 to 10" in labels(np.arange(1, 11)).notes[0]
+    assert labels(np.arange(0, 10)).notes == ()

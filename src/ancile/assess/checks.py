@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 BLACK_BOX = (*EVASION, "NISTAML.025 (NIST AI 100-2e2025)")
 
 FEW = 100  # samples; below this a 95 % interval near 0.5 is wider than 20 points
+FAINT = 1e-3  # share of a range; a quarter of one step of an 8-bit picture
 UNEVEN = 10.0  # ratio of feature ranges beyond which one eps in data units says little
 
 
@@ -93,7 +94,8 @@ def useless_model(result: Result) -> Iterator[Remark]:
 
     Why   Then most likely the input is not what it was trained on (scaling, channel order, label order), and
           a robustness figure says nothing.
-    Fix   Give the preprocessing once (--mean and --std, --bounds, --layout), check the order of the labels.
+    Fix   Give the preprocessing once: --mean and --std; --bounds 0,255 for a model that takes 8-bit values,
+          as 8-bit pictures are divided by 255 otherwise. Check the order of the labels, counted from 0.
     """
     frequent, accuracy = result.majority_share, result.right_count / result.n
     if accuracy < frequent:
@@ -181,6 +183,17 @@ def uneven(constraint: Constraint) -> tuple[str, ...]:
         return ()
     told = f"features range from {ranges[0]:.3g} to {ranges[-1]:.3g}"
     return (f"{told}, and eps is the same for all of them: --units range makes it a share of each range",)
+
+
+def faint(constraint: Constraint) -> tuple[str, ...]:
+    """What there is to say where eps is next to nothing of every feature's range."""
+    spans = np.asarray(constraint.high, dtype=np.float64) - np.asarray(constraint.low)
+    shares = constraint.eps * constraint.unit / np.where(spans > 0, spans, np.inf)
+    if constraint.norm == "l0" or not 0 < shares.max() < FAINT:
+        return ()
+    low, high = float(np.min(constraint.low)), float(np.max(constraint.high))
+    told = f"eps {constraint.eps:g} is {100 * shares.max():.2g} % of the range, {low:g} to {high:g}"
+    return (f"{told}: give eps in the data's own units, for values of 0 to 255 for example 8, not 8/255",)
 
 
 @check("evasion-assumed-input", severity="low", refs=())

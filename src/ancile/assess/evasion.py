@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from ancile.assess.checks import EVASION_CHECKS, INPUT_CHECKS, uneven
+from ancile.assess.checks import EVASION_CHECKS, INPUT_CHECKS, faint, uneven
 from ancile.assess.clean import Clean, clean_pass
 from ancile.assess.costs import Costs
 from ancile.assess.curve import Near, Rung, climb, ladder, median_distance, nearest
@@ -301,7 +301,7 @@ def _report(
     attacked: _Attacked,
 ) -> Report:
     examined = examine(EVASION_CHECKS, result)
-    assumed = examine(INPUT_CHECKS, (*context.doubts, *uneven(result.constraint)))
+    assumed = examine(INPUT_CHECKS, (*context.doubts, *uneven(result.constraint), *faint(result.constraint)))
     numbers = measures(result, classes=context.classes, seed=settings.seed)
     curve = tuple(rung.bound for rung in rungs)
     return Report(

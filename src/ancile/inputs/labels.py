@@ -79,7 +79,12 @@ def _of_numbers(raw: NDArray[np.generic]) -> Labels:
         return _wrong(f"labels from {low:g} to {high:g} are out of range: classes count from 0")
     if high >= LARGEST:
         return _wrong(f"label {high:g} is out of range: at most {LARGEST} classes")
-    return Labels(raw.astype(np.int64), None, (), ())
+    notes = (
+        (f"labels run from 1 to {high:g}: classes count from 0, and none is 0 here",)
+        if 1 == low < high
+        else ()
+    )
+    return Labels(raw.astype(np.int64), None, notes, ())
 
 
 def _of_one_hot(raw: NDArray[np.generic]) -> Labels:
