@@ -13,6 +13,7 @@ from hypothesis.strategies import binary
 
 from ancile.core.errors import AncileError
 from ancile.core.subject import Subject
+from ancile.models.judged import copy_judged, judged_model
 from ancile.models.neighbours import RELATIVE, imported_names, neighbours, own_package
 from ancile.models.opener import open_model
 from ancile.models.package import Checked, package_in
@@ -91,6 +92,26 @@ def test_it_imports_where_the_folder_itself_cannot_be_listed(
         monkeypatch.setenv("HOME", str(project))
         (project / "parts" / "__init__.py").write_text("")
     assert first(project, "net.py:predict") == 5
+
+
+def test_what_a_gate_hands_over_is_whole_and_opens(
+    project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    target = tmp_path_factory.mktemp("out") / "release"
+    judged = judged_model("net.py:predict", weights=None, factory_args={}, base=project)
+    copy_judged(judged, target, names=("net.py",))
+    assert subject(target).digest == judged.subject.digest
+    assert first(target, "net.py:predict") == 5
+    (project / "layers.py").write_text("WIDTH = 7")
+    with pytest.raises(AncileError, match="not the one that was judged"):
+        copy_judged(judged, target.with_name("again"), names=("net.py",))
+    assert not target.with_name("again").exists()
+
+
+def test_what_is_installed_is_not_handed_over(tmp_path: Path) -> None:
+    judged = judged_model("sklearn.dummy:DummyClassifier", weights=None, factory_args={}, base=tmp_path)
+    copy_judged(judged, tmp_path / "dummy.py", names=("dummy.py",))
+    assert (tmp_path / "dummy.py").is_file()
 
 
 @pytest.mark.parametrize("changed", ["layers.py", "parts/more.py", "shared_by_all.py", "parts/new.py"])

@@ -126,7 +126,7 @@ def require_weights_only(data: bytes, *, name: str) -> None:
     calls = [one for one in facts.names if one not in WEIGHTS_NAMES]
     strange = sorted(facts.opcodes - WEIGHTS_OPCODES)
     if calls or strange:
-        seen = ", ".join(calls[:3]).replace(" ", ".") if calls else f"opcode {strange[0]}"
+        seen = ", ".join(one.replace(" ", ".") for one in calls[:3]) if calls else f"opcode {strange[0]}"
         raise AncileError(
             "a pickle in the file would run code when it is opened",
             value=plain(f"{name}: {seen}"),

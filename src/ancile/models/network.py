@@ -109,7 +109,7 @@ def failed(what: str, fault: Exception) -> AncileError:
     return AncileError(
         what,
         value=plain(f"{type(fault).__name__}: {fault}"),
-        remedy="call the network on such samples yourself, and give prepare= where it wants another layout",
+        remedy="call the network on such samples yourself: shape, layout and type must be what it wants",
     )
 
 

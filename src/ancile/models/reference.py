@@ -61,12 +61,13 @@ WHAT: dict[Format, str] = {
 class Referred:
     """A reference with its bytes.
 
-    parts    bytes of the model, then of its weights
-    code     the user's code that will run, empty for none
-    trusted  format that was let through by a flag
-    folder   where the model lies
-    reach    folders with the user's code, which its process may read
-    covered  packages and modules that the code belongs to or imports from beside it
+    parts      bytes of the model, then of its weights
+    code       the user's code that will run, empty for none
+    trusted    format that was let through by a flag
+    folder     where the model lies
+    reach      folders with the user's code, which its process may read
+    covered    packages and modules that the code belongs to or imports from beside it
+    installed  whether the code comes from an installed distribution
     """
 
     order: Order
@@ -75,6 +76,7 @@ class Referred:
     folder: Path
     reach: tuple[Path, ...] = ()
     covered: tuple[Package, ...] = ()
+    installed: bool = False
     code: str = ""
     trusted: str = ""
 
@@ -154,6 +156,7 @@ def _code(request: ModelRequest, source: Source, name: str, *, module: str | Non
         folder=whole.parent,
         reach=found.reach,
         covered=found.covered,
+        installed=bool(found.installed),
         code=title,
     )
 

@@ -81,7 +81,7 @@ def network_model(
             continue
         require_classes(model.traits.classes, order.classes)
         return Ready(model, kind, (*notes, layout.note) if layout.note else notes)
-    raise _misfit(_most_telling(faults), probe, takes or first_layer(net))
+    raise _misfit(_most_telling(faults), probe, net, takes)
 
 
 def function_model(
@@ -174,16 +174,17 @@ def first_layer(net: torch.nn.Module) -> str:
     return ""
 
 
-def _misfit(fault: AncileError, probe: NDArray[np.floating], takes: str) -> AncileError:
+def _misfit(fault: AncileError, probe: NDArray[np.floating], net: torch.nn.Module, takes: str) -> AncileError:
     """The fault of a network that no layout of the samples fits; other faults as they are."""
     if not fault.what.startswith(FAILS):
         return fault
     shape = probe.shape[1:]
+    told = (f"{shape}, {int(np.prod(shape))} values a sample", takes or first_layer(net))
+    # Where the shape is known, what a library says of it is advice to whoever exported the model
+    reason = () if takes else (fault.value,)
     return AncileError(
         "the network does not take samples like the data's",
-        value=f"{shape}, {int(np.prod(shape))} values a sample"
-        + (f"; {takes}" if takes else "")
-        + f"; {fault.value}",
+        value="; ".join(part for part in (*told, *reason) if part),
         remedy="give data of the shape that it was made for; layouts (h, w), (c, h, w), (h, w, c) and flat "
         "rows were tried",
     )
