@@ -54,7 +54,7 @@ def test_the_network_keeps_its_mode_its_parameters_and_their_gradients(name: str
     held[0].requires_grad = False
     held[0].grad, held[1].grad = None, torch.ones_like(held[1])
     before = [(p.detach().clone(), None if p.grad is None else p.grad.clone()) for p in held]
-    getattr(ancile.attacks, name)(net, here.x, here.y, **settings(row(name), "linf"))
+    getattr(ancile.attacks, name)(net, here.x, here.y, **settings(row(name), row(name).norms[0]))
     assert (net.training, inner.training, net[1].training) == (True, False, True)
     assert [p.requires_grad for p in held] == [False] + [True] * (len(held) - 1)
     for now, (value, grad) in zip(held, before, strict=True):
