@@ -42,3 +42,14 @@ def test_other_threads_have_no_signals_to_hold() -> None:
     thread.start()
     thread.join()
     assert [one.interrupted for one in seen] == [False]
+
+
+def test_a_process_that_was_told_to_ignore_interrupts_goes_on_ignoring_them() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with patience() as held:
+            signal.raise_signal(signal.SIGINT)
+        assert not held.interrupted
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -21,10 +21,12 @@ class Patience:
 def patience() -> Iterator[Patience]:
     """Hold one SIGINT back until the end of the ``with``; a second one raises KeyboardInterrupt at once.
 
-    Outside of the main thread, where Python delivers no signals, nothing changes.
+    Nothing changes outside of the main thread, where Python delivers no signals, nor in a process that was
+    started to ignore them.
     """
     found = Patience()
-    if threading.current_thread() is not threading.main_thread():
+    elsewhere = threading.current_thread() is not threading.main_thread()
+    if elsewhere or signal.getsignal(signal.SIGINT) in (signal.SIG_IGN, None):
         yield found
         return
 
