@@ -20,8 +20,8 @@ def outside(fault: BaseException) -> AncileError | None:
             return AncileError(
                 "the model's process may not read a file",
                 value=plain(os.fsdecode(found.filename)),
-                remedy="allow it by --allow-read, or move it into the folder of the model's code; weights are "
-                "better given by --weights",
+                remedy="allow it by --allow-read, or move it into the folder of the model's code; "
+                "weights are better given by --weights",
             )
         found = found.__cause__ or found.__context__
     return None

@@ -38,8 +38,8 @@ def torch_model(
     """The module as a ``GradientModel``, on the device and in the float type of its parameters or buffers.
 
     probe      (n, *shape) a few real samples; they show, once and here, the number of classes and whether
-               scores are logits or probabilities: rows that sum to 1, be it after rounding, or a single column,
-               all in [0, 1], and still so for the samples enlarged ten thousand times
+               scores are logits or probabilities: rows that sum to 1, be it after rounding, or a single
+               column, all in [0, 1], and still so for the samples enlarged ten thousand times
     classes    needed without a probe, else compared with it; 2 for a network with a single output
     output     needed without a probe
     mean, std  what the network's input is normalised by, per channel (first axis of three) or per feature
