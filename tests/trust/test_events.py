@@ -45,5 +45,5 @@ def test_a_loss_names_what_is_left_and_a_reason(kept: int, root: str, reason: st
 
 def test_an_unknown_word_in_the_table_of_the_ledger_is_refused() -> None:
     assert msgspec.convert({}, LedgerConfig) == LedgerConfig()
-    with pytest.raises(msgspec.ValidationError, match="orign"):
-        msgspec.convert({"orign": "example.org/log"}, LedgerConfig)
+    with pytest.raises(msgspec.ValidationError, match="orrigin"):
+        msgspec.convert({"orrigin": "example.org/log"}, LedgerConfig)
