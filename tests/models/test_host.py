@@ -186,7 +186,7 @@ def test_each_kind_opens_here_as_in_a_child(tmp_path: Path, kind: str) -> None:
         ("onnx", b"\x08\x01", "onnxruntime cannot load"),
         ("skops", b"PK\x05\x06" + bytes(18), "skops cannot load"),
         ("xgboost", b"{}", "XGBoost cannot load"),
-        ("lightgbm", b"tree\nobjective=binary\n", "LightGBM cannot load"),
+        ("lightgbm", b"tree\nobjective=binary\n", "LightGBM file is damaged"),
         ("pickle", b"\x80\x02c", "pickle cannot be opened"),
         ("pickle", pickle.dumps(3), "is no model"),
         ("joblib", b"noise", "pickle cannot be opened"),
