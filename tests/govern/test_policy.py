@@ -82,6 +82,7 @@ def test_the_remedy_is_the_command_that_would_make_the_evidence() -> None:
             "std": [1.0, 2.0],
             "drop": ["an id", "x"],
             "where": "a=b c",
+            "label": "is spam",
             "attacks": ["pgd"],
         },
         minimum_n=200,
@@ -93,7 +94,7 @@ def test_the_remedy_is_the_command_that_would_make_the_evidence() -> None:
     assert assess_command(rule, naming) == (
         "ancile assess net.py:net --weights 'my weights.pt' --data 'held out.npz' --norm l2 "
         "--eps 0.03137254901960784 --seed 3 --mean 0.5,0.25 --std 1.0,2.0 --drop 'an id' --drop x --where 'a=b c' "
-        "--samples 200 --effort standard"
+        "--label 'is spam' --samples 200 --effort standard"
     )
     told = how_to_get(rule, naming)
     assert "on the data of digest sha256:000" in told

@@ -135,7 +135,7 @@ def weak_attacks(result: Result) -> Iterator[Remark]:
 
     Why   The network is altered so that one point of the ball is of another class (Zimmermann et al. 2022,
           arXiv:2206.13991); an attack that misses such points says nothing about robustness.
-    Fix   As for gradients that lead nowhere: attack the model without the layer that hides them.
+    Fix   Look for rounding, clipping or noise between input and scores, and assess the model without it.
     """
     active = result.doubt.active
     if active is None or not active.tried:
@@ -152,7 +152,8 @@ def unbounded_failures(result: Result) -> Iterator[Remark]:
 
     Why   As far as the bounds allow every sample can become any other, so that accuracy must fall to zero
           (Carlini et al. 2019, arXiv:1902.06705, section 3.2); where it does not, the attack is broken.
-    Fix   As for gradients that lead nowhere; for a model without gradients, allow more queries.
+    Fix   Look for rounding, clipping or noise between input and scores, and assess the model without it; for
+          a model without gradients, allow more queries.
     """
     doubt = result.doubt
     if not doubt.unbounded_tried:
@@ -170,7 +171,8 @@ def single_step(result: Result) -> Iterator[Remark]:
 
     Why   Iterative attacks are at least as strong as their first step, unless they do not get anywhere
           (Carlini et al. 2019, arXiv:1902.06705, section 3.1).
-    Fix   As for gradients that lead nowhere.
+    Fix   Assess with more effort; look for rounding, clipping or noise between input and scores, which sends
+          later steps astray, and assess the model without it.
     """
     share = result.doubt.single / result.n
     if result.doubt.slopes is None:

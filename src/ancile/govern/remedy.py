@@ -10,7 +10,7 @@ from ancile.core.decision import Answer
 from ancile.govern.parameters import shown
 from ancile.govern.policy import Require
 
-PLACE = {"norm", "eps", "units", "seed", "where"}  # parameters whose option has their name and one value
+PLACE = {"norm", "eps", "units", "seed", "where", "label"}  # whose option has their name, and one value
 LISTS = {"mean", "std"}  # whose option takes them with commas
 
 
