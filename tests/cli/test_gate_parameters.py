@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from ancile.govern.parameters import FREE, THREAT, USUAL
@@ -35,6 +36,30 @@ def test_a_normalisation_that_shrinks_the_ball_counts_only_where_the_policy_name
     assert home(*GATE).code == 0
     home.policy(RULE.format(at_least=0.0) + 'free = ["mean", "std"]\n')
     assert home(*GATE).code == 0
+
+
+def test_pictures_in_8_bit_units_count_only_where_the_policy_names_them(home: Place) -> None:
+    """With --bounds 0,255 the same eps is a ball 255 times smaller on the same file of data."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, size=(20, 2, 2), dtype=np.uint8)
+    np.savez(home.folder / "pictures.npz", x=x, y=x.reshape(20, 4).argmax(axis=1))
+    (home.folder / "largest.py").write_text("def predict(x):\n    return x.reshape(len(x), -1)\n", "utf-8")
+    run = ("assess", "largest.py:predict", "--data", "pictures.npz", *ASSESS[4:])
+    gate = ("gate", "largest.py:predict")
+    assert home(*run, "--bounds", "0,255").code == 0
+    home.policy(RULE.format(at_least=0.0))
+    refused = home(*gate)
+    assert refused.code == 2
+    assert 'made with units = "8-bit", of which the requirement says nothing' in " ".join(refused.out.split())
+    home.policy(RULE.format(at_least=0.0).replace("eps = 0.05", 'eps = 0.05, units = "8-bit"'))
+    assert home(*gate).code == 0
+    (home.folder / "largest.py").write_text(
+        "def predict(x):\n    return 2 * x.reshape(len(x), -1)\n", "utf-8"
+    )
+    assert "--bounds 0,255" in home(*gate, "--format", "json").out
+    assert home(*run, "--bounds", "0,1").code == 0
+    home.policy(RULE.format(at_least=0.0))
+    assert home(*gate).code == 0
 
 
 def test_rows_picked_by_hand_count_only_where_the_policy_names_them(home: Place) -> None:

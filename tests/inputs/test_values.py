@@ -30,6 +30,7 @@ def test_8_bit_pictures_stay_in_8_bit_units_where_the_bounds_say_so() -> None:
     found = values(x, bounds=Bounds(0, 255))
     np.testing.assert_array_equal(found.x, x)
     assert (found.low, found.high, found.kind, found.notes) == (0, 255, "images", ())
+    assert (found.units, values(x).units) == ("8-bit", "data")
 
 
 def test_8_bit_pictures_within_bounds_of_minus_1_to_1_are_divided() -> None:

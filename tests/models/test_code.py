@@ -154,6 +154,15 @@ def test_weights_come_from_safetensors_or_a_state_dict_and_are_in_the_digest(
         assert not np.allclose(opened.model.scores(X), found[0])
 
 
+@pytest.mark.parametrize("name", ["net.py:build", "factory-args"])
+def test_weights_that_are_named_like_another_part_are_refused(here: Here, tmp_path: Path, name: str) -> None:
+    """Their digest would stand in the place of the code's, and any code would pass as what was judged."""
+    (tmp_path / "w").mkdir()
+    save_file(dict(local(tmp_path, "build").state_dict()), tmp_path / "w" / name)
+    with pytest.raises(AncileError, match="named like another part"):
+        here("net.py:build", weights=f"w/{name}", factory_args={"out": 6})
+
+
 @pytest.mark.slow
 def test_arguments_reach_the_factory_and_the_digest(here: Here) -> None:
     with here("net.py:build") as one, here("net.py:build", factory_args={"out": 6, "seed": 3}) as other:

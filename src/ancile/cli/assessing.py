@@ -268,7 +268,7 @@ def _identity(asked: Request, data: Dataset) -> Parameters:
         "data_notes": list(data.notes),
         "mean": list(asked.mean),
         "std": list(asked.std),
-        "units": asked.units,
+        "units": data.units if asked.units == "data" else asked.units,
         "label": asked.label,
         "where": asked.where,
         "drop": list(asked.drop),

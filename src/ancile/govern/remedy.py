@@ -31,7 +31,9 @@ def assess_command(one: Require, naming: Naming) -> str:
 
 def _options(one: Require) -> Iterator[str]:
     for name, wanted in one.parameters.items():
-        if name in PLACE and not isinstance(wanted, list):
+        if name == "units" and wanted == "8-bit":
+            yield from ("--bounds", "0,255")
+        elif name in PLACE and not isinstance(wanted, list):
             yield from (f"--{name}", shown(wanted).strip('"'))
         elif name in LISTS and isinstance(wanted, list):
             yield from (f"--{name}", ",".join(map(shown, wanted)))

@@ -9,7 +9,7 @@ from ancile.core.errors import AncileError
 from ancile.core.subject import Subject
 from ancile.inputs.faults import raise_faults
 from ancile.inputs.labels import Labels, labels, misplaced
-from ancile.inputs.values import Bounds, Edge, Floats, Kind, Values, values
+from ancile.inputs.values import Bounds, Edge, Floats, Kind, Units, Values, values
 from ancile.numeric import NDArray, np
 
 REMEDY = "mend these in the file"
@@ -42,6 +42,7 @@ class Dataset:
     classes    names of the classes in the order of their numbers
     notes      what was done to the data on the way in
     doubts     what was assumed; each weakens a figure that rests on it and is worth a WARN
+    units      ``8-bit`` where pictures that are usually divided by 255 were not: eps means another thing then
     """
 
     subject: Subject
@@ -56,6 +57,7 @@ class Dataset:
     classes: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
+    units: Units = "data"
 
     def __len__(self) -> int:
         return len(self.y)
@@ -116,6 +118,7 @@ def assemble(
         classes=truth.classes or classes,
         notes=(*notes, *inputs.notes, *truth.notes),
         doubts=inputs.doubts,
+        units=inputs.units,
     )
 
 

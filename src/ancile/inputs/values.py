@@ -10,6 +10,7 @@ from ancile.core.text import plain
 from ancile.numeric import NDArray, np
 
 Kind = Literal["images", "table", "rows"]
+Units = Literal["data", "8-bit"]
 Floats: TypeAlias = NDArray[np.float32]
 Edge: TypeAlias = float | Floats
 
@@ -30,6 +31,7 @@ class Values(NamedTuple):
 
     low, high  scalars, or one value a feature
     scale      range of each feature where the bounds are the data's own, else None
+    units      ``data``; ``8-bit`` where bounds kept 8-bit pictures from being divided by 255
     notes      what was done to the data
     doubts     what was assumed and weakens a figure that rests on it
     faults     what makes the data unusable
@@ -43,6 +45,7 @@ class Values(NamedTuple):
     notes: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
+    units: Units = "data"
 
 
 def bounds_of(text: str) -> Bounds:
@@ -83,8 +86,10 @@ def values(raw: NDArray[np.generic], *, kind: Kind | None = None, bounds: Bounds
         return _unusable(_broken(broken), kind)
     notes = _rounded(raw)
     if bounds:
-        pictures = raw.ndim in PICTURE_AXES and (raw.dtype == np.uint8 or bounds == Bounds(0, 1))
-        return _inside(x, bounds, kind or ("images" if pictures else "rows"), notes)
+        eight_bit = raw.ndim in PICTURE_AXES and raw.dtype == np.uint8
+        pictures = eight_bit or (raw.ndim in PICTURE_AXES and bounds == Bounds(0, 1))
+        found = _inside(x, bounds, kind or ("images" if pictures else "rows"), notes)
+        return found._replace(units="8-bit") if eight_bit else found
     unit = Bounds(0, 1)
     if raw.dtype.kind == "b" or (raw.dtype.kind == "f" and raw.ndim >= 3 and not _outside(x, unit).any()):
         pictures = raw.ndim in PICTURE_AXES

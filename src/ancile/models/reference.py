@@ -137,7 +137,14 @@ def _code(request: ModelRequest, source: Source, name: str, *, module: str | Non
     blocks = [source.data]
     if request.weights is not None:
         held = read_once(request.base / request.weights)
-        parts[percent_encoded(held.path.name)] = held.digest
+        named = percent_encoded(held.path.name)
+        if named in parts:  # it would take the place of the code, which the digest would no longer cover
+            raise AncileError(
+                "the weights are named like another part of the model",
+                value=named,
+                remedy="give their file another name, such as weights.safetensors",
+            )
+        parts[named] = held.digest
         blocks.append(held.data)
     order = Order(
         kind="code",
