@@ -233,3 +233,11 @@ def test_fmn_makes_at_most_the_promised_passes() -> None:
     backwards = (w.model.usage.backwards - before[1]) / 30
     assert backwards <= 22
     assert forwards <= 22 + 20
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
+def test_fmn_goes_on_from_what_it_found(norm: Norm) -> None:
+    w = digits_world(30)
+    before = w.model.usage.backwards
+    found(fmn, w, Constraint(norm, REACH[norm]), steps=40, classes=3)
+    assert (w.model.usage.backwards - before) / 30 >= 40 * 0.5

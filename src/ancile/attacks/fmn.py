@@ -158,7 +158,7 @@ def _run(
             value, fooled, slope = value_and_slope(model, room, change, y, goal)
         length = room.length(change)
         found.judge(change, fooled, length, place)
-        if step == 0 and fooled.any():
+        if classes and step == 0 and fooled.any():
             stay = ~fooled
             goal = None if goal is None else goal[stay]
             place, room, y, radius, most, sparse = (
