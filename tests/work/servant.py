@@ -97,7 +97,22 @@ def orphan(channel: socket.socket, frame: Frame) -> None:
     os._exit(7)
 
 
+def strays(channel: socket.socket, frame: Frame) -> Frame:
+    """Start a process that would leave the group, one that stays in it, and answer with their numbers."""
+    numbers = []
+    for leave in (os.setsid, os.setpgrp, lambda: None):
+        number = os.fork()
+        if number == 0:
+            try:
+                leave()
+            except OSError:
+                print("refused", flush=True)
+            time.sleep(1000)
+        numbers.append(number)
+    return Frame(frame.number, "strays", msgspec.msgpack.encode(numbers))
+
+
 ACTS = {
     act.__name__: act
-    for act in (told, die, killed, hang, slow, flood, large, noise, stale, fault, echo, burn, orphan)
+    for act in (told, die, killed, hang, slow, flood, large, noise, stale, fault, echo, burn, orphan, strays)
 }

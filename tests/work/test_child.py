@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import pytest
@@ -102,6 +103,29 @@ def test_a_child_that_hangs_is_ended(child: Child) -> None:
 def test_a_grandchild_that_holds_the_channel_does_not_keep_us_waiting(child: Child) -> None:
     with pytest.raises(AncileError, match="ended: exit code 7"):
         asked(child, "orphan", seconds=60)
+
+
+@pytest.mark.parametrize("ending", ["close", "die"])
+def test_nothing_that_a_child_started_outlives_it(child: Child, ending: str) -> None:
+    if not child.confined.sockets:
+        pytest.skip("no seccomp filter is known for this machine")
+    numbers = cast("list[int]", asked(child, "strays"))
+    if ending == "die":
+        with pytest.raises(AncileError, match="ended: exit code 3"):
+            asked(child, "die", 3)
+    child.close()
+    until = time.monotonic() + 30
+    while any(map(is_running, numbers)) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not any(map(is_running, numbers))
+
+
+def is_running(number: int) -> bool:
+    """Whether there is such a process that has not ended; one that nobody has waited for has."""
+    try:
+        return Path(f"/proc/{number}/stat").read_text("utf-8").rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 @pytest.mark.parametrize("word", ["large", "noise"])

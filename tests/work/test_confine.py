@@ -60,13 +60,16 @@ def test_later_versions_hold_back_more() -> None:
 
 
 @pytest.mark.parametrize("machine", sorted(seccomp.CALLS))
-def test_the_filter_lets_each_call_pass_but_those_that_make_sockets(machine: str) -> None:
+def test_the_filter_lets_each_call_pass_but_those_that_make_sockets_or_leave_the_group(machine: str) -> None:
     """The program is run by a small interpreter of classic BPF on the calls that matter."""
     architecture, socket_call = seccomp.CALLS[machine]
     assert answer(machine, architecture, socket_call) == seccomp.REFUSE
     assert answer(machine, architecture, seccomp.IO_URING_SETUP) == seccomp.REFUSE
     assert answer(machine, architecture, seccomp.X32_BIT | socket_call) == seccomp.REFUSE
     assert answer(machine, 0x40000003, 0) == seccomp.REFUSE  # 32-bit calls have other numbers
+    for call in seccomp.GROUP_CALLS[machine]:
+        assert answer(machine, architecture, call) == seccomp.REFUSE
+        assert answer(machine, architecture, call + 1) == seccomp.ALLOW
     for call in (0, 1, socket_call - 1, socket_call + 1, 424, 426):
         assert answer(machine, architecture, call) == seccomp.ALLOW
 

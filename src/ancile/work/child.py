@@ -236,7 +236,7 @@ class Child:
             try:
                 return waiting.result(timeout=max(0.0, min(left, LOOK_SECONDS)))
             except TimeoutError:
-                if self._process.poll() is not None and not waiting.done():
+                if self._has_ended() and not waiting.done():
                     raise ClosedError from None
                 if left <= LOOK_SECONDS:
                     raise
@@ -255,15 +255,26 @@ class Child:
         # A socket of which a grandchild holds the other end would keep the talker waiting.
         with suppress(OSError):
             self._channel.shutdown(socket.SHUT_RDWR)
-        if self._process.returncode is None:
-            with suppress(ProcessLookupError):
+        if self._process.returncode is None:  # not reaped: its number still names its group and no other
+            with suppress(
+                ProcessLookupError, PermissionError
+            ):  # the latter: macOS, of a group that has ended
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
+    def _has_ended(self) -> bool:
+        """Whether the process has ended; it stays unreaped where the system allows that, see ``_kill``."""
+        if self._process.returncode is not None or not hasattr(os, "waitid"):  # macOS before Python 3.13
+            return self._process.poll() is not None
+        return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
     def _death(self) -> AncileError:
-        try:
-            code = self._process.wait(CLOSE_SECONDS)
-        except subprocess.TimeoutExpired:
+        until = time.monotonic() + CLOSE_SECONDS
+        while not (ended := self._has_ended()) and time.monotonic() < until:
+            time.sleep(LOOK_SECONDS / 50)
+        self._kill()  # with all that it started
+        code = self._process.returncode
+        if not ended:
             how = "closed its channel"
         else:
             how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

@@ -1,8 +1,10 @@
-"""No sockets: a seccomp filter that refuses the calls which make one, seccomp(2), Linux 3.17 and later.
+"""No sockets and no way out of the process group: a seccomp filter, seccomp(2), Linux 3.17 and later.
 
 Landlock leaves UDP and named unix sockets open (ABI 7), and with them name look-ups that carry data out and
 the sockets of daemons that run as this user. The filter is classic BPF over ``struct seccomp_data``: word 0
 the call's number, word 1 the architecture. ``socketpair`` stays: it reaches nobody outside.
+
+Whoever ends a child ends its process group. Code that left the group would run on after its model is closed.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ ALLOW, REFUSE = 0x7FFF0000, 0x00050000 | 1  # SECCOMP_RET_ERRNO with EPERM
 # machine: (AUDIT_ARCH_…, number of socket); io_uring_setup is 425 everywhere, and can open sockets by itself
 CALLS = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}
 IO_URING_SETUP = 425
+GROUP_CALLS = {"x86_64": (109, 112), "aarch64": (154, 157)}  # setpgid, setsid
 X32_BIT = 0x40000000  # the second set of numbers on x86_64
 
 
@@ -30,13 +33,14 @@ class _Program(ctypes.Structure):
 def program(machine: str) -> bytes:
     """The filter for a machine; an instruction is u16 code, u8 jump if true, u8 if false, u32 operand."""
     architecture, socket_call = CALLS[machine]
+    calls = (socket_call, IO_URING_SETUP, *GROUP_CALLS[machine])
+    refuse = len(calls) + 1  # steps from the first of them to the last answer
     steps = (
         (LOAD, 0, 0, 4),
-        (JUMP_EQUAL, 0, 5, architecture),
+        (JUMP_EQUAL, 0, refuse + 2, architecture),
         (LOAD, 0, 0, 0),
-        (JUMP_AT_LEAST, 3, 0, X32_BIT),
-        (JUMP_EQUAL, 2, 0, socket_call),
-        (JUMP_EQUAL, 1, 0, IO_URING_SETUP),
+        (JUMP_AT_LEAST, refuse, 0, X32_BIT),
+        *((JUMP_EQUAL, refuse - 1 - place, 0, call) for place, call in enumerate(calls)),
         (ANSWER, 0, 0, ALLOW),
         (ANSWER, 0, 0, REFUSE),
     )
