@@ -14,9 +14,10 @@ from ancile.core.finding import Finding
 from ancile.core.report import exit_code
 from ancile.core.subject import Subject, digest_of, subject_of_parts
 from ancile.govern.checks import decision_report
-from ancile.govern.gate import Gone, Sight, decide
+from ancile.govern.gate import BEYOND_DIGEST, Gone, Sight, decide
 from ancile.govern.match import Held
 from ancile.govern.policy import Policy, Require
+from ancile.models.checks import MODEL_CHECKS
 from tests.govern.evidence import ASKED, ME, MODEL, NOW, OTHER, POLICY, held, outcome, report, with_rule
 
 
@@ -179,3 +180,18 @@ def test_no_decision_claims_an_answer_from_such_a_ledger() -> None:
     met = decision(evidence=[held(report(0.9))])
     with pytest.raises(ValueError, match="cannot be relied on"):
         msgspec.structs.replace(met, unsound="entry 3")
+
+
+def test_what_the_digest_does_not_hold_fast_is_told_with_what_is_met() -> None:
+    """By the checks' own names, of which a model's opening knows the same."""
+    outside = Finding(
+        check="model-code-not-covered", status="WARN", severity="medium", title="t", detail="w.bin", fix="f"
+    )
+    assert {one.id for one in MODEL_CHECKS} >= BEYOND_DIGEST
+    said = "what may have changed under the same digest: w.bin"
+    good = held(report(0.9, findings=(outside,)))
+    assert decision(evidence=[good, held(report(0.9), index=1)], not_checked=("x",)).not_checked == (
+        "x",
+        said,
+    )
+    assert decision(evidence=[held(report(0.1, findings=(outside,)))]).not_checked == ()

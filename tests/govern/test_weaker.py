@@ -39,10 +39,11 @@ def weak(low: float) -> list[Held]:
         held(report(low, parameters=GIVEN, n=20)),
         held(report(low, parameters=GIVEN, complete=False)),
         held(made(low), time=NOW - timedelta(days=60)),
+        held(made(low), time=NOW + timedelta(days=1)),
     ]
 
 
-@pytest.mark.parametrize("place", range(8))
+@pytest.mark.parametrize("place", range(9))
 def test_weaker_evidence_that_breaks_the_bound_refuses(place: int) -> None:
     found, said = outcome(STRICT, weak(0.1)[place], held(made(0.9), index=1))
     assert found == "fail"
@@ -50,7 +51,7 @@ def test_weaker_evidence_that_breaks_the_bound_refuses(place: int) -> None:
     assert "though" in said
 
 
-@pytest.mark.parametrize("place", range(8))
+@pytest.mark.parametrize("place", range(9))
 @pytest.mark.parametrize("low", [0.58, 0.9])
 def test_weaker_evidence_that_does_not_break_it_neither_helps_nor_hinders(place: int, low: float) -> None:
     """From 0.58 to 0.62 the interval holds 0.6: few samples or little effort alone refuse nothing."""
@@ -58,7 +59,7 @@ def test_weaker_evidence_that_does_not_break_it_neither_helps_nor_hinders(place:
     assert outcome(STRICT, weak(low)[place], held(made(0.9), index=1))[0] == "pass"
 
 
-@given(low=st.floats(0, 0.95), place=st.integers(0, 7))
+@given(low=st.floats(0, 0.95), place=st.integers(0, 8))
 def test_weaker_evidence_alone_never_passes(low: float, place: int) -> None:
     assert outcome(STRICT, weak(low)[place])[0] == ("fail" if low + 0.04 < 0.6 else "no_conclusion")
 
@@ -71,7 +72,6 @@ def test_weaker_evidence_alone_never_passes(low: float, place: int) -> None:
         held(made(0.1, where="age=3")),
         held(made(0.1), author=OTHER),
         held(made(0.1), refused="its signer was revoked"),
-        held(made(0.1, effort="quick"), time=NOW + timedelta(days=1)),
     ],
 )
 def test_evidence_of_another_question_or_of_nobody_refuses_nothing(evidence: Held) -> None:
@@ -114,3 +114,9 @@ def test_without_a_measure_a_failure_of_weaker_evidence_is_one() -> None:
 def test_the_rule_of_the_tests_is_the_one_asked_for() -> None:
     assert ASKED.at_least == 0.6
     assert outcome(STRICT, held(made(0.9)))[0] == "pass"
+
+
+@pytest.mark.parametrize("eps", [True, "0.3", None, [0.1]])
+def test_an_eps_that_is_no_number_is_another_question(eps: Given) -> None:
+    assert outcome(STRICT, held(made(0.1, eps=eps)), held(made(0.9), index=1))[0] == "pass"
+    assert outcome(STRICT, held(made(0.9, eps=eps)))[0] == "no_conclusion"

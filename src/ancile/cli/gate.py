@@ -11,7 +11,7 @@ from ancile.cli.home import need_home
 from ancile.cli.output import chosen, deliver, output_options, talk, writable
 from ancile.cli.values import factory_arguments
 from ancile.core.errors import AncileError
-from ancile.core.report import Record
+from ancile.core.report import Record, exit_code
 from ancile.core.subject import DIGEST, Subject
 from ancile.govern.checks import decision_report
 from ancile.models.judged import copy_judged, judged_model
@@ -57,13 +57,14 @@ def gate(
     naming = named(model, weights, factory_arguments(factory_args), data=home.assess.data)
     asked = question(home, files=files, against=against, naming=naming)
     decision, evidence = decided(home, subject, asked, record=record)
-    if judged and copy_to is not None and decision.outcome != "pass":
+    report = decision_report(decision)
+    if judged and copy_to is not None and exit_code(report, strict=strict) != 0:
         talk("nothing was handed over: the gate did not say pass")
     elif judged and copy_to is not None:
         names = (Path(judged.order.path or model).name, weights.name if weights else "")
         copy_judged(judged, copy_to, names=names[: len(judged.parts)])
         talk(f"handed over the bytes that were judged: {copy_to}")
-    return deliver(Record(report=decision_report(decision), evidence=evidence), way)
+    return deliver(Record(report=report, evidence=evidence), way)
 
 
 def _judged(model: str, weights: Path | None, factory_args: str | None) -> Referred | None:

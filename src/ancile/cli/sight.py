@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ancile.cli.home import Home
+from ancile.cli.taken_back import taken_back
 from ancile.cli.upkeep import erasing
 from ancile.core.decision import Ground
 from ancile.core.errors import AncileError
 from ancile.core.report import Report
 from ancile.core.subject import Subject
 from ancile.core.text import plain
-from ancile.govern.gate import Gone, Sight
+from ancile.govern.gate import Sight
 from ancile.govern.match import Held
 from ancile.trust.audit import Audit, audit
 from ancile.trust.checkpoint import open_checkpoint
@@ -21,7 +22,6 @@ from ancile.trust.evidence import VerifiedEvidence, verify_bundle
 from ancile.trust.imports import imported
 from ancile.trust.key import PublicKey
 from ancile.trust.keys import list_keys
-from ancile.trust.leaf import Leaf, parse_leaf
 from ancile.trust.ledger import Ledger
 from ancile.trust.notary import evidence_about
 
@@ -41,23 +41,23 @@ def sight(
     if found.first is not None:
         return Sight(unsound=f"{found.first.place}: {found.first.what}")
     unique = _without_copies([*_recorded_evidence(home, ledger, subject.digest), *carried])
-    revoked = _revoked(home, unique)
-    gone, lost_runs = _gone(ledger, found)
-    runs = _about(unique, subject, RunStarted)
-    reports = _about(unique, subject, Report)
+    back = taken_back(ledger, found)
+    revoked = back.revoked | _revoked(home, unique)
+    runs, reports = _about(unique, subject, RunStarted), _about(unique, subject, Report)
     return Sight(
         evidence=[
             _held(e, report, revoked) for e in unique if isinstance(report := e.statement.predicate, Report)
         ],
-        runs=runs,
-        gone=gone,
+        runs=runs.total(),
+        gone=back.gone,
         checked=tuple(_checked(found, known, vkeys=own)),
         not_checked=(
             *_rollback_not_checked(found, known, vkeys=own),
-            *_left_out(unique, origin=home.log.origin),
-            *([f"{runs - reports} of {runs} started runs left no report"] if runs > reports else []),
-            *lost_runs,
-            *_relatives(home, ledger, subject, alone=not reports),
+            *_left_out(home, unique),
+            *_void(unique, subject, revoked),
+            *_without_report(runs, reports),
+            *back.runs,
+            *_relatives(home, ledger, subject, alone=not reports.total()),
         ),
     )
 
@@ -102,31 +102,26 @@ def _largest(kept: Sequence[str], vkeys: Sequence[str]) -> int:
     return max(open_checkpoint(note, vkeys).size for note in kept)
 
 
-def _left_out(unique: Iterable[VerifiedEvidence], *, origin: str) -> Iterator[str]:
-    """Evidence from elsewhere is a choice: worse reports of the same log may not be in it."""
-    for other in sorted({one.origin for one in unique if one.origin != origin and one.accepted}):
-        yield f"what was left out of the evidence from {plain(other, 80)}, and keys revoked there since"
+def _left_out(home: Home, unique: Iterable[VerifiedEvidence]) -> Iterator[str]:
+    """Evidence from elsewhere is a choice: worse reports of the same log may not be in it, or none at all."""
+    here = {one.origin for one in unique if one.accepted} - {home.log.origin}
+    for origin in sorted(here):
+        yield f"what was left out of the evidence from {plain(origin, 80)}, and keys revoked there since"
+    for origin in sorted({log.origin for log in home.policy.logs} - here - {home.log.origin}):
+        yield f"what {plain(origin, 80)} holds: it is pinned, and no evidence from it is at hand"
 
 
-def _gone(ledger: Ledger, found: Audit) -> tuple[list[Gone], list[str]]:
-    """What is gone and could have refused the subject: erased and lost reports; and erased runs, in words."""
-    gone, runs = [], []
-    for erased in found.erased:
-        leaf = parse_leaf(ledger.entry(erased.entry).leaf)
-        what = f"entry {erased.entry}, a {leaf.kind}, was erased by entry {erased.by} ({erased.reason})"
-        if leaf.kind == "report":
-            gone.append(Gone(_time(leaf), what))
-        elif leaf.kind == "run":
-            runs.append(f"what was run: {what}")
-    for entry in ledger.entries(0, found.size):
-        leaf = parse_leaf(entry.leaf or b"")
-        if leaf.kind == "loss":
-            gone.append(Gone(_time(leaf), f"entries were lost, as entry {entry.index} says"))
-    return gone, runs
+def _void(unique: Iterable[VerifiedEvidence], subject: Subject, revoked: Mapping[str, str]) -> Iterator[str]:
+    """A revocation voids bad reports too: whoever holds the key could revoke it to be rid of one."""
+    count = _about((one for one in unique if one.author in revoked), subject, Report).total()
+    if count:
+        yield f"what reports about this subject say whose signer was revoked, which do not count: {count}"
 
 
-def _time(leaf: Leaf) -> datetime:
-    return datetime.fromtimestamp(leaf.time_ms / 1000, UTC)
+def _without_report(runs: Counter[str], reports: Counter[str]) -> Iterator[str]:
+    """Counted for each log: reports carried here without their runs do not make up for runs without any."""
+    if missing := (runs - reports).total():
+        yield f"{missing} of {runs.total()} started runs left no report"
 
 
 def _relatives(home: Home, ledger: Ledger, subject: Subject, *, alone: bool) -> Iterator[str]:
@@ -186,13 +181,19 @@ def _revoked(home: Home, unique: Iterable[VerifiedEvidence]) -> dict[str, str]:
     return here | {said.id: said.reason for said in told if said.change == "revoked"}
 
 
-def _about(unique: Iterable[VerifiedEvidence], subject: Subject, kind: type[RunStarted | Report]) -> int:
-    """How many statements of this kind are about the subject."""
-    said = [e.statement.predicate for e in unique]
-    return sum(isinstance(one, kind) and one.subject.digest == subject.digest for one in said)
+def _about(
+    unique: Iterable[VerifiedEvidence], subject: Subject, kind: type[RunStarted | Report]
+) -> Counter[str]:
+    """How many statements of this kind are about the subject, by the origin of their log."""
+    said = ((e.origin, e.statement.predicate) for e in unique)
+    return Counter(origin for origin, one in said if isinstance(one, kind) and _is_of(one, subject))
 
 
-def _held(evidence: VerifiedEvidence, report: Report, revoked: dict[str, str]) -> Held:
+def _is_of(one: RunStarted | Report, subject: Subject) -> bool:
+    return one.subject.digest == subject.digest
+
+
+def _held(evidence: VerifiedEvidence, report: Report, revoked: Mapping[str, str]) -> Held:
     refused = "; ".join(evidence.doubts) or None
     if evidence.author in revoked:
         refused = f"its signer was revoked: {revoked[evidence.author]}"

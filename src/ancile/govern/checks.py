@@ -66,7 +66,8 @@ def not_checked(decision: Decision) -> Iterator[Remark]:
     """Something that could change the answer was out of the gate's sight.
 
     Why   Whoever holds the log's key can roll the ledger back behind a bad report; what was left out of a
-          bundle of evidence cannot be seen; a run without a report may have been stopped for its figures.
+          bundle of evidence cannot be seen; a run without a report may have been stopped for its figures; a
+          key may have been revoked to be rid of a bad report; what no digest covers may have changed.
     Fix   Name a checkpoint that is kept where this machine cannot write: `checkpoint` under [policy], or
           `--against FILE`; for evidence from elsewhere, look at that ledger itself.
     """

@@ -20,6 +20,8 @@ from ancile.govern.remedy import Naming, how_to_get, remedy
 ORDER: tuple[Answer, ...] = ("not_met", "no_conclusion", "met")  # the worst first
 REASONS = 5  # most frequent ones that a decision names
 UNNAMED = Naming()
+# Checks of a model whose WARN says that evidence, found by digest, also speaks of what no digest holds fast
+BEYOND_DIGEST = frozenset({"model-code-not-covered", "model-weights-not-fixed"})
 RESTORE = "see `ancile ledger verify`; restore the whole ledger from a backup, then decide again"
 
 
@@ -79,10 +81,18 @@ def decide(
         runs=sight.runs,
         unsound=sight.unsound,
         checked=sight.checked,
-        not_checked=sight.not_checked,
+        not_checked=(*sight.not_checked, *_beyond_digest(about, answered)),
         decided=now,
         version=version,
     )
+
+
+def _beyond_digest(about: Sequence[Held], answered: Sequence[Requirement]) -> list[str]:
+    """What the digest of this subject does not hold fast, as the evidence of what is met has it."""
+    grounds = {ground for one in answered if one.answer == "met" for ground in one.grounds}
+    found = [f for held in about if held.ground in grounds for f in held.report.findings]
+    details = [one.detail for one in found if one.status == "WARN" and one.check in BEYOND_DIGEST]
+    return [f"what may have changed under the same digest: {detail}" for detail in dict.fromkeys(details)]
 
 
 class _Judged(NamedTuple):

@@ -1,8 +1,8 @@
 """Whether a piece of evidence counts for a requirement, and what its figure says.
 
 Evidence counts when it was made as the requirement asks, by an author who counts. Evidence that is only
-weaker than asked for (less effort, fewer samples, older, unfinished) cannot help to a pass; but what it broke
-is broken, so it refuses where its whole interval lies on the wrong side.
+weaker than asked for (less effort, fewer samples, older, unfinished, dated in the future) cannot help to a
+pass; but what it broke is broken, so it refuses where its whole interval lies on the wrong side.
 """
 
 from __future__ import annotations
@@ -52,20 +52,18 @@ class Fit(NamedTuple):
 
 def fit(one: Require, policy: Policy, held: Held, *, now: datetime) -> Fit:
     """How this evidence fits the requirement."""
-    elsewhere = [*_untrusted(one, policy, held, now=now), *_of_another_question(one, held.report)]
+    elsewhere = [*_untrusted(one, policy, held), *_of_another_question(one, held.report)]
     if elsewhere:
         return Fit(elsewhere[0], is_weak=False)
     weaker = next(_weaker(one, policy, held, now=now), None)
     return Fit(weaker, is_weak=weaker is not None)
 
 
-def _untrusted(one: Require, policy: Policy, held: Held, *, now: datetime) -> Iterator[str]:
+def _untrusted(one: Require, policy: Policy, held: Held) -> Iterator[str]:
     if held.refused:
         yield held.refused
     if held.ground.author not in policy.authors:
         yield f"signed by {held.ground.author[:19]}…, who is not among the policy's authors"
-    if (now - held.time).total_seconds() < -CLOCK_SKEW_SECONDS:
-        yield "dated in the future"
     if held.report.subject.kind == "deployment" and not one.allow_endpoint:
         yield "about an endpoint, whose model may be swapped unseen (allow_endpoint is off)"
 
@@ -96,9 +94,12 @@ def _differences(one: Require, report: Report) -> Iterator[tuple[str, str]]:
 
 
 def _has_smaller_eps(one: Require, report: Report) -> bool:
-    given, wanted = report.parameters.get("eps"), one.parameters.get("eps")
-    numbers = isinstance(given, int | float) and isinstance(wanted, int | float)
-    return numbers and 0 <= float(str(given)) < float(str(wanted))
+    given, wanted = _number(report.parameters.get("eps")), _number(one.parameters.get("eps"))
+    return given is not None and wanted is not None and 0 <= given < wanted
+
+
+def _number(value: Wanted) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _weaker(one: Require, policy: Policy, held: Held, *, now: datetime) -> Iterator[str]:
@@ -106,6 +107,8 @@ def _weaker(one: Require, policy: Policy, held: Held, *, now: datetime) -> Itera
     age, limit = (now - held.time).total_seconds(), one.max_age or policy.max_age
     if limit and age > seconds_of(limit):
         yield f"older than {limit}"
+    if age < -CLOCK_SKEW_SECONDS:  # a clock that ran ahead must not hide a bad report until its time comes
+        yield "dated in the future"
     if _has_smaller_eps(one, report):
         yield f"made with eps = {_shown(given.get('eps'))}, {shown(one.parameters['eps'])} is asked for"
     if one.effort and not reaches(given.get("effort"), one.effort, EFFORTS):
