@@ -1,0 +1,182 @@
+"""The state of a pickle machine that runs nothing, and what it tells (``_pickle.c`` of CPython 3.13)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from ancile.formats.pickle_constants import ONE, RUN, Broken, after, check, value
+from ancile.formats.pickle_values import Box, Made, Name, Run, Value
+
+SLOTS = 1 << 24  # memo slots; an index beyond makes CPython's own table that long
+SHORT_RUN = 16  # bytes of a run that is not worth a place of its own
+ENDLESS: Final = 1 << 63
+
+
+class Lookup(NamedTuple):
+    """A name is looked up.
+
+    name    after the renaming from Python 2, where the protocol then asks for it
+    opcode  GLOBAL, INST or STACK_GLOBAL
+    asked   module and path as they stand in the pickle
+    """
+
+    name: Name
+    opcode: str
+    asked: tuple[str, str]
+    protocol: int
+
+
+class Call(NamedTuple):
+    """Something is called, or a class without its ``__init__``."""
+
+    made: Made
+
+
+class Change(NamedTuple):
+    """An object is changed: by BUILD, or by items put into what is no container of the pickle's own.
+
+    given  the state, or a box of the items
+    """
+
+    opcode: str
+    target: Value
+    given: Value
+    offset: int
+
+
+class Oddity(NamedTuple):
+    """What no pickler writes."""
+
+    what: str
+    offset: int
+
+
+Event = Lookup | Call | Change | Oddity
+
+
+class Stopped(Exception):  # noqa: N818 - the ordinary end
+    """STOP."""
+
+
+@dataclass(slots=True)
+class Machine:
+    """A walk in progress.
+
+    stack, fence, marks  as in ``_pickle.c``: nothing is popped below the fence
+    memo                 slot to value; ``stored`` slots are taken
+    raw                  asked after each BUILD on what a call made: how many bytes that follow are no opcodes
+    """
+
+    data: bytes
+    pos: int
+    end: int
+    tell: Callable[[Event], None]
+    raw: Callable[[Made, int], int] | None = None
+    stack: list[Value] = field(default_factory=list)
+    fence: int = 0
+    marks: list[int] = field(default_factory=list)
+    memo: dict[int, Value] = field(default_factory=dict)
+    protocol: int = 0
+    frame_end: int = ENDLESS
+    heaviest: int = 0
+    deepest: int = 0
+
+    # The stack
+
+    def pop(self) -> Value:
+        """The top, off the stack."""
+        stack = self.stack
+        if len(stack) <= self.fence:
+            raise Broken("the stack is empty")
+        if type(stack[-1]) is Run:
+            self.spread(len(stack) - 1)
+        return stack.pop()
+
+    def top(self) -> Value:
+        """The top, which stays."""
+        if len(self.stack) <= self.fence:
+            raise Broken("the stack is empty")
+        if type(self.stack[-1]) is Run:
+            self.spread(len(self.stack) - 1)
+        return self.stack[-1]
+
+    def spread(self, place: int) -> None:
+        """Put the constants of a run in its place."""
+        run = self.stack[place]
+        if type(run) is Run:
+            self.stack[place : place + 1] = [m.start() for m in ONE.finditer(self.data, run.start, run.end)]
+
+    def above_mark(self) -> list[Value]:
+        """What stands above the last mark, off the stack with it."""
+        if not self.marks:
+            raise Broken("there is no mark")
+        start = self.marks.pop()
+        found = self.stack[start:]
+        del self.stack[start:]
+        self.fence = self.marks[-1] if self.marks else 0
+        return found
+
+    def text(self, one: Value) -> str | None:
+        """The text that a constant means, None where it is none or no constant."""
+        held = self.constant(one)
+        return held if isinstance(held, str) else None
+
+    def constant(self, one: Value) -> object:
+        """What a constant means; None also for what is none."""
+        if type(one) is int:
+            return value(self.data, one, after(self.data, one, self.end))
+        return None
+
+    def boxed(self, kind: str, values: list[Value]) -> None:
+        """Push a container of its own with these items."""
+        box = Box(kind)
+        self.fill(box, values)
+        self.stack.append(box)
+
+    def fill(self, box: Box, values: list[Value]) -> None:
+        """Put items into a container of the pickle's own; of runs those that are remembered are spread."""
+        box.take(self.counted(values, spread=len(values) < SHORT_RUN))
+        self.heaviest = max(self.heaviest, box.weight)
+        self.deepest = max(self.deepest, box.depth)
+
+    def counted(self, values: list[Value], *, spread: bool) -> list[Value]:
+        """The values with their runs spread, where they are few."""
+        if not spread or not any(type(one) is Run for one in values):
+            return values
+        out: list[Value] = []
+        for one in values:
+            if type(one) is Run:
+                out += [m.start() for m in ONE.finditer(self.data, one.start, one.end)]
+            else:
+                out.append(one)
+        return out
+
+    def is_odd(self, values: list[Value]) -> bool:
+        """Whether their number is odd."""
+        runs = [one for one in values if type(one) is Run]
+        held = sum(sum(1 for _ in ONE.finditer(self.data, one.start, one.end)) for one in runs)
+        return bool((len(values) - len(runs) + held) % 2)
+
+    # Arguments
+
+    def argument(self, width: int) -> int:
+        """An unsigned argument of so many bytes."""
+        start = self.pos
+        if start + width > self.end:
+            raise Broken("the data ends within an opcode")
+        self.pos = start + width
+        return int.from_bytes(self.data[start : self.pos], "little")
+
+    def push_constant(self) -> None:
+        """The constant whose opcode was just read, and those that follow it where many do."""
+        start = self.pos - 1
+        found = RUN.match(self.data, start, min(self.end, self.frame_end))
+        if found is not None and found.end() - start > SHORT_RUN:
+            self.pos = found.end()
+            self.stack.append(Run(start, self.pos))
+            return
+        self.pos = after(self.data, start, self.end)
+        check(self.data, start, self.pos)
+        self.stack.append(start)

@@ -1,0 +1,99 @@
+"""What stands on the stack of a pickle machine that runs nothing: constants, containers, names, calls.
+
+A constant is the offset of the opcode that pushes it, a plain int, and is read again only where somebody
+asks: a file of millions of numbers then costs a few bytes each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+KEPT = 64  # items of a container that are remembered; names and shapes have few
+TALLEST = 1 << 62  # a weight is not counted beyond
+
+
+@dataclass(slots=True, eq=False)
+class Run:
+    """Constants of fixed lengths in a row, from ``start`` up to ``end``, not counted yet."""
+
+    start: int
+    end: int
+
+
+@dataclass(slots=True, eq=False)
+class Name:
+    """What a lookup gives: a module and a path in it, after the renaming from Python 2.
+
+    offset  of the opcode
+    """
+
+    module: str
+    path: str
+    offset: int
+
+
+@dataclass(slots=True, eq=False)
+class Box:
+    """A list, tuple, dict, set or frozenset that the pickle itself makes.
+
+    items   its first ``KEPT`` ones, a dict's keys and values by turns
+    whole   whether ``items`` are all
+    weight  how many objects it holds all in all, one that is held twice counted twice
+    depth   containers within containers
+    """
+
+    kind: str
+    items: list[Value] = field(default_factory=list)
+    whole: bool = True
+    weight: int = 1
+    depth: int = 1
+
+    def take(self, values: list[Value]) -> None:
+        """Put values into it."""
+        room = KEPT - len(self.items)
+        if room > 0:
+            self.items += values[:room]
+        if len(values) > room:
+            self.whole = False
+        for one in values:
+            if type(one) is Box:
+                self.weight += one.weight
+                self.depth = max(self.depth, one.depth + 1)
+            else:
+                self.weight += 1
+        self.weight = min(self.weight, TALLEST)
+
+
+@dataclass(slots=True, eq=False)
+class Made:
+    """What a call gives, whatever that is.
+
+    opcode  that calls: REDUCE, NEWOBJ, NEWOBJ_EX, INST, OBJ or BINPERSID, PERSID
+    callee  what is called; a persistent id is its own
+    args    what it is called with
+    state   what the last BUILD on it was given
+    builds  how many there were
+    """
+
+    opcode: str
+    callee: Value
+    args: Value
+    offset: int
+    state: Value | None = None
+    builds: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Unknown:
+    """Something that nobody can know without running it.
+
+    why  in words
+    """
+
+    why: str
+
+
+Value = int | Run | Name | Box | Made | Unknown
+
+CONTAINERS: Final = frozenset({"list", "tuple", "dict", "set", "frozenset"})

@@ -1,0 +1,78 @@
+"""The pickle machine, run without running anything: PEP 307, PEP 3154, PEP 574.
+
+It follows an unpickler opcode by opcode and tells every name that is looked up, every call, and every change
+of an object that the pickle did not make itself. What such a call would give is not known, so the walk takes
+it that it works; everything that a victim's unpickler would reach is reached. Nothing recurses, and memory
+grows with what stands on the stack, not with what it would unpack to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ancile.formats.pickle_constants import Broken
+from ancile.formats.pickle_machine import ENDLESS, Event, Machine, Oddity, Stopped
+from ancile.formats.pickle_opcodes import OPCODES
+from ancile.formats.pickle_values import Made
+
+STEPS = 50_000_000  # opcodes of one pickle, a run of numbers counted once
+
+
+class End(NamedTuple):
+    """How a walk ended.
+
+    stop   offset behind its last opcode
+    why    empty after STOP; else why no unpickler gets further
+    spent  whether it was the budget that ended it
+    """
+
+    stop: int
+    why: str = ""
+    spent: bool = False
+
+
+def walk(
+    data: bytes,
+    start: int,
+    tell: Callable[[Event], None],
+    *,
+    end: int | None = None,
+    raw: Callable[[Made, int], int] | None = None,
+) -> tuple[End, Machine]:
+    """Follow the pickle that begins at ``start`` to its STOP, or to where every unpickler ends.
+
+    data  bytes or a map of a file
+    tell  is given every event, in order
+    raw   given what a call made and the offset behind a BUILD on it: where the next opcode is
+    """
+    machine = Machine(data, start, len(data) if end is None else end, tell, raw)
+    try:
+        for _ in range(STEPS):
+            _step(machine)
+    except Stopped:
+        return End(machine.pos), machine
+    except Broken as reason:
+        return End(machine.pos, str(reason)), machine
+    return End(machine.pos, f"more than {STEPS} opcodes", spent=True), machine
+
+
+def _step(machine: Machine) -> None:
+    """One opcode."""
+    if machine.pos >= machine.frame_end:
+        _leave_frame(machine)
+    if machine.pos >= machine.end:
+        raise Broken("the data ends without STOP")
+    opcode = machine.data[machine.pos]
+    handler = OPCODES[opcode]
+    if handler is None:
+        raise Broken(f"there is no opcode {opcode:#04x}")
+    machine.pos += 1
+    handler(machine)
+
+
+def _leave_frame(machine: Machine) -> None:
+    """A frame is over; where an opcode stood across its end, the same bytes are two programs."""
+    if machine.pos > machine.frame_end:
+        machine.tell(Oddity("an opcode stands across the end of its frame", machine.frame_end))
+    machine.frame_end = ENDLESS
