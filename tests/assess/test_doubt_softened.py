@@ -126,9 +126,9 @@ def test_a_lucky_claim_on_a_model_that_draws_lots_is_taken_back() -> None:
 
 
 def test_a_network_that_cannot_be_straightened_is_searched_in_other_ways() -> None:
-    """Arrays have no graph to keep: what goes through numpy is searched by its scores."""
+    """What insists on having no graph is searched by its scores."""
     model, _ = problem(22, n=40, features=10)
-    masked = Masked(model, before=lambda x: torch.from_numpy(x.detach().numpy().copy()))
+    masked = Masked(model, before=lambda x: x.detach().requires_grad_(False))
     found, state, _ = look(masked, 22)
     names = [effect.name for effect in state.log]
     assert any("not to be had" in name for name in names), names

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -18,7 +20,37 @@ def no_graph(x: torch.Tensor) -> torch.Tensor:
         return x * 2
 
 
+class NoBack(torch.autograd.Function):
+    """Twice as much forth, and nothing back."""
+
+    @staticmethod
+    def forward(_: Any, x: torch.Tensor) -> torch.Tensor:
+        """Doubled."""
+        return x * 2
+
+    @staticmethod
+    def backward(_: Any, *found: Any) -> Any:
+        """Zeros."""
+        return torch.zeros_like(found[0])
+
+
+def looked_up(x: torch.Tensor) -> torch.Tensor:
+    """Each value replaced by the one that stands for its range."""
+    return torch.linspace(0, 1, 8)[torch.bucketize(x.contiguous(), torch.linspace(0, 1, 9)[1:-1])]
+
+
 CUT: dict[str, Function] = {
+    "data alone": lambda x: x.data * 2,
+    "through numpy": lambda x: torch.from_numpy(x.detach().numpy().copy()) * 2,
+    "rounded by numpy": lambda x: torch.from_numpy(np.round(x.detach().numpy() * 8)).to(x) / 8,
+    "bytes through numpy": lambda x: torch.from_numpy((x * 255).byte().numpy()).float() / 255,
+    "through a list": lambda x: torch.tensor(x.tolist()).to(x),
+    "a backward pass of zeros": lambda x: NoBack.apply(x) * 2,  # type: ignore[no-untyped-call] # torch's
+    "looked up": lambda x: looked_up(x) * 1,
+    "one of two constants": lambda x: torch.where(x > 0.5, 1.0, 0.0),
+    "whole parts": lambda x: (x // 0.1) * 0.1,
+    "whole parts of a division": lambda x: torch.div(x, 0.1, rounding_mode="floor") * 0.1,
+    "less what is left of a division": lambda x: x - x % 0.1,
     "rounding": lambda x: torch.round(x * 8) / 8,
     "rounding in place": lambda x: (x * 8).round_() / 8,
     "floor": lambda x: (x * 255).floor() / 255,
@@ -64,10 +96,47 @@ def test_noise_dropout_and_waves_have_no_say() -> None:
     x = torch.full((1, 4), 0.4, requires_grad=True)
     with Straight():
         answer = x + torch.randn_like(x) + 0.1 * torch.sin(2000 * x)
+        answer = (
+            answer + torch.randn(x.shape) + torch.empty_like(x).normal_() + torch.empty_like(x).normal_(std=9)
+        )
+        answer = answer + torch.empty_like(x).uniform_(-1, 1) + (torch.empty_like(x).uniform_() - 0.5)
         answer = torch.nn.functional.dropout(answer, 0.5, training=True)
     (gradient,) = torch.autograd.grad(answer.sum(), x)
     torch.testing.assert_close(gradient, torch.ones_like(x))
     torch.testing.assert_close(answer, x + 0.1 * torch.sin(2000 * x))
+
+
+def test_what_is_drawn_by_chance_is_as_on_average() -> None:
+    x = torch.full((1, 4), 0.4, requires_grad=True)
+    with Straight():
+        rarely = torch.where(torch.rand(x.shape) < 0.2, 0.0, 1.0)
+        answer = x * torch.bernoulli(torch.full_like(x, 0.8)) * torch.empty_like(x).bernoulli_(0.5)
+    assert rarely.tolist() == [[1.0] * 4]
+    torch.testing.assert_close(answer, 0.4 * x)
+    (gradient,) = torch.autograd.grad(answer.sum(), x)
+    torch.testing.assert_close(gradient, torch.full_like(x, 0.4))
+
+
+class Halved(torch.autograd.Function):
+    """Half of the features, and nothing back."""
+
+    @staticmethod
+    def forward(_: Any, x: torch.Tensor) -> torch.Tensor:
+        """The first ones."""
+        return x[:, :2].clone()
+
+    @staticmethod
+    def backward(_: Any, *found: Any) -> Any:
+        """Zeros for all."""
+        return torch.zeros(len(found[0]), 4)
+
+
+def test_a_backward_pass_of_another_shape_stays_as_it_is() -> None:
+    x = torch.rand((1, 4), requires_grad=True)
+    with Straight():
+        answer = Halved.apply(x) * 2  # type: ignore[no-untyped-call] # torch's
+    (gradient,) = torch.autograd.grad(answer.sum(), x)
+    assert gradient.tolist() == [[0.0] * 4]
 
 
 class Cut(torch.nn.Module):
