@@ -147,3 +147,68 @@ def test_links_to_the_model_and_the_data_are_followed_once(home: Place) -> None:
     assert home(*ASSESS).code == 0
     (home.folder / "loop.npz").symlink_to("loop.npz")
     clear(home(*ASSESS, "--data", "loop.npz"))
+
+
+@pytest.mark.parametrize(
+    ("option", "target"),
+    [
+        ("-o", ".ancile/ledger.db"),
+        ("-o", "ancile.toml"),
+        ("-o", "linked.json"),
+        ("-o", "data.npz"),
+        ("-o", "net.py"),
+        ("--adversarial", "data.npz"),
+        ("--adversarial", ".ancile/keys/last-signed"),
+    ],
+)
+def test_a_result_is_never_written_over_what_ancile_keeps_or_what_it_comes_from(
+    home: Place, option: str, target: str
+) -> None:
+    (home.folder / "linked.json").symlink_to(".ancile/ledger.db")
+    before = (home.folder / target).read_bytes()
+    assert "would be written over what" in clear(home(*ASSESS, option, target))
+    assert (home.folder / target).read_bytes() == before
+    assert home("ledger", "verify").code == 0
+
+
+def test_the_report_and_the_examples_are_two_files(home: Place) -> None:
+    clear(home(*ASSESS, "-o", "both", "--adversarial", "both"))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("keys", "export", "-o", "ancile.toml"),
+        ("ledger", "prove", "0", "-o", ".ancile/ledger.db"),
+        ("evidence", "export", "ancile.toml"),
+        ("gate", "net.py:predict", "-o", ".ancile/ledger.db"),
+    ],
+)
+def test_no_command_writes_over_what_ancile_keeps(assessed: Place, command: tuple[str, ...]) -> None:
+    clear(assessed(*command))
+    assert assessed("ledger", "verify").code == 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("evidence", "import", "pipe"),
+        ("gate", "net.py:predict", "--evidence", "pipe"),
+        ("keys", "trust", "pipe"),
+    ],
+)
+def test_a_pipe_that_nobody_writes_to_is_not_waited_for(home: Place, command: tuple[str, ...]) -> None:
+    os.mkfifo(home.folder / "pipe")
+    assert "pipe" in clear(home(*command))
+
+
+def test_evidence_comes_through_a_pipe_of_the_shell(assessed: Place) -> None:
+    assert assessed("evidence", "export", "bundle.json").code == 0
+    ended = assessed.shell("cat bundle.json | ancile evidence import /dev/stdin")
+    assert ended.code == 0, ended.err
+
+
+@pytest.mark.parametrize("option", ["--factory-args", "--search-form"])
+def test_an_option_that_is_no_utf_8_is_one_error(home: Place, option: str) -> None:
+    clear(home(*ASSESS, option, os.fsdecode(b'{"\xff": 1}')))
+    clear(home(*ASSESS, option, os.fsdecode(b"\xff")))

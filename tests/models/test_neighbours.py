@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -217,3 +218,9 @@ def test_a_package_whose_start_is_native_code_is_found_as_python_finds_it(tmp_pa
     spec = Checked(one.name, one.root, one.files).find_spec("native")
     assert spec is not None
     assert spec.origin == str(tmp_path / "native" / "__init__.pyc")
+
+
+def test_a_pipe_in_a_package_is_not_waited_for(project: Path) -> None:
+    (project / "parts").joinpath("never.py").unlink(missing_ok=True)
+    os.mkfifo(project / "parts" / "never.py")
+    assert first(project, "net.py:predict") == 5

@@ -18,7 +18,7 @@ from ancile.assess.run import Samples
 from ancile.attacks.constraint import Constraint
 from ancile.cli.gating import Question, gate_answer, named, question
 from ancile.cli.home import Home, find_config, find_home, need_home
-from ancile.cli.output import Output, deliver, talk, writable, write_whole
+from ancile.cli.output import Output, apart, deliver, talk, writable, write_whole
 from ancile.cli.recorder import Recorder, open_recorder
 from ancile.cli.values import factory_arguments, numbers
 from ancile.core.budget import Budget, seconds_of
@@ -128,8 +128,7 @@ def _ask(question: str) -> bool:
 def perform(asked: Request, output: Output) -> int:
     """Open, attack, record, render; the exit code is the report's, or with ``--gate`` the gate's."""
     base = Path.cwd()
-    if asked.adversarial:
-        writable("the file of examples", Path(asked.adversarial))
+    _apart(asked, output)
     if asked.with_gate and asked.record is False:
         raise AncileError(
             "a gate decides from evidence, and nothing is to be recorded",
@@ -173,6 +172,19 @@ def perform(asked: Request, output: Output) -> int:
             answer = gate_answer(home, recorder, opened.subject, gate, strict=output.strict)
             return answer or (code if output.strict else 0)
     return code
+
+
+def _apart(asked: Request, output: Output) -> None:
+    """Refuse files to write that cannot be written, or that are among those to read."""
+    code = asked.model.rpartition(":")[0]
+    read = [asked.model, code, asked.data, asked.weights, *asked.files, *asked.against]
+    given = [one for one in read if one]
+    if asked.adversarial:
+        writable("the file of examples", Path(asked.adversarial))
+        apart("the file of examples", Path(asked.adversarial), read=given)
+        given.append(asked.adversarial)
+    if output.file:
+        apart("the report", output.file, read=given)
 
 
 def _delivered(record: Record, output: Output) -> int:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from ancile.cli.home import Home
 from ancile.cli.ledger import kept_checkpoint, reading
 from ancile.cli.output import talk
+from ancile.cli.reading import no_waiting
 from ancile.cli.recorder import Recorder, open_recorder
 from ancile.cli.sight import sight
 from ancile.core.decision import Decision
@@ -107,7 +108,7 @@ def gate_answer(home: Home, recorder: Recorder, subject: Subject, asked: Questio
 def read_bundle(path: Path) -> bytes:
     """The bytes of an evidence file."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=no_waiting) as file:
             return file.read(LARGEST + 1)
     except OSError as reason:
         raise AncileError(

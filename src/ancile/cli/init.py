@@ -60,7 +60,7 @@ def init(origin: str | None, author: str, *, unencrypted_key: bool, print_config
         pinned = _made(unfinished, name, author, protection)
         if not config.exists():
             text = configuration(origin=pinned.origin, authors=pinned.authors, keys=pinned.keys)
-            write_whole(unfinished / FILE, text.encode("utf-8"))
+            write_whole(unfinished / FILE, text.encode("utf-8"), own=True)
         _renamed(unfinished, folder)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)

@@ -7,13 +7,14 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import click
 
+from ancile.core.config import FILE, HOME
 from ancile.core.errors import AncileError
 from ancile.core.report import Record, Report, exit_code
 from ancile.render.formats import FORMATS, render_as
@@ -68,9 +69,19 @@ def chosen(format_: str | None, output: Path | None, *, strict: bool) -> Output:
     return Output(format_ or by_suffix, output, strict)
 
 
-def writable(what: str, path: Path) -> None:
-    """Refuse, before any work, a file that cannot be written in the end."""
-    folder = Path(os.path.realpath(path)).parent
+def writable(what: str, path: Path, *, own: bool = False) -> None:
+    """Refuse, before any work, a file that cannot be written in the end.
+
+    own  whether it may be one of ancile's own: else keys, ledger and configuration are no place for a result
+    """
+    real = Path(os.path.realpath(path))
+    if not own and (HOME in real.parts or real.name == FILE):
+        raise AncileError(
+            f"{what} would be written over what ancile keeps",
+            value=str(path),
+            remedy=f"name a file outside {HOME}, and another than {FILE}",
+        )
+    folder = real.parent
     fits = _is_device(path) or (folder.is_dir() and not path.is_dir())
     if not fits or not os.access(path if _is_device(path) else folder, os.W_OK):
         raise AncileError(
@@ -110,9 +121,21 @@ def page_width() -> int:
     return max(NARROWEST, min(WIDEST, shutil.get_terminal_size((80, 24)).columns))
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file, old or new but never half; a link's target, not the link; a device or pipe as it is."""
-    writable("the file", path)
+def apart(what: str, path: Path, *, read: Iterable[str]) -> None:
+    """Refuse to write a result over one of the files that were read for it."""
+    real = os.path.realpath(path)
+    if not _is_device(path) and any(real == os.path.realpath(one) for one in read):
+        raise AncileError(
+            f"{what} would be written over what it comes from", value=str(path), remedy="name another file"
+        )
+
+
+def write_whole(path: Path, data: bytes, *, own: bool = False) -> None:
+    """Write a file, old or new but never half; a link's target, not the link; a device or pipe as it is.
+
+    own  as in ``writable``
+    """
+    writable("the file", path, own=own)
     with _naming(str(path)):
         if _is_device(path):
             with path.open("wb") as device:  # to replace /dev/null would harm the whole machine

@@ -54,4 +54,4 @@ def _array(document: tomlkit.TOMLDocument, table: str, key: str) -> Array:
 
 
 def _write(path: Path, document: tomlkit.TOMLDocument) -> None:
-    write_whole(path, tomlkit.dumps(document).encode("utf-8"))
+    write_whole(path, tomlkit.dumps(document).encode("utf-8"), own=True)

@@ -18,6 +18,7 @@ from tomlkit.items import AoT, Array, Table
 
 from ancile.cli.home import TABLES, Home
 from ancile.cli.output import write_whole
+from ancile.cli.reading import no_waiting
 from ancile.core.config import sections
 from ancile.core.errors import AncileError
 from ancile.core.subject import digest_of
@@ -57,7 +58,7 @@ def fingerprint(keys: Sequence[PublicKey]) -> str:
 def read_public(path: Path) -> tuple[PublicKey, ...]:
     """The keys of a file, each derived from its line; a fingerprint in a comment is not believed."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=no_waiting) as file:
             data = file.read(LARGEST + 1)
         lines = data.decode("ascii").splitlines() if len(data) <= LARGEST else []
     except (OSError, UnicodeDecodeError) as reason:
@@ -127,7 +128,7 @@ def trust(home: Home, added: Addition, *, name: str, now: datetime) -> None:
         raise by_hand(home) from reason
     if read != _wanted(home.policy, added):
         raise by_hand(home)
-    write_whole(home.config_file, changed.encode("utf-8"))
+    write_whole(home.config_file, changed.encode("utf-8"), own=True)
 
 
 def _add_logs(policy: Table, added: Addition, *, comment: str) -> None:

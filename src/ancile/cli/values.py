@@ -37,7 +37,7 @@ def factory_arguments(text: object) -> dict[str, Scalar]:
         return {}
     try:
         return msgspec.json.decode(str(text), type=dict[str, Scalar])
-    except (msgspec.DecodeError, msgspec.ValidationError) as reason:
+    except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError) as reason:
         raise AncileError(
             "factory arguments are no JSON object of plain values",
             value=str(text),

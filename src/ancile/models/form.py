@@ -62,7 +62,7 @@ def form_named(name: str) -> Form:
     try:
         words = {"precision": precision, "layout": layout, "batch": batch.removeprefix("batch")}
         return msgspec.convert(words, Form, strict=False)
-    except msgspec.ValidationError as reason:
+    except (msgspec.ValidationError, UnicodeEncodeError) as reason:  # the latter: bytes that are no UTF-8
         raise AncileError(
             "no such search form",
             value=plain(name),

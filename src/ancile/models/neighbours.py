@@ -106,7 +106,7 @@ def _names_in(package: Package) -> set[str]:
 def _sources(package: Package) -> Iterator[Path]:
     if package.root.is_file():
         return iter((package.root,))
-    return package.root.rglob("*.py")
+    return (one for one in package.root.rglob("*.py") if one.is_file())  # a pipe would be waited for
 
 
 def _head(path: Path) -> bytes:
