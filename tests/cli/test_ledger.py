@@ -49,6 +49,37 @@ def test_show_prints_the_statement_of_an_entry(assessed: Place) -> None:
     assert "99" in clear(assessed("ledger", "show", "99"))
 
 
+def test_log_tells_what_a_report_came_to(assessed: Place) -> None:
+    lines = assessed("ledger", "log").out.splitlines()
+    assert lines[3].endswith(" pass")
+    assert "outcome" not in json.loads(assessed("ledger", "log", "-f", "json").out.splitlines()[2])
+    assert json.loads(assessed("ledger", "log", "-f", "json", "-n", "1").out)["outcome"] == "pass"
+
+
+def test_a_recorded_report_is_printed_again_in_any_format(assessed: Place) -> None:
+    """Nothing but the checkpoint differs: it is the latest of the log, and covers the entry as well."""
+    first = json.loads((assessed.folder / "report.json").read_text("utf-8"))
+    again = assessed.json("ledger", "show", "3", "-f", "json")
+    for record in (first, again):
+        del record["evidence"]["checkpoint"]
+    assert again == first
+    assert "<h1" in assessed("ledger", "show", "3", "-f", "html").out
+    assert assessed("ledger", "show", "3", "-o", "kept.json").code == 0
+    assert assessed("ledger", "verify", "--against", "kept.json").code == 0
+
+
+def test_what_is_no_report_is_not_printed_as_one(assessed: Place) -> None:
+    ended = assessed("ledger", "show", "2", "-f", "html")
+    assert ended.code == 2
+    assert "no report: entry 2" in ended.err
+
+
+def test_an_entry_that_does_not_hold_is_not_printed_as_a_report(assessed: Place) -> None:
+    assert flipped(assessed, "report") == 3
+    assert assessed("ledger", "show", "3", "-o", "again.html").code == 2
+    assert not (assessed.folder / "again.html").exists()
+
+
 def test_an_intact_ledger_verifies_and_says_what_it_cannot_see(assessed: Place) -> None:
     document = assessed.json("ledger", "verify")
     assert document["outcome"] == "pass"
@@ -65,7 +96,9 @@ def test_verification_names_the_first_entry_that_is_wrong(assessed: Place) -> No
 
 
 def test_a_report_that_was_kept_is_a_checkpoint_to_verify_against(assessed: Place) -> None:
-    assert assessed("ledger", "verify", "--against", "report.json").code == 0
+    verified = assessed("ledger", "verify", "--against", "report.json")
+    assert verified.code == 0
+    assert "It goes on from what was kept elsewhere." in verified.out
     note = assessed("ledger", "checkpoint")
     assert note.code == 0
     (assessed.folder / "kept.txt").write_text(note.out, "utf-8")

@@ -140,7 +140,7 @@ def test_the_proof_names_commands_that_need_no_name_from_the_report() -> None:
     text = words(render(assessed()))
     for command in (
         "sha256sum FILE",
-        "ancile ledger show 41",
+        "ancile ledger show 41 -o again.html",
         "ancile ledger prove 41 -o entry-41.proof",
         "ancile ledger check-proof entry-41.proof --key VKEY",
         "ancile ledger verify --against checkpoint.txt",

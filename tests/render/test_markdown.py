@@ -95,7 +95,10 @@ def test_what_is_not_shown_is_counted() -> None:
 
 def test_every_record_has_its_sections() -> None:
     assert "## What to do" in render(assessed())
-    assert "## Without conclusion" in render(RECORDS["incomplete"]())
+    text = render(RECORDS["incomplete"]())
+    assert "## Without conclusion" in text
+    assert "What to do: `ancile explain CHECK`." in text
+    assert "The same command again goes on where this run stopped." in text
     assert "it is not evidence" in render(RECORDS["empty"]())
 
 

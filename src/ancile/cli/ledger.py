@@ -11,12 +11,15 @@ import click
 from ancile.cli.home import Home, find_config, need_home
 from ancile.cli.output import chosen, deliver, output_options, talk, write_whole
 from ancile.cli.recorder import open_recorder
+from ancile.cli.reprint import recorded
 from ancile.cli.upkeep import accept, backup, erase, erasing, restore
 from ancile.cli.witnessing import serve_witness, witnessed
+from ancile.core.decision import Decision
 from ancile.core.errors import AncileError
-from ancile.core.report import Record
+from ancile.core.report import Record, Report
 from ancile.core.text import plain
 from ancile.core.wire import read_record
+from ancile.render.formats import FORMATS
 from ancile.trust.audit import audit
 from ancile.trust.checkpoint import parse_head
 from ancile.trust.checks import audit_report
@@ -61,18 +64,18 @@ def log(kind: str | None, last: int, format_: str) -> None:
             gone |= erasures([entry])
             leaf = parse_leaf(entry.leaf or b"")
             if kind in (None, leaf.kind):
-                said = None if entry.body is None else about(leaf.kind, entry.body)
-                rows.append((entry.index, leaf, said))
+                rows.append((entry.index, leaf, None if entry.body is None else about(leaf.kind, entry.body)))
     if not rows:
         talk(f"no entry of kind {kind}" if kind else "no entries")
     for index, leaf, spoken in rows[-last:]:
-        said = without_body(gone.get(index)) if spoken is None else spoken
+        said, outcome = spoken or (without_body(gone.get(index)), "")
         time = datetime.fromtimestamp(leaf.time_ms / 1000, UTC)
         if format_ == "json":
             line = {"index": index, "kind": leaf.kind, "time": time.isoformat(), "author": leaf.author.hex()}
-            click.echo(json.dumps(line | {"about": said}))
+            click.echo(json.dumps(line | {"about": said} | ({"outcome": outcome} if outcome else {})))
         else:
-            click.echo(f"{index:>7} {time:%Y-%m-%d %H:%M:%S} {leaf.kind:9} {plain(said, 44)}")
+            words = f"{plain(said, 44)} {outcome.replace('_', ' ')}".rstrip()
+            click.echo(f"{index:>7} {time:%Y-%m-%d %H:%M:%S} {leaf.kind:9} {words}")
 
 
 def without_body(told: Told | None) -> str:
@@ -80,25 +83,46 @@ def without_body(told: Told | None) -> str:
     return f"(erased by entry {told.by}: {told.said.reason})" if told else "(missing: see ledger verify)"
 
 
-def about(kind: str, body: bytes) -> str:
-    """What an entry speaks of, in a few words."""
+def about(kind: str, body: bytes) -> tuple[str, str]:
+    """What an entry speaks of, in a few words, and the outcome of a report or decision."""
     try:
         read = parse_statement(unverified(body).payload)
     except AncileError:
-        return f"({kind} of {len(body)} bytes)"
-    if isinstance(read.predicate, Erasure):
-        return f"of entry {read.predicate.entry}: {read.predicate.reason}"
-    if isinstance(read.predicate, Loss):
-        return f"{read.predicate.kept} entries are left: {read.predicate.reason}"
+        return f"({kind} of {len(body)} bytes)", ""
+    said = read.predicate
+    if isinstance(said, Erasure):
+        return f"of entry {said.entry}: {said.reason}", ""
+    if isinstance(said, Loss):
+        return f"{said.kept} entries are left: {said.reason}", ""
     name, digest = next(iter(read.subjects.items()))
-    return f"{name} {digest[:19]}"
+    return f"{name} {digest[:19]}", said.outcome if isinstance(said, Report | Decision) else ""
 
 
 @ledger.command()
 @click.argument("index", type=click.IntRange(min=0))
-def show(index: int) -> None:
-    """Print what entry INDEX says, as JSON."""
+@click.option(
+    "-f",
+    "--format",
+    "format_",
+    type=click.Choice(tuple(FORMATS)),
+    help="How to print it again.",
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Write it to FILE, in the format of its suffix."
+)
+def show(index: int, format_: str | None, output: Path | None) -> None:
+    """Print what entry INDEX says, as JSON.
+
+    With a format or a file it prints a report or decision again, once its signatures and its place in the log
+    hold.
+    """
     home = need_home(Path.cwd())
+    if format_ or output:
+        way = chosen(format_, output, strict=False)
+        with reading(home) as opened:
+            record = recorded(home, opened, index)
+        deliver(record, way)
+        return
     with reading(home) as opened:
         entry = opened.entry(index)
         later = opened.entries(index + 1, opened.size()) if entry.body is None else ()

@@ -120,12 +120,14 @@ def _to_do(report: Report) -> Iterator[str]:
     found = actions(report)
     lines = [line for place, one in enumerate(found[:ITEMS], 1) for line in _action(place, one)]
     yield "## What to do\n\n" + "\n".join(lines) + _more(len(found), ITEMS, "check") if found else ""
-    for title, others in (
-        ("Without conclusion", open_questions(report)),
-        ("Not examined", not_examined(report)),
+    for title, others, told in (
+        ("Without conclusion", open_questions(report), "\n\nWhat to do: `ancile explain CHECK`."),
+        ("Not examined", not_examined(report), ""),
     ):
         rows = [f"- {code(one.first.check)}: {_seen(one)}" for one in others[:ITEMS]]
-        yield f"## {title}\n\n" + "\n".join(rows) + _more(len(others), ITEMS, "check") if others else ""
+        yield (
+            f"## {title}\n\n" + "\n".join(rows) + _more(len(others), ITEMS, "check") + told if others else ""
+        )
 
 
 def _action(place: int, action: Action) -> Iterator[str]:
@@ -218,6 +220,7 @@ def _proof(record: Record) -> str:
         lines += [
             f"Ledger entry {index}, statement {code(record.evidence.statement_digest)}.",
             f"What it says: `ancile ledger show {index}`, in the folder of the ledger.",
-            "Whether the log was rewritten since: `ancile ledger verify --against REPORT.json`.",
+            f"To keep elsewhere: `ancile ledger show {index} -o kept.json`.",
+            "Whether the log was rewritten since: `ancile ledger verify --against kept.json`.",
         ]
     return "## Proof\n\n" + "  \n".join(lines)

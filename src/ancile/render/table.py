@@ -191,7 +191,9 @@ def _to_do(report: Report, *, colour: bool, width: int) -> Iterator[list[str]]:
     to_do = unanswered(actions(report), report)
     yield _section("What to do", _action_lines(to_do, colour=colour, width=width), colour=colour)
     without = unanswered(open_questions(report), report)
-    yield _section("Without conclusion", _reason_lines(without, width), colour=colour)
+    lines = _reason_lines(without, width)
+    lines += _wrapped("what to do: ancile explain CHECK", width) if lines else []
+    yield _section("Without conclusion", lines, colour=colour)
 
 
 def _answer_lines(table: Table | None, width: int) -> list[str]:
@@ -351,6 +353,7 @@ def _evidence(record: Record, width: int) -> list[str]:
     return [
         *_wrapped(f"entry {evidence.index}, statement {plain(evidence.statement_digest, 80)}", width),
         *_wrapped(f"log {plain(evidence.checkpoint.partition(chr(10))[0], 80)}", width),
-        *_wrapped(f"ancile ledger show {evidence.index}", width),
-        *_wrapped("ancile ledger verify --against THIS-REPORT.json", width),
+        *_wrapped(f"to forward it: ancile ledger show {evidence.index} -o report.html", width),
+        *_wrapped(f"to keep it elsewhere: ancile ledger show {evidence.index} -o kept.json", width),
+        *_wrapped("rewritten since? ancile ledger verify --against kept.json", width),
     ]

@@ -74,6 +74,10 @@ class Verdict(NamedTuple):
 def verdict(report: Report) -> Verdict:
     """The verdict on a report."""
     meaning, caution = MEANINGS.get((report.stage, report.outcome), GENERAL[report.outcome])
+    if report.stage == "assess" and not report.complete:
+        caution = f"{caution} The same command again goes on where this run stopped."
+    if report.outcome == "pass" and "ledger-rollback-not-checked" in report.passed:
+        caution = "It goes on from what was kept elsewhere."
     word, warnings = WORDS[report.outcome], _number(report.findings, "WARN")
     warned = report.outcome == "pass" and warnings > 0
     if warned:
