@@ -79,3 +79,10 @@ def test_nothing_is_met_without_evidence() -> None:
     with pytest.raises(ValueError, match="robust: met without evidence"):
         Requirement(name="robust", answer="met", reason="said", remedy="do")
     assert Requirement(name="robust", answer="not_met", reason="said", remedy="do").grounds == ()
+
+
+def test_a_ledger_that_cannot_be_relied_on_answers_nothing() -> None:
+    assert decision("no_conclusion", unsound="entry 3 was changed").outcome == "no_conclusion"
+    for answer in ("met", "not_met"):
+        with pytest.raises(ValueError, match="answers nothing"):
+            decision("no_conclusion", answer, unsound="entry 3 was changed")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import sqlite3
 import threading
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -267,6 +269,21 @@ def test_an_export_without_a_checkpoint_or_a_place_is_refused(tmp_path: Path) ->
         (tmp_path / "file").touch()
         with pytest.raises(AncileError, match="cannot be written"):
             ledger.export_tiles(tmp_path / "file")
+
+
+@pytest.mark.parametrize("leaf", [b"another", b"x" * 65_536])
+def test_a_changed_ledger_is_not_published(tmp_path: Path, leaf: bytes) -> None:
+    """A tile that was published stays for good; a length beyond two bytes could not even be written."""
+    filled(tmp_path, 300)
+    with closing(sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)) as db:
+        tile = db.execute("SELECT hashes FROM tiles WHERE id = 0").fetchone()[0]
+        db.execute("DROP TRIGGER entries_update")
+        db.execute("UPDATE entries SET leaf = ? WHERE idx = 7", (leaf,))
+        changed = tile[: 7 * 32] + leaf_hash(leaf) + tile[8 * 32 :]
+        db.execute("UPDATE tiles SET hashes = ? WHERE id = 0", (changed if len(leaf) > 100 else tile,))
+    with opened(tmp_path, create=False) as ledger, pytest.raises(AncileError, match="is not published"):
+        ledger.export_tiles(tmp_path / "out")
+    assert not (tmp_path / "out" / "checkpoint").exists()
 
 
 def test_iterating_while_others_append_sees_one_state(tmp_path: Path) -> None:

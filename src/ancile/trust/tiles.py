@@ -13,7 +13,6 @@ from ancile.trust.merkle import HASH_BYTES, leaf_hash, node_hash
 
 HEIGHT = 8  # tree levels in a tile
 WIDTH = 256  # hashes in a full tile
-FULL_BYTES = WIDTH * HASH_BYTES
 MAX_LEAF_BYTES = 65_535  # a bundle writes each length as big-endian uint16
 CACHED_TILES = 1_024  # expanded tiles of 16 KiB: 16 MiB of memory, the paths of 262,144 neighbouring leaves
 
