@@ -1,22 +1,12 @@
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from scipy import stats
 
-from ancile.measure.intervals import (
-    bootstrap,
-    bootstrap_mean,
-    bounded_mean,
-    clopper_pearson,
-    mcnemar,
-    paired_difference,
-)
+from ancile.measure.intervals import bootstrap_mean, bounded_mean, clopper_pearson
 
 # R 4: binom.test(k, n, conf.level = c)$conf.int
 BINOM_TEST = [
@@ -76,60 +66,12 @@ def test_what_is_no_share_or_no_confidence_is_a_bug(k: int, n: int, confidence: 
         clopper_pearson(k, n, confidence=confidence)
 
 
-def pairs(both: int, first: int, second: int, neither: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    return (
-        np.array([True] * (both + first) + [False] * (second + neither)),
-        np.array([True] * both + [False] * first + [True] * second + [False] * neither),
-    )
-
-
-def test_the_paired_interval_gives_newcombe_s_example() -> None:
-    """Newcombe 1998, table II, method 10, for the cells 36, 12, 2, 0."""
-    assert paired_difference(*pairs(36, 12, 2, 0)) == pytest.approx((0.0569, 0.3404), abs=5e-5)
-
-
-@given(st.tuples(*[st.integers(0, 40)] * 4).filter(lambda cells: sum(cells) > 0))
-def test_the_paired_interval_holds_the_difference_and_turns_with_the_order(cells: Any) -> None:
-    first, second = pairs(*cells)
-    low, high = paired_difference(first, second)
-    assert -1 <= low <= first.mean() - second.mean() + 1e-12
-    assert first.mean() - second.mean() - 1e-12 <= high <= 1
-    assert paired_difference(second, first) == pytest.approx((-high, -low), abs=1e-12)
-    assert low < high
-
-
-@pytest.mark.parametrize(
-    ("cells", "p"),
-    [
-        ((10, 9, 1, 10), 0.021484375),
-        ((0, 5, 5, 0), 1.0),
-        ((7, 0, 0, 7), 1.0),
-        ((794, 86, 150, 570), 3.716e-05),
-    ],
-)
-def test_mcnemar_is_a_fair_coin_over_the_pairs_that_differ(
-    cells: tuple[int, int, int, int], p: float
-) -> None:
-    """Agresti's approval ratings (86 against 150) and hand counts: 9 of 10 is 2 * 11 / 1024."""
-    assert mcnemar(*pairs(*cells)) == pytest.approx(p, rel=1e-3)
-
-
-def test_pairs_of_unequal_number_or_none_are_a_bug() -> None:
-    with pytest.raises(ValueError, match="no pairs"):
-        paired_difference(np.array([True]), np.array([True, False]))
-    with pytest.raises(ValueError, match="no pairs"):
-        mcnemar(np.array([], dtype=bool), np.array([], dtype=bool))
-
-
 def test_the_bootstrap_of_a_mean_is_near_the_normal_interval() -> None:
     values = np.random.default_rng(0).normal(3.0, 2.0, 800)
     half = 1.96 * values.std() / np.sqrt(800)
-    for low, high in (
-        bootstrap_mean(values, seed=1),
-        bootstrap(lambda chosen: float(values[chosen].mean()), 800, seed=1),
-    ):
-        assert low == pytest.approx(values.mean() - half, abs=0.15 * half)
-        assert high == pytest.approx(values.mean() + half, abs=0.15 * half)
+    low, high = bootstrap_mean(values, seed=1)
+    assert low == pytest.approx(values.mean() - half, abs=0.15 * half)
+    assert high == pytest.approx(values.mean() + half, abs=0.15 * half)
 
 
 @given(st.integers(0, 2**64 - 1))
@@ -150,8 +92,6 @@ def test_many_values_are_resampled_in_parts() -> None:
 def test_a_bootstrap_of_nothing_is_a_bug() -> None:
     with pytest.raises(ValueError, match="needs a sample"):
         bootstrap_mean(np.array([]), seed=0)
-    with pytest.raises(ValueError, match="needs a sample"):
-        bootstrap(lambda _: 0.0, 0, seed=0)
 
 
 def test_the_mean_of_a_handful_is_covered_whatever_the_distribution() -> None:

@@ -1,9 +1,8 @@
-"""Intervals for shares, for differences of paired shares and for means."""
+"""Intervals for shares, medians and means."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from ancile.core.extras import needs
@@ -53,64 +52,10 @@ def median_interval(n: int, *, confidence: float = 0.95) -> tuple[int, int]:
     return low, n - 1 - low
 
 
-def paired_difference(
-    first: NDArray[np.bool_], second: NDArray[np.bool_], *, confidence: float = 0.95
-) -> Interval:
-    """Interval for the share of the first less that of the second, on the same samples.
-
-    Newcombe 1998 (Statistics in Medicine 17, 2635), method 10: score intervals of both shares, squared and
-    added with their correlation. Within -1 and 1, and of some width also where both agree on every sample.
-    """
-    n = _paired(first, second)
-    both, only_first = int((first & second).sum()), int((first & ~second).sum())
-    only_second = int((~first & second).sum())
-    neither = n - both - only_first - only_second
-    p, q = (both + only_first) / n, (both + only_second) / n
-    p_low, p_high = _wilson(p, n, confidence)
-    q_low, q_high = _wilson(q, n, confidence)
-    phi = _correlation(both, only_first, only_second, neither)
-    below = math.sqrt(max(0.0, (p - p_low) ** 2 - 2 * phi * (p - p_low) * (q_high - q) + (q_high - q) ** 2))
-    above = math.sqrt(max(0.0, (p_high - p) ** 2 - 2 * phi * (p_high - p) * (q - q_low) + (q - q_low) ** 2))
-    return Interval(max(-1.0, p - q - below), min(1.0, p - q + above))
-
-
-def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
-    """The exact two-sided p-value of two shares of the same samples being equal: McNemar 1947, binomial form.
-
-    Only samples on which the two differ speak; 1 where there is none.
-    """
-    _paired(first, second)
-    only_first, only_second = int((first & ~second).sum()), int((~first & second).sum())
-    if not only_first + only_second:
-        return 1.0
-    return float(stats.binomtest(only_first, only_first + only_second, 0.5).pvalue)
-
-
-def bootstrap(
-    statistic: Callable[[NDArray[np.intp]], float],
-    n: int,
-    *,
-    seed: int,
-    confidence: float = 0.95,
-    resamples: int = RESAMPLES,
-) -> Interval:
-    """The percentile interval of a statistic over n samples: Efron 1979.
-
-    statistic  its value on the samples with these indices, drawn with replacement
-    """
-    if n < 1:
-        raise ValueError("a bootstrap needs a sample")
-    rng = np.random.Generator(np.random.Philox(seed))
-    values = np.array([statistic(rng.integers(0, n, n)) for _ in range(resamples)])
-    tail = _tail(confidence)
-    low, high = np.quantile(values, [tail, 1 - tail])
-    return Interval(float(low), float(high))
-
-
 def bootstrap_mean(
     values: NDArray[np.floating], *, seed: int, confidence: float = 0.95, resamples: int = RESAMPLES
 ) -> Interval:
-    """``bootstrap`` of the mean, many resamples at a time."""
+    """The percentile interval of a mean over its samples, drawn with replacement: Efron 1979."""
     n = len(values)
     if n < 1:
         raise ValueError("a bootstrap needs a sample")
@@ -147,27 +92,3 @@ def _tail(confidence: float) -> float:
     if not 0 < confidence < 1:
         raise ValueError(f"confidence {confidence} is not between 0 and 1")
     return (1 - confidence) / 2
-
-
-def _paired(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> int:
-    if len(first) != len(second) or not len(first):
-        raise ValueError(f"{len(first)} and {len(second)} samples are no pairs")
-    return len(first)
-
-
-def _wilson(share: float, n: int, confidence: float) -> Interval:
-    """The score interval of a share: Wilson 1927."""
-    z2 = float(stats.norm.isf(_tail(confidence))) ** 2
-    middle, half = share + z2 / (2 * n), math.sqrt(z2 * (share * (1 - share) + z2 / (4 * n)) / n)
-    return Interval(max(0.0, (middle - half) / (1 + z2 / n)), min(1.0, (middle + half) / (1 + z2 / n)))
-
-
-def _correlation(both: int, only_first: int, only_second: int, neither: int) -> float:
-    """Newcombe's phi: with a continuity correction where it is positive, 0 where a margin is empty."""
-    product = (both + only_first) * (only_second + neither) * (both + only_second) * (only_first + neither)
-    if not product:
-        return 0.0
-    excess = both * neither - only_first * only_second
-    n = both + only_first + only_second + neither
-    corrected = max(excess - n / 2, 0.0) if excess > 0 else excess
-    return corrected / math.sqrt(product)
