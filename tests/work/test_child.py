@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -16,6 +17,7 @@ import msgspec
 import pytest
 
 from ancile.core.errors import AncileError
+from ancile.work import seccomp
 from ancile.work.child import Child, child_environment
 from ancile.work.frames import decoded, text_block
 from ancile.work.landlock import landlock_abi
@@ -114,6 +116,33 @@ def test_nothing_that_a_child_started_outlives_it(child: Child, ending: str) -> 
         with pytest.raises(AncileError, match="ended: exit code 3"):
             asked(child, "die", 3)
     child.close()
+    until = time.monotonic() + 30
+    while any(map(is_running, numbers)) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not any(map(is_running, numbers))
+
+
+@pytest.mark.skipif(not seccomp.available(), reason="no seccomp filter is known for this machine")
+def test_nothing_that_a_child_started_outlives_a_parent_that_is_killed() -> None:
+    lines = (
+        "import msgspec, os, signal, sys, time",
+        "from ancile.work import seccomp
+from ancile.work.child import Child",
+        "child = Child('servant')",
+        "answer = child.ask('strays', seconds=30, limit_bytes=0)",
+        "print(*msgspec.msgpack.decode(answer.body), flush=True)",
+        "os.kill(os.getpid(), signal.SIGKILL)",
+    )
+    here = os.pathsep.join((str(Path(__file__).parent), *sys.path))
+    ended = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)],
+        env={**os.environ, "PYTHONPATH": here},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    numbers = [int(number) for number in ended.stdout.split()]
+    assert (ended.returncode, len(numbers)) == (-signal.SIGKILL, 3), ended.stderr
     until = time.monotonic() + 30
     while any(map(is_running, numbers)) and time.monotonic() < until:
         time.sleep(0.01)

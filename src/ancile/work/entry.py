@@ -6,6 +6,7 @@ Started as ``python -I -u -c BOOT <descriptor> <module> <json list of sys.path>`
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 from importlib import import_module
@@ -27,8 +28,11 @@ def main() -> None:
     """Confine this process as the first frame says, answer what came of it, then serve until told to stop."""
     channel = socket.socket(fileno=int(sys.argv[1]))
     begin(channel, sys.argv[2])
-    # Threads that foreign code left behind must not keep the process, nor may its exit handlers run on.
+    # Threads that foreign code left behind must not keep the process, nor may its exit handlers run on. Where
+    # the parent was killed, nobody else ends what the code started.
     sys.stderr.flush()
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
     os._exit(0)
 
 
