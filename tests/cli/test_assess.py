@@ -181,7 +181,7 @@ def test_with_gate_the_policy_decides_the_exit_code(home: Place, at_least: float
     ended = home(*ASSESS, "--gate", "--format", "json")
     assert ended.code == code
     assert json.loads(ended.out)["outcome"] == "pass"
-    assert f"gate: {'pass' if code == 0 else 'fail'}, 1 runs on record" in ended.err
+    assert f"gate: {'pass' if code == 0 else 'fail'}, 1 run on record" in ended.err
     assert "gate: holds:" in ended.err
     assert home("ledger", "log", "--kind", "decision").out.count("decision") == 1
 

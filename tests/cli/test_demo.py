@@ -21,6 +21,7 @@ def test_the_demo_tells_its_story_to_the_end_and_can_be_repeated(place: Place) -
     for name in ("plain", "hardened", "forest", "verified"):
         assert (folder / f"{name}.html").stat().st_size < 2_000_000
     assert ended.out.count("$ ancile assess") == 3
+    assert "Warning" not in ended.err
     assert "(exit code 1)" in ended.out
     assert "Verification named entry" in ended.out
     assert Place(folder)("ledger", "verify").code == 0

@@ -139,7 +139,7 @@ def test_a_proof_verifies_elsewhere_with_the_keys_alone(assessed: Place, place: 
     assert told.code == 0
     assert told.out.startswith("entry 3 of test.example/log, report of ")
     assert assessed("ledger", "check-proof", "proof.txt").out == told.out
-    clear(place("ledger", "check-proof", "proof.txt"))
+    assert "no key to verify the proof with" in clear(place("ledger", "check-proof", "proof.txt"))
 
 
 def test_a_proof_of_another_leaf_or_without_one_is_refused(assessed: Place) -> None:

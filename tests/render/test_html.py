@@ -130,6 +130,20 @@ def test_every_figure_has_its_interval_and_every_bound_its_side() -> None:
     assert "at least 17.2 % 14.9 to 19.8 at 95 %, n = 981" in text
 
 
+def test_a_percent_sign_stays_with_its_number() -> None:
+    page = render(assessed())
+    assert "81.2&nbsp;%" in page
+    assert not re.search(r'class="(headline|interval)">[^<]*\d %', page)
+
+
+def test_an_eps_in_shares_of_ranges_says_so() -> None:
+    given = assessed().report
+    ranged = msgspec.structs.replace(given, parameters=given.parameters | {"units": "range"})
+    eps = given.parameters["eps"]
+    assert f"eps {eps} of each range" in words(render(Record(report=ranged)))
+    assert "of each range" not in words(render(Record(report=given)))
+
+
 def test_editions_stand_beside_the_identifiers() -> None:
     text = words(render(assessed()))
     assert "AML.T0043 ATLAS 5.6.0" in text
@@ -338,6 +352,14 @@ def test_words_for_a_gate() -> None:
     assert text.index("The policy is not met") < text.index("Requirements")
     assert MODEL.digest in text
     assert ATTACKS.title not in text
+
+
+def test_a_gate_says_each_answer_before_anything_else_and_once() -> None:
+    text = words(render(gate()))
+    assert text.index("not met robust at 0.1") < text.index("Figures")
+    assert "evidence example.org/ledger entry 41" in text
+    assert "What to do" not in text
+    assert "Without conclusion" not in text
 
 
 def test_of_many_classes_the_weakest_come_first_and_all_are_folded_below() -> None:

@@ -62,7 +62,7 @@ def demo(folder: Path) -> None:
     index = _tampered(folder)
     run(folder / "tampered", "ledger", "verify", expected=1)
     say(f"Verification named entry {index}. The reports, to be opened in a browser:")
-    for name in ("plain", "hardened", "forest"):
+    for name in ("plain", "hardened", "forest", "verified"):
         click.echo(f"  {(folder / name).absolute()}.html")
 
 

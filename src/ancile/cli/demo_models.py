@@ -59,7 +59,7 @@ def trained(folder: Path, x: np.ndarray, y: np.ndarray, *, eps: float) -> torch.
     with torch.random.fork_rng():
         torch.manual_seed(0)
         net: torch.nn.Module = namespace["net"]()  # type: ignore[operator] # the factory of the text above
-    inputs, labels = torch.from_numpy(x), torch.from_numpy(y)
+    inputs, labels = torch.from_numpy(x), torch.tensor(y)  # a set's own labels cannot be written
     optimiser = torch.optim.Adam(net.parameters(), lr=RATE)
     ball = Constraint(norm="linf", eps=eps)
     orders = [torch.randperm(len(y), generator=generator) for _ in range(EPOCHS)]

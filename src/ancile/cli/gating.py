@@ -22,6 +22,7 @@ from ancile.core.subject import DIGEST, Subject
 from ancile.govern.checks import decision_report
 from ancile.govern.gate import decide
 from ancile.govern.remedy import Naming
+from ancile.render.phrases import counted
 from ancile.trust.bundle import LARGEST
 from ancile.trust.ledger import Ledger
 from ancile.version import __version__
@@ -95,7 +96,7 @@ def gate_answer(home: Home, recorder: Recorder, subject: Subject, asked: Questio
     """Decide, record the decision, say it on stderr; the exit code of the decision."""
     decision, _ = decided_by(home, recorder, subject, asked)
     report = decision_report(decision)
-    talk(f"gate: {decision.outcome.replace('_', ' ')}, {decision.runs} runs on record")
+    talk(f"gate: {decision.outcome.replace('_', ' ')}, {counted(decision.runs, 'run')} on record")
     for one in decision.requirements:
         to_do = f"; {one.remedy}" if one.answer == "no_conclusion" else ""
         talk(f"gate: {one.name}: {one.answer.replace('_', ' ')}: {one.reason}{to_do}")

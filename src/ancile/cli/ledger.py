@@ -220,7 +220,14 @@ def check_proof(file: Path, keys: tuple[str, ...], quorum: Path | None) -> None:
         raise AncileError("the proof carries no leaf", value=str(file), remedy="write it with `ledger prove`")
     config = find_config(Path.cwd()).get("ledger", LedgerConfig)
     policy = parse_policy(read_text(quorum, "quorum file").encode()) if quorum else None
-    found = verify_proof(text, leaf, vkeys=keys or (*config.keys, *config.before), policy=policy)
+    vkeys = keys or (*config.keys, *config.before)
+    if not vkeys and policy is None:
+        raise AncileError(
+            "no key to verify the proof with",
+            value=f"no ancile.toml that pins a log is in {Path.cwd()} or above",
+            remedy="give both keys of the log as its ancile.toml has them: --key VKEY --key VKEY",
+        )
+    found = verify_proof(text, leaf, vkeys=vkeys, policy=policy)
     said = parse_leaf(leaf)
     time = datetime.fromtimestamp(said.time_ms / 1000, UTC)
     click.echo(

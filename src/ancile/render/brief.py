@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import repeat
 
 from ancile.core.exhibit import Table
 from ancile.core.measure import Scalar
 from ancile.core.report import Report
 from ancile.render.outline import Action
-from ancile.render.phrases import counted
+from ancile.render.phrases import counted, scalar
 
 ATTACK, BROKE, LEFT = "attack", "broke", "robust accuracy after"
 SUMMED = ("broke", "forwards", "backwards", "queries", "CPU s")
 FEW = 3  # attacks that are shown whether they broke anything or not
 ANSWERS = "Requirements"
+NOTHING = "nothing to do"  # of a requirement that is met
 ANSWERED = ("gate-requirement-not-met", "gate-without-conclusion")  # what the answers of a gate say already
 
 
@@ -46,6 +48,15 @@ def answers(report: Report) -> Table | None:
     """A gate's answer to each requirement; None for other reports, and where nothing was required."""
     tables = [one for one in report.exhibits if isinstance(one, Table) and one.title == ANSWERS]
     return tables[0] if report.stage == "gate" and tables and tables[0].rows else None
+
+
+def answer_rows(report: Report) -> list[dict[str, str]]:
+    """A gate's answers, one a requirement: the words of each column that says something."""
+    table = answers(report)
+    if table is None:
+        return []
+    rows = [zip(table.columns, map(scalar, row, repeat(400)), strict=True) for row in table.rows]
+    return [{name: said for name, said in row if said and said != NOTHING} for row in rows]
 
 
 def unanswered(found: Sequence[Action], report: Report) -> list[Action]:

@@ -9,12 +9,14 @@ from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 import jinja2
+from markupsafe import Markup, escape
 
 from ancile.core.exhibit import Curve, Picture, Table, Text
 from ancile.core.measure import Measure
 from ancile.core.report import Record, Report
 from ancile.core.text import plain
 from ancile.render import outline, phrases
+from ancile.render.brief import answer_rows, answers, unanswered
 from ancile.render.chart import chart, strip
 from ancile.render.defuse import defused
 from ancile.render.verdict import against, ball, headline, stage_name, verdict
@@ -86,8 +88,9 @@ def _page(record: Record, caps: Caps) -> str:
         drawn=outline.drawn(report),
         # the figures of a slice are folded under the first curve over it
         folded={one.x_label.partition(" ")[0]: one.x_label for one in reversed(outline.curves(report))},
-        actions=_cut(outline.actions(report), caps.items),
-        open_questions=_cut(outline.open_questions(report), caps.items),
+        answers=_cut(answer_rows(report), caps.rows),
+        actions=_cut(unanswered(outline.actions(report), report), caps.items),
+        open_questions=_cut(unanswered(outline.open_questions(report), report), caps.items),
         not_examined=_cut(outline.not_examined(report), caps.items),
         passed=_cut(outline.passed(report), caps.items),
         cited=_cut(tuple(outline.cited(report)), caps.items),
@@ -108,6 +111,7 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters["picture"] = _picture_uri
+    environment.filters["tied"] = _tied
     return environment.get_template("report.html")
 
 
@@ -118,6 +122,11 @@ def _safe(value: object) -> object:
     text = str(value)
     is_plain = len(text) <= LONGEST and text.isascii() and text.isprintable()  # most are, and plain() is slow
     return text if is_plain else plain(text, LONGEST)
+
+
+def _tied(text: str) -> Markup:
+    """A figure whose percent sign stays on its line."""
+    return Markup(str(escape(_safe(text))).replace(" %", "&nbsp;%"))  # noqa: S704 - escaped just before
 
 
 def _checkpoint(record: Record) -> list[str]:
@@ -145,7 +154,10 @@ class Exhibits(NamedTuple):
 
 
 def _exhibits(report: Report, caps: Caps) -> Exhibits:
-    shown = report.exhibits[: caps.exhibits]
+    """The exhibits without a gate's answers, which come first in its page."""
+    answered = answers(report)
+    every = [one for one in report.exhibits if one is not answered]
+    shown = every[: caps.exhibits]
     pictures, spent = [], 0
     for one in shown:
         if isinstance(one, Picture) and spent + len(one.png) <= caps.picture_bytes:
@@ -157,7 +169,7 @@ def _exhibits(report: Report, caps: Caps) -> Exhibits:
         pictures=pictures,
         tables=[one for one in others if isinstance(one, Table)],
         texts=[one for one in others if isinstance(one, Text)],
-        left=len(report.exhibits) - len(others) - len(pictures),
+        left=len(every) - len(others) - len(pictures),
     )
 
 

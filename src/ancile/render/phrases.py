@@ -15,7 +15,10 @@ SIDES = {"at_most": "at most", "at_least": "at least"}
 FORMULA = ("=", "+", "-", "@")  # what spreadsheets take as a formula: OWASP, CSV injection
 FIGURE = re.compile(r"[-+]?[\d.,]+(?:e[-+]?\d+)?")
 LONGEST_INTEGER = 256  # bits of an integer that is shown; a digest fits
-NAMES = {"calibration_error": "L2 calibration error"}  # the usual one (ECE) is of L1, and another number
+NAMES = {
+    "calibration_error": "L2 calibration error",  # the usual one (ECE) is of L1, and another number
+    "runs": "runs on record",
+}
 BARE = ("1", "ratio", "probability", "squared probability")  # units that add nothing to a number
 FINEST = 6  # decimals of a percentage that is not quite 0 or 100
 

@@ -10,7 +10,7 @@ from ancile.core.exhibit import Curve, Picture, Table, Text
 from ancile.core.measure import RATE, Measure
 from ancile.core.report import Record, Report
 from ancile.core.text import plain
-from ancile.render.brief import answers, unanswered, without_idle
+from ancile.render.brief import answer_rows, answers, unanswered, without_idle
 from ancile.render.chart import bars
 from ancile.render.defuse import defused
 from ancile.render.grid import NAME, ROWS, grid
@@ -49,7 +49,6 @@ SERIES = 6  # of one curve
 FIXED = "\u00a0"  # a space at which no line is broken
 ACTIONS = 40
 UNSET: tuple[object, ...] = (None, [])  # parameters that nobody gave
-NOTHING = "nothing to do"
 
 # SGR parameters, ECMA-48 section 8.3.117
 COLOURS = {
@@ -69,7 +68,7 @@ def render(record: Record, *, colour: bool = False, width: int = 80) -> str:
     report = record.report
     blocks: list[list[str]] = [
         _head(report, colour=colour, width=width),
-        _section("Requirements", _answer_lines(answers(report), width), colour=colour),
+        _section("Requirements", _answer_lines(report, width), colour=colour),
         _section("Figures", _measure_lines(whole(report), width), colour=colour),
         *_to_do(report, colour=colour, width=width),
         *_parts(report, colour=colour, width=width),
@@ -196,17 +195,14 @@ def _to_do(report: Report, *, colour: bool, width: int) -> Iterator[list[str]]:
     yield _section("Without conclusion", lines, colour=colour)
 
 
-def _answer_lines(table: Table | None, width: int) -> list[str]:
+def _answer_lines(report: Report, width: int) -> list[str]:
     """A gate's answers: which requirement, why, from which evidence, and what to do."""
     lines: list[str] = []
-    if table is None:
-        return lines
-    for row in table.rows:
-        said = {name: scalar(cell, 400) for name, cell in zip(table.columns, row, strict=True) if cell}
+    for said in answer_rows(report):
         lines += _wrapped(f"{said.get('answer', '')}: {said.get('requirement', '')}", width)
         lines += _wrapped(said.get("reason", ""), width, "    ")
         for name in ("evidence", "to do"):
-            if said.get(name, NOTHING) != NOTHING:
+            if name in said:
                 lines += _wrapped(f"{name}: {said[name]}", width, "    ", "      ")
     return lines
 

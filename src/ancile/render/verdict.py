@@ -102,15 +102,25 @@ def headline(report: Report) -> str:
 
 def ball(report: Report) -> str:
     """How far an attacker of these figures may go: "linf eps 0.15"; empty where the report does not say."""
-    size = [setting(report.parameters[name]) for name in ("norm", "eps") if name in report.parameters]
-    return " eps ".join(size) if len(size) == 2 else ""
+    if not {"norm", "eps"} <= report.parameters.keys():
+        return ""
+    return f"{setting(report.parameters['norm'])} eps {_eps(report)}"
+
+
+def _eps(report: Report) -> str:
+    """The eps with what it is a share of, where it is one."""
+    of = " of each range" if report.parameters.get("units") == "range" else ""
+    return setting(report.parameters["eps"]) + of
 
 
 def against(report: Report) -> str:
     """The threat that the figures speak of, from the parameters that say it."""
     named = [(name, report.parameters[name]) for name in THREAT if name in report.parameters]
     return ", ".join(
-        setting(value) if name == "goal" else f"{label(name)} {setting(value)}" for name, value in named
+        setting(value)
+        if name == "goal"
+        else f"{label(name)} {_eps(report) if name == 'eps' else setting(value)}"
+        for name, value in named
     )
 
 
