@@ -126,8 +126,7 @@ def test_nothing_that_a_child_started_outlives_it(child: Child, ending: str) -> 
 def test_nothing_that_a_child_started_outlives_a_parent_that_is_killed() -> None:
     lines = (
         "import msgspec, os, signal, sys, time",
-        "from ancile.work import seccomp
-from ancile.work.child import Child",
+        "from ancile.work.child import Child",
         "child = Child('servant')",
         "answer = child.ask('strays', seconds=30, limit_bytes=0)",
         "print(*msgspec.msgpack.decode(answer.body), flush=True)",
