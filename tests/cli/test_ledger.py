@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -234,3 +235,18 @@ def test_a_witness_of_its_own_cosigns_and_the_quorum_holds_offline(assessed: Pla
     assert silent.code == 2
     assert "ancile: witness http://127.0.0.1:" in silent.err
     assert "witness" in witness("keys", "list").out
+
+
+@pytest.mark.parametrize("command", [("log",), ("show", "3"), ("erase", "3", "--reason", "x", "--yes")])
+def test_a_leaf_from_beyond_the_calendar_is_told(assessed: Place, command: tuple[str, ...]) -> None:
+    """Somebody changed the file: no date says when, and no traceback either."""
+    path = assessed.folder / ".ancile" / "ledger.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        (guard,) = database.execute("SELECT sql FROM sqlite_master WHERE name = 'entries_update'").fetchone()
+        database.execute("DROP TRIGGER entries_update")
+        (leaf,) = database.execute("SELECT leaf FROM entries WHERE idx = 3").fetchone()
+        lines = bytes(leaf).split(b"\n")
+        lines[2] = b"9999999999999999999"
+        database.execute("UPDATE entries SET leaf = ? WHERE idx = 3", (b"\n".join(lines),))
+        database.execute(guard)
+    assert "leaf is malformed" in clear(assessed("ledger", *command))

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ancile.core.errors import AncileError
-from ancile.trust.leaf import (
-    Leaf,
-    commitment_to,
-    encode_leaf,
-    parse_leaf,
-)
+from ancile.trust.leaf import LAST_MS, Leaf, commitment_to, encode_leaf, parse_leaf
 
 LEAF = Leaf("report", 1_767_225_600_000, bytes(range(4)), bytes(32))
 DATA = b"ancile-leaf/v1\nreport\n1767225600000\n00010203\n" + b"A" * 43 + b"=\n"
@@ -33,7 +29,7 @@ def test_the_commitment_is_the_hash_of_prefix_salt_and_body() -> None:
 
 @given(
     kind=st.from_regex(r"[a-z][a-z0-9-]{0,31}", fullmatch=True),
-    time_ms=st.integers(0, 10**15),
+    time_ms=st.integers(0, LAST_MS),
     author=st.binary(min_size=4, max_size=64),
     commitment=st.binary(min_size=32, max_size=32),
 )
@@ -43,6 +39,12 @@ def test_every_leaf_reads_back_and_stays_small(
     leaf = Leaf(kind, time_ms, author, commitment)
     assert parse_leaf(encode_leaf(leaf)) == leaf
     assert len(encode_leaf(leaf)) <= 250
+    assert (leaf.time - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(milliseconds=1) == time_ms
+
+
+def test_the_last_moment_of_a_leaf_is_that_of_the_calendar() -> None:
+    leaf = parse_leaf(DATA.replace(b"1767225600000", b"%d" % LAST_MS))
+    assert leaf.time == datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -63,6 +65,7 @@ def test_every_leaf_reads_back_and_stays_small(
         DATA.replace(b"1767225600000", b"-1"),
         DATA.replace(b"1767225600000", b"1.5"),
         DATA.replace(b"1767225600000", b"9" * 5000),
+        DATA.replace(b"1767225600000", b"%d" % (LAST_MS + 1)),
         DATA.replace(b"00010203", b"0001 0203"),
         DATA.replace(b"00010203", b"0001020A"),
         DATA.replace(b"00010203", b"000102"),

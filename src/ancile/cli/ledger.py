@@ -69,13 +69,17 @@ def log(kind: str | None, last: int, format_: str) -> None:
         talk(f"no entry of kind {kind}" if kind else "no entries")
     for index, leaf, spoken in rows[-last:]:
         said, outcome = spoken or (without_body(gone.get(index)), "")
-        time = datetime.fromtimestamp(leaf.time_ms / 1000, UTC)
         if format_ == "json":
-            line = {"index": index, "kind": leaf.kind, "time": time.isoformat(), "author": leaf.author.hex()}
+            line = {
+                "index": index,
+                "kind": leaf.kind,
+                "time": leaf.time.isoformat(),
+                "author": leaf.author.hex(),
+            }
             click.echo(json.dumps(line | {"about": said} | ({"outcome": outcome} if outcome else {})))
         else:
             words = f"{plain(said, 44)} {outcome.replace('_', ' ')}".rstrip()
-            click.echo(f"{index:>7} {time:%Y-%m-%d %H:%M:%S} {leaf.kind:9} {words}")
+            click.echo(f"{index:>7} {leaf.time:%Y-%m-%d %H:%M:%S} {leaf.kind:9} {words}")
 
 
 def without_body(told: Told | None) -> str:
@@ -132,7 +136,7 @@ def show(index: int, format_: str | None, output: Path | None) -> None:
     shown = {
         "index": index,
         "kind": leaf.kind,
-        "time": datetime.fromtimestamp(leaf.time_ms / 1000, UTC).isoformat(),
+        "time": leaf.time.isoformat(),
         "author": f"sha256:{leaf.author.hex()}",
         "statement": said,
     }
@@ -229,10 +233,8 @@ def check_proof(file: Path, keys: tuple[str, ...], quorum: Path | None) -> None:
         )
     found = verify_proof(text, leaf, vkeys=vkeys, policy=policy)
     said = parse_leaf(leaf)
-    time = datetime.fromtimestamp(said.time_ms / 1000, UTC)
-    click.echo(
-        f"entry {parse_proof(text).index} of {plain(found.origin)}, {said.kind} of {time:%Y-%m-%d %H:%M:%S}"
-    )
+    place = f"entry {parse_proof(text).index} of {plain(found.origin)}"
+    click.echo(f"{place}, {said.kind} of {said.time:%Y-%m-%d %H:%M:%S}")
     click.echo(f"by sha256:{said.author.hex()}, under the checkpoint at size {found.size}")
 
 

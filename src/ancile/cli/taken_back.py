@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from ancile.govern.gate import Gone
 from ancile.trust.audit import Audit
 from ancile.trust.dsse import unverified
 from ancile.trust.events import KeyEvent
-from ancile.trust.leaf import Leaf, parse_leaf
+from ancile.trust.leaf import parse_leaf
 from ancile.trust.ledger import Ledger
 from ancile.trust.statement import parse_statement
 from ancile.trust.store import Stored
@@ -36,13 +35,13 @@ def taken_back(ledger: Ledger, found: Audit) -> TakenBack:
         leaf = parse_leaf(ledger.entry(erased.entry).leaf)
         what = f"entry {erased.entry}, a {leaf.kind}, was erased by entry {erased.by} ({erased.reason})"
         if leaf.kind == "report":
-            back.gone.append(Gone(_time(leaf), what))
+            back.gone.append(Gone(leaf.time, what))
         elif leaf.kind == "run":
             back.runs.append(f"what was run: {what}")
     for entry in ledger.entries(0, found.size):
         leaf = parse_leaf(entry.leaf or b"")
         if leaf.kind == "loss":
-            back.gone.append(Gone(_time(leaf), f"entries were lost, as entry {entry.index} says"))
+            back.gone.append(Gone(leaf.time, f"entries were lost, as entry {entry.index} says"))
         elif leaf.kind == "key":
             back.revoked.update(_revoked(entry))
     return back
@@ -53,7 +52,3 @@ def _revoked(entry: Stored) -> Iterator[tuple[str, str]]:
     said = parse_statement(unverified(entry.body or b"").payload).predicate
     if isinstance(said, KeyEvent) and said.change == "revoked":
         yield said.id, said.reason
-
-
-def _time(leaf: Leaf) -> datetime:
-    return datetime.fromtimestamp(leaf.time_ms / 1000, UTC)

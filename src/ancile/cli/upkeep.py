@@ -44,8 +44,8 @@ def erase(index: int, reason: str, *, yes: bool) -> None:
     home, why = need_home(Path.cwd()), _reason(reason)
     with open_recorder(home) as recorder:
         leaf = parse_leaf(recorder.ledger.require_erasable(index).leaf)
-        time = datetime.fromtimestamp(leaf.time_ms / 1000, UTC)
-        _confirmed(f"erase the {leaf.kind} of {time:%Y-%m-%d %H:%M:%S}, entry {index}, for good?", yes=yes)
+        what = f"the {leaf.kind} of {leaf.time:%Y-%m-%d %H:%M:%S}, entry {index}"
+        _confirmed(f"erase {what}, for good?", yes=yes)
         done = erase_body(
             recorder.ledger,
             index,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from ancile.core.errors import AncileError
 from ancile.core.report import Evidence
@@ -151,7 +151,7 @@ def _verified(
     return VerifiedEvidence(
         origin=checkpoint.origin,
         index=proof.index,
-        time=_time(leaf),
+        time=leaf.time,
         author=author,
         statement=statement,
         checkpoint=checkpoint.note,
@@ -172,13 +172,6 @@ def _included(
     ):
         raise _wrong("the leaf is not under the checkpoint's root", f"entry {index}")
     return leaf
-
-
-def _time(leaf: Leaf) -> datetime:
-    try:
-        return datetime.fromtimestamp(leaf.time_ms / 1000, UTC)
-    except (OverflowError, ValueError, OSError) as reason:
-        raise _wrong("the leaf's time is beyond the calendar", str(leaf.time_ms)) from reason
 
 
 def _author_id(author: str) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import re
 from binascii import Error, a2b_base64, b2a_base64
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 import msgspec
@@ -21,10 +22,12 @@ from ancile.core.text import plain
 from ancile.trust.merkle import DECIMAL
 
 FORMAT = "ancile-leaf/v1"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 BODY_PREFIX = b"ancile-body/v1\n"
 SALT_BYTES = 32
 AUTHOR_BYTES = range(4, 65)  # from the 4-byte key id of a signed note to a 64-byte digest
 ERASURE = "erasure"
+LAST_MS = 253_402_300_799_999  # the end of the year 9999: no clock of ours goes further, nor does a calendar
 LASTING = frozenset({ERASURE, "key", "loss"})  # they say whom and what to believe: never erased
 KIND = re.compile(r"[a-z][a-z0-9-]{0,31}")
 REMEDY = "only leaves that ancile wrote can be read: " + FORMAT.replace("/v1", "") + " version 1"
@@ -43,6 +46,11 @@ class Leaf(msgspec.Struct, frozen=True):
     time_ms: int
     author: bytes
     commitment: bytes
+
+    @property
+    def time(self) -> datetime:
+        """When the entry was appended, aware."""
+        return EPOCH + timedelta(milliseconds=self.time_ms)
 
 
 def commitment_to(salt: bytes, body: bytes) -> bytes:
@@ -98,7 +106,7 @@ def parse_leaf(data: bytes) -> Leaf:
 
 
 def _milliseconds(text: str) -> int:
-    if not DECIMAL.fullmatch(text):
+    if not DECIMAL.fullmatch(text) or int(text) > LAST_MS:
         raise ValueError(text)
     return int(text)
 
