@@ -21,7 +21,9 @@ from ancile.core.errors import AncileError
 from tests.attacks.worlds import digits_world, linear
 
 EPS = {"linf": 0.1, "l2": 0.7, "l1": 2.0, "l0": 3}
-FEW: dict[str, dict[str, Any]] = {"square": {"queries": 30}, "cascade": {"effort": "quick"}}
+FEW: dict[str, dict[str, Any]] = {
+    "square": {"queries": 30}, "cascade": {"effort": "quick"}, "hopskipjump": {"queries": 60}, "rays": {"queries": 60},
+}  # fmt: skip
 CASES = [pytest.param(one, norm, id=f"{one.name}-{norm}") for one in ATTACKS for norm in one.norms]
 GRADIENTS = [one.name for one in ATTACKS if one.needs == "gradients"]
 

@@ -92,9 +92,13 @@ class Streams:
 
     def signs(self, purpose: str, size: int, *, step: int = 0) -> NDArray[np.float64]:
         """(n, size) of -1.0 and 1.0, one random bit each."""
+        return 1.0 - 2.0 * self.bits(purpose, size, step=step).astype(np.float64)
+
+    def bits(self, purpose: str, size: int, *, step: int = 0) -> NDArray[np.bool_]:
+        """(n, size) random bits."""
         packed = np.ascontiguousarray(self.words(purpose, -(-size // 32), step=step).astype("<u4"))
-        bits = np.unpackbits(packed.view(np.uint8), axis=1, bitorder="little")[:, :size]
-        return 1.0 - 2.0 * bits.astype(np.float64)
+        unpacked = np.unpackbits(packed.view(np.uint8), axis=1, bitorder="little", count=size)
+        return unpacked.view(np.bool_)
 
     def normal(self, purpose: str, size: int, *, step: int = 0) -> NDArray[np.float64]:
         """(n, size) standard normal numbers by Box and Muller 1958; none is beyond 6.8."""

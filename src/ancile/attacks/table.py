@@ -58,6 +58,15 @@ ATTACKS: tuple[Row, ...] = (
     ),
     Row("cw", "ancile.attacks.cw:cw", "gradients", ("l2",), random=False, nearest=True),
     Row("square", "ancile.attacks.square:square", "labels", NORMS, random=True),
+    Row(
+        "hopskipjump",
+        "ancile.attacks.hopskipjump:hopskipjump",
+        "labels",
+        ("linf", "l2"),
+        random=True,
+        nearest=True,
+    ),
+    Row("rays", "ancile.attacks.rays:rays", "labels", ("linf",), random=False, nearest=True),
 )
 
 
