@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 BLACK_BOX = (*EVASION, "NISTAML.025 (NIST AI 100-2e2025)")
 
+SOME, SHOWN = 5, 5  # samples of a class that are no accident; classes that a line names
 FEW = 100  # samples; below this a 95 % interval near 0.5 is wider than 20 points
 FAINT = 1e-3  # share of a range; a quarter of one step of an 8-bit picture
 UNEVEN = 10.0  # ratio of feature ranges beyond which one eps in data units says little
@@ -106,6 +107,40 @@ def useless_model(result: Result) -> Iterator[Remark]:
         yield ok()
 
 
+@check("evasion-class-never-given", severity="medium", refs=())
+def classes_never_given(result: Result) -> Iterator[Remark]:
+    """The model never answers with a class that the labels name.
+
+    Why   Every sample of that class counts as wrong, whatever an attacker does. Labels and classes may be
+          numbered in another order; or the model has not learnt the class.
+    Fix   Give labels in the order of the model's scores, from 0; else drop the class from model and data.
+    """
+    finite = np.isfinite(result.scores).all(axis=1)
+    given = np.bincount(result.scores.argmax(axis=1)[finite], minlength=result.traits.classes)
+    named = np.bincount(result.samples.y, minlength=result.traits.classes)
+    absent = np.flatnonzero((named >= SOME) & (given == 0))
+    if len(absent):
+        shown = ", ".join(map(str, absent[:SHOWN])) + (", …" if len(absent) > SHOWN else "")
+        yield warn(f"class {shown}: {named[absent].sum()} of {result.n} samples")
+    else:
+        yield ok()
+
+
+@check("evasion-one-class", severity="medium", refs=())
+def one_class(result: Result) -> Iterator[Remark]:
+    """All samples are of one class.
+
+    Why   A model that always answers with this class is right on all of them and cannot be fooled: the
+          figures say nothing of the other classes.
+    Fix   Give samples of each class: a held-out set as it comes, not sorted, and --samples large enough.
+    """
+    classes = np.unique(result.samples.y)
+    if len(classes) == 1 and result.n > 1:
+        yield warn(f"class {classes[0]}, {result.n} samples")
+    else:
+        yield ok()
+
+
 @check("evasion-few-samples", severity="low", refs=())
 def few_samples(result: Result) -> Iterator[Remark]:
     """Too few samples for a narrow interval.
@@ -165,6 +200,8 @@ EVASION_CHECKS: tuple[Check[Result], ...] = (
     unconfirmed_claims,
     scores_not_finite,
     useless_model,
+    classes_never_given,
+    one_class,
     black_box_figure,
     few_samples,
     model_raised,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import msgspec
 
@@ -21,7 +21,7 @@ from ancile.assess.measures import measures
 from ancile.assess.plan import curve_step, plan
 from ancile.assess.result import Result, concluded
 from ancile.assess.resume import restored, save
-from ancile.assess.run import BATCH, UNBROKEN, Job, Samples, State, attack_plan, wrong
+from ancile.assess.run import BATCH, UNBROKEN, Effect, Job, Samples, State, attack_plan, wrong
 from ancile.assess.watch import Watched
 from ancile.assess.white import attack_white
 from ancile.core.budget import Budget
@@ -33,7 +33,7 @@ from ancile.core.report import Parameters, Report
 from ancile.core.strength import Effort
 from ancile.core.subject import Subject, digest_of
 from ancile.core.text import plain
-from ancile.models.form import Form, form_name
+from ancile.models.form import Form, Searching, form_name
 from ancile.numeric import np
 from ancile.version import __version__
 from ancile.work.clock import Clock, system_clock
@@ -131,7 +131,7 @@ def assess_evasion(
         result = concluded(job, attacked.state, first=clean.scores, complete=whole, doubt=doubt)
     with costs.part("curves"):
         wanted = settings.curve and whole and bool(constraint.eps) and not held.interrupted
-        rungs = _curve(result, near, settings, stop, model=watched) if wanted else ()
+        result, rungs = _curve(result, near, settings, stop, model=watched) if wanted else (result, ())
     if attacked.saved and result.complete:
         with suppress(OSError):  # a cache that cannot be written holds nothing to remove
             attacked.saved.unlink(missing_ok=True)
@@ -168,16 +168,31 @@ def _attacked(job: Job, clean: Clean, settings: Settings, context: Context) -> _
     job = job._replace(settled=_settled(saved, job, context, correct=correct))
     form = None
     if job.model.traits.access == "white-box":
-        search = job.model.search_form(job.samples.x, settings.form)
+        search = _search_form(job, state, settings)
         form = search.form
         whole = attack_white(
             job, state, correct, effort=settings.effort, search=search.model, batch=search.form.batch
         )
+        if state.log and form.precision == job.model.plain_form().form.precision:
+            state.log[-1].not_finite += cast(
+                "Watched", search.model
+            ).not_finite  # not what rounding brings about
     else:
         whole = attack_plan(job, state, correct)
     if saved and not whole:
         save(saved, state, job.samples.x, seal=context.seal)
     return _Attacked(state, complete=whole, resumed=resumed, form=form, saved=saved)
+
+
+def _search_form(job: Job, state: State, settings: Settings) -> Searching:
+    """The form that is asked for, else the fastest; the network as it came where the trial fails."""
+    try:
+        return job.model.search_form(job.samples.x, settings.form)
+    except AncileError as fault:
+        if settings.form is not None:
+            raise
+        state.faults.append(plain(str(fault)))
+        return job.model.plain_form()
 
 
 def _right(clean: Clean) -> NDArray[np.bool_]:
@@ -276,19 +291,27 @@ def _near(job: Job, state: State, clean: Clean, settings: Settings) -> Near | No
 
 def _curve(
     result: Result, near: Near | None, settings: Settings, stop: Callable[[], bool], *, model: Watched
-) -> tuple[Rung, ...]:
+) -> tuple[Result, tuple[Rung, ...]]:
+    """The curve; where the model raises or gives no scores on the way, the result says so too."""
     if model.traits.access == "white-box":
-        return ladder(near, result.constraint, result.robust) if near else ()
-    return climb(
-        model,
-        result.samples,
-        result.constraint,
-        curve_step(model.traits.access),
-        seed=settings.seed,
-        correct=result.correct,
-        taken=result.broken,
-        stop=stop,
-    )
+        return result, ladder(near, result.constraint, result.robust) if near else ()
+    one, before = curve_step(model.traits.access), model.not_finite
+    try:
+        rungs = climb(
+            model,
+            result.samples,
+            result.constraint,
+            one,
+            seed=settings.seed,
+            correct=result.correct,
+            taken=result.broken,
+            stop=stop,
+        )
+    except AncileError as fault:
+        return replace(result, faults=(*result.faults, plain(str(fault))), complete=False), ()
+    if bad := model.not_finite - before:
+        result.state.log.append(Effect(name=f"curve: {one.name}", blind=True, not_finite=bad))
+    return result, rungs
 
 
 def _report(

@@ -130,10 +130,14 @@ def concluded(job: Job, state: State, *, first: NDArray[np.float64], complete: b
     passes: tuple[float, ...] = ()
     if not faults and (doubt.unsteady or (first.argmax(axis=1) != again.argmax(axis=1)).any()):
         # One pass of a model that draws lots is a throw of the dice: what most passes say counts
-        clean = _passes(job.model, samples.x, samples.y)
-        worst = _passes(job.model, state.x_adv, samples.y)
-        correct, misread = clean.mean(axis=0) > HALF, worst.mean(axis=0) <= HALF
-        passes = tuple(float(share) for share in (worst & correct).mean(axis=1))
+        try:
+            clean = _passes(job.model, samples.x, samples.y)
+            worst = _passes(job.model, state.x_adv, samples.y)
+        except AncileError as fault:
+            faults.append(plain(str(fault)))
+        else:
+            correct, misread = clean.mean(axis=0) > HALF, worst.mean(axis=0) <= HALF
+            passes = tuple(float(share) for share in (worst & correct).mean(axis=1))
     confirmed = claimed & misread & job.constraint.holds(state.x_adv, samples.x)
     kept = confirmed.reshape((-1,) + (1,) * (samples.x.ndim - 1))
     return Result(

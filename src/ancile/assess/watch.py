@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 from ancile.core.errors import AncileError
 from ancile.core.extras import needs
 from ancile.core.text import plain
-from ancile.models.form import search_form
+from ancile.models.form import Form, Precision, Searching, search_form
 from ancile.numeric import np
 
 FORM_SAMPLES = 256  # real inputs that forms are tried on
@@ -20,7 +20,6 @@ FORM_SAMPLES = 256  # real inputs that forms are tried on
 if TYPE_CHECKING:
     import torch
 
-    from ancile.models.form import Form, Searching
     from ancile.models.model import Gradient, GradientModel, Loss, Model, Traits, Usage
     from ancile.numeric import NDArray
 
@@ -67,10 +66,16 @@ class Watched:
             found = search_form(self._white, sample, form=form)
         return found._replace(model=Watched(found.model))
 
+    def plain_form(self) -> Searching:
+        """The network as it came, watched by itself: where no other form can be tried."""
+        precision: Precision = "float64" if str(self.dtype) == "torch.float64" else "float32"
+        return Searching(Watched(self._white), Form(precision=precision))
+
     def scores(self, x: NDArray[np.floating]) -> NDArray[np.float64]:
         """Scores (n, classes), looked at."""
         with _named():
-            found = self._model.scores(x)
+            found = np.asarray(self._model.scores(x), dtype=np.float64)
+        self._fitting(found.shape, len(x))
         self.not_finite += int((~np.isfinite(found).all(axis=1)).sum())
         return found
 
@@ -78,14 +83,25 @@ class Watched:
         """Logits without a graph, looked at."""
         with _named():
             found = self._white.logits(x)
+        self._fitting(tuple(found.shape), len(x))
         return self._looked_at(found)
 
     def gradient(self, x: torch.Tensor, loss: Loss) -> Gradient:
         """Logits, looked at, and the gradient of the loss."""
         with _named():
             found = self._white.gradient(x, loss)
+        self._fitting(tuple(found.logits.shape), len(x))
         self._looked_at(found.logits)
         return found
+
+    def _fitting(self, shape: tuple[int, ...], n: int) -> None:
+        classes = self._model.traits.classes
+        if shape != (n, classes):
+            raise AncileError(
+                "the model answers in another shape than it declared",
+                value=f"{shape} for {n} samples and {classes} classes",
+                remedy="return one row of scores for each sample",
+            )
 
     def _looked_at(self, logits: torch.Tensor) -> torch.Tensor:
         self.not_finite += int((~logits.isfinite().all(dim=1)).sum())

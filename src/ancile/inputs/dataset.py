@@ -99,7 +99,9 @@ def assemble(
 ) -> Dataset:
     """The data set of raw arrays; all that is wrong with either is told in one error."""
     if not (x.ndim and x.size):
-        raise_faults([f"it is empty: x of shape {x.shape}"], remedy="give at least one sample")
+        raise_faults(
+            [f"it is empty: x of shape {x.shape}"], remedy="give at least one sample of at least one value"
+        )
     inputs, truth = values(x, kind=kind, bounds=bounds), y if isinstance(y, Labels) else labels(y)
     raise_faults(_faults(inputs, truth, samples=len(x), classes=classes), remedy=REMEDY)
     places = np.arange(len(truth.y), dtype=np.int64) if rows is None else rows

@@ -59,7 +59,11 @@ def read_array(content: memoryview, *, name: str) -> Array:
             f"shape {shape} of {descr} takes {wanted} bytes, {len(content) - start} are there", name
         )
     if not wanted:
-        raise AncileError("array is empty", value=plain(name, 40), remedy="give at least one sample")
+        raise AncileError(
+            "array is empty",
+            value=f"{plain(name, 40)} of shape {shape}",
+            remedy="give at least one sample of at least one value",
+        )
     if (
         kind.kind == "U"
         and np.frombuffer(content[start:], dtype=f"{kind.byteorder}u4").max() > LAST_CODE_POINT

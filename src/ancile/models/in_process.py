@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ancile.core.errors import AncileError
 from ancile.core.subject import Subject, digest_of
+from ancile.core.text import plain
 from ancile.models.model import Model, Output, Traits, Usage
 from ancile.numeric import np
 
@@ -89,8 +90,15 @@ def _scoring(model: object) -> Scoring:
 
 
 def _function(function: Scoring, probe: NDArray[np.floating]) -> Function:
-    scores = np.asarray(function(probe), dtype=np.float64)
-    if len(scores) != len(probe) or not 1 <= scores.ndim <= 2:
+    try:
+        scores = np.asarray(function(probe), dtype=np.float64)
+    except Exception as reason:  # foreign code may raise anything
+        raise AncileError(
+            "the function fails on samples of the data",
+            value=plain(f"{type(reason).__name__}: {reason}"),
+            remedy="call it on some samples yourself: it gets an array (n, *shape) and returns (n, classes)",
+        ) from reason
+    if not 1 <= scores.ndim <= 2 or len(scores) != len(probe):
         raise AncileError(
             "the function does not answer with one row of scores for each sample",
             value=f"shape {scores.shape} for {len(probe)} samples",
