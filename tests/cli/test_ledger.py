@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import signal
 import sqlite3
@@ -235,6 +236,18 @@ def test_a_witness_of_its_own_cosigns_and_the_quorum_holds_offline(assessed: Pla
     assert silent.code == 2
     assert "ancile: witness http://127.0.0.1:" in silent.err
     assert "witness" in witness("keys", "list").out
+
+
+@pytest.mark.parametrize("payload", [b"not json", b"[" * 100_000, b"\xff", b"1" * 5000, b"{}"])
+def test_what_an_entry_does_not_commit_to_is_not_shown_as_its_own(assessed: Place, payload: bytes) -> None:
+    """Somebody put another body into the file."""
+    body = {"payload": base64.b64encode(payload).decode(), "payloadType": "x", "signatures": []}
+    with closing(
+        sqlite3.connect(assessed.folder / ".ancile" / "ledger.db", isolation_level=None)
+    ) as database:
+        database.execute("UPDATE bodies SET body = ? WHERE idx = 3", (json.dumps(body).encode(),))
+    assert "the body of an entry was changed: entry 3" in clear(assessed("ledger", "show", "3"))
+    assert "(changed: see ledger verify)" in assessed("ledger", "log").out.splitlines()[3]
 
 
 @pytest.mark.parametrize("command", [("log",), ("show", "3"), ("erase", "3", "--reason", "x", "--yes")])

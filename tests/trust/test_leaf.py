@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ancile.core.errors import AncileError
-from ancile.trust.leaf import LAST_MS, Leaf, commitment_to, encode_leaf, parse_leaf
+from ancile.trust.leaf import LAST_MS, SALT_BYTES, Leaf, commitment_to, encode_leaf, parse_leaf
 
 LEAF = Leaf("report", 1_767_225_600_000, bytes(range(4)), bytes(32))
 DATA = b"ancile-leaf/v1\nreport\n1767225600000\n00010203\n" + b"A" * 43 + b"=\n"
@@ -25,6 +25,20 @@ def test_a_leaf_is_written_as_the_format_says() -> None:
 def test_the_commitment_is_the_hash_of_prefix_salt_and_body() -> None:
     expected = hashlib.sha256(b"ancile-body/v1\n" + b"s" * 32 + b"body").digest()
     assert commitment_to(b"s" * 32, b"body") == expected
+
+
+@given(
+    salt=st.binary(min_size=SALT_BYTES, max_size=SALT_BYTES),
+    body=st.binary(min_size=1),
+    cut=st.integers(0, 40),
+)
+def test_a_leaf_commits_to_one_salt_and_one_body_alone(salt: bytes, body: bytes, cut: int) -> None:
+    """Salt and body are hashed one after the other: the seam between them is part of what is committed to."""
+    leaf = Leaf("report", 0, bytes(4), commitment_to(salt, body))
+    assert leaf.commits_to(salt, body)
+    whole = salt + body
+    assert leaf.commits_to(whole[:cut], whole[cut:]) == (cut == SALT_BYTES)
+    assert not leaf.commits_to(salt, body + b"x")
 
 
 @given(

@@ -21,18 +21,20 @@ from ancile.core.text import plain
 from ancile.core.wire import read_record
 from ancile.render.formats import FORMATS
 from ancile.trust.audit import audit
+from ancile.trust.canonical import parse_canonical
 from ancile.trust.checkpoint import parse_head
 from ancile.trust.checks import audit_report
 from ancile.trust.config import LedgerConfig
 from ancile.trust.dsse import unverified
 from ancile.trust.events import Erasure, Loss
 from ancile.trust.export import export_tiles
-from ancile.trust.leaf import parse_leaf
+from ancile.trust.leaf import Leaf, parse_leaf
 from ancile.trust.ledger import Ledger, open_ledger
 from ancile.trust.notary import sign_head
 from ancile.trust.note import parse_note
 from ancile.trust.quorum import parse_policy
 from ancile.trust.statement import parse_statement
+from ancile.trust.store import Stored
 from ancile.trust.subjects import Told, erasures
 from ancile.trust.tlog_proof import TlogProof, parse_proof, verify_proof
 
@@ -64,7 +66,7 @@ def log(kind: str | None, last: int, format_: str) -> None:
             gone |= erasures([entry])
             leaf = parse_leaf(entry.leaf or b"")
             if kind in (None, leaf.kind):
-                rows.append((entry.index, leaf, None if entry.body is None else about(leaf.kind, entry.body)))
+                rows.append((entry.index, leaf, None if entry.body is None else about(leaf, entry)))
     if not rows:
         talk(f"no entry of kind {kind}" if kind else "no entries")
     for index, leaf, spoken in rows[-last:]:
@@ -87,12 +89,15 @@ def without_body(told: Told | None) -> str:
     return f"(erased by entry {told.by}: {told.said.reason})" if told else "(missing: see ledger verify)"
 
 
-def about(kind: str, body: bytes) -> tuple[str, str]:
+def about(leaf: Leaf, entry: Stored) -> tuple[str, str]:
     """What an entry speaks of, in a few words, and the outcome of a report or decision."""
+    body = entry.body or b""
+    if not leaf.commits_to(entry.salt or b"", body):
+        return "(changed: see ledger verify)", ""
     try:
         read = parse_statement(unverified(body).payload)
     except AncileError:
-        return f"({kind} of {len(body)} bytes)", ""
+        return f"({leaf.kind} of {len(body)} bytes)", ""
     said = read.predicate
     if isinstance(said, Erasure):
         return f"of entry {said.entry}: {said.reason}", ""
@@ -132,7 +137,14 @@ def show(index: int, format_: str | None, output: Path | None) -> None:
         later = opened.entries(index + 1, opened.size()) if entry.body is None else ()
         gone = erasures(later).get(index)
     leaf = parse_leaf(entry.leaf)
-    said = None if entry.body is None else json.loads(unverified(entry.body).payload)
+    if entry.salt is not None and entry.body is not None and not leaf.commits_to(entry.salt, entry.body):
+        raise AncileError(
+            "the body of an entry was changed",
+            value=f"entry {index}: it is not what its leaf commits to",
+            remedy="run `ancile ledger verify` to learn what else was",
+        )
+    body = None if entry.body is None else unverified(entry.body).payload
+    said = None if body is None else parse_canonical(body, name="statement")
     shown = {
         "index": index,
         "kind": leaf.kind,

@@ -9,7 +9,7 @@ from ancile.trust.audit_derived import Claimed, Derived, Erased
 from ancile.trust.dsse import unverified, verify
 from ancile.trust.events import Erasure, KeyEvent
 from ancile.trust.key import parse_public_key
-from ancile.trust.leaf import ERASURE, SALT_BYTES, Leaf, commitment_to, parse_leaf
+from ancile.trust.leaf import ERASURE, Leaf, parse_leaf
 from ancile.trust.statement import parse_statement
 from ancile.trust.store import Stored
 
@@ -27,7 +27,7 @@ def judge_entry(entry: Stored, derived: Derived) -> None:
     except AncileError as reason:
         derived.add(place, entry.index, plain(str(reason)))
         return
-    if not _body_matches(entry, derived, commitment=leaf.commitment) or entry.body is None:
+    if not _body_matches(entry, derived, leaf) or entry.body is None:
         return
     if leaf.kind == KEY:
         _note_key(entry.body, derived)
@@ -35,13 +35,13 @@ def judge_entry(entry: Stored, derived: Derived) -> None:
         _note_erasure(entry.index, leaf, entry.body, derived)
 
 
-def _body_matches(entry: Stored, derived: Derived, *, commitment: bytes) -> bool:
+def _body_matches(entry: Stored, derived: Derived, leaf: Leaf) -> bool:
     place = f"body of entry {entry.index}"
     if entry.trouble:
         derived.add(place, entry.index, entry.trouble)
     elif entry.salt is None or entry.body is None:
         derived.missing[entry.index] = digest_of(entry.leaf or b"")
-    elif len(entry.salt) != SALT_BYTES or commitment_to(entry.salt, entry.body) != commitment:
+    elif not leaf.commits_to(entry.salt, entry.body):
         derived.add(place, entry.index, "it is not what its leaf commits to")
     else:
         derived.bodies += 1

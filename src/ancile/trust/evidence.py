@@ -18,7 +18,7 @@ from ancile.trust.bundle import Bundle, Carried, parse_bundle
 from ancile.trust.checkpoint import Checkpoint, open_checkpoint, parse_head
 from ancile.trust.dsse import IN_TOTO, unverified, verify
 from ancile.trust.key import PublicKey, parse_public_key
-from ancile.trust.leaf import Leaf, commitment_to, parse_leaf
+from ancile.trust.leaf import Leaf, parse_leaf
 from ancile.trust.merkle import leaf_hash, verify_inclusion
 from ancile.trust.note import parse_note, parse_vkey
 from ancile.trust.statement import Statement, parse_statement
@@ -165,7 +165,7 @@ def _included(
     """The leaf, once it commits to the body and is under the checkpoint's root."""
     data = carried.leaf.encode("utf-8", "surrogatepass")
     leaf = parse_leaf(data)
-    if leaf.commitment != commitment_to(carried.salt, body):
+    if not leaf.commits_to(carried.salt, body):
         raise _wrong("the leaf commits to another body", f"entry {index}")
     if not verify_inclusion(
         hashes, index=index, size=checkpoint.size, leaf=leaf_hash(data), root=checkpoint.root

@@ -52,6 +52,10 @@ class Leaf(msgspec.Struct, frozen=True):
         """When the entry was appended, aware."""
         return EPOCH + timedelta(milliseconds=self.time_ms)
 
+    def commits_to(self, salt: bytes, body: bytes) -> bool:
+        """Whether this salt and body are those that it was made with; a byte of one is none of the other."""
+        return len(salt) == SALT_BYTES and commitment_to(salt, body) == self.commitment
+
 
 def commitment_to(salt: bytes, body: bytes) -> bytes:
     """SHA-256 that binds to ``body`` and, without the salt, says nothing about it."""

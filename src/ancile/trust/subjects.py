@@ -17,7 +17,7 @@ from typing import NamedTuple
 from ancile.core.errors import AncileError
 from ancile.trust.dsse import unverified
 from ancile.trust.events import Erasure
-from ancile.trust.leaf import ERASURE, commitment_to, parse_leaf
+from ancile.trust.leaf import ERASURE, parse_leaf
 from ancile.trust.ledger import Ledger
 from ancile.trust.private_file import make_private_folder
 from ancile.trust.statement import KINDS, parse_statement
@@ -92,7 +92,7 @@ def _row(stored: Stored) -> _Row:
             return _Row(stored.index)
         if stored.salt is None or stored.body is None:
             return _Row(stored.index, is_damaged=True)
-        if leaf.commitment != commitment_to(stored.salt, stored.body):
+        if not leaf.commits_to(stored.salt, stored.body):
             return _Row(stored.index, is_damaged=True)
         said = parse_statement(unverified(stored.body).payload)
     except AncileError:
