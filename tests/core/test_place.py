@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import http.client
 import ipaddress
 import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 
 from ancile.core.errors import AncileError
-from ancile.core.place import Place, connection_to, forbidden, place_of
+from ancile.core.place import Place, connection_to, forbidden, place_of, within
 
 LOOPBACK = ipaddress.ip_address("127.0.0.1")
 
@@ -131,3 +132,40 @@ def test_a_server_without_tls_is_an_error_where_tls_is_asked_for(listening: int)
     place = Place("https", "twice.example", listening, "", (LOOPBACK,))
     with pytest.raises((ssl.SSLError, ConnectionError)):
         connection_to(place, connect_seconds=5, seconds=5)
+
+
+@pytest.mark.parametrize(
+    ("head", "more"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n", b"x"),
+        (b"HTTP/1.1 200 OK\r\n\r\n", b"x"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\n", b"A: b\r\n"),
+    ],
+)
+def test_an_answer_that_comes_a_byte_at_a_time_ends_in_time(head: bytes, more: bytes) -> None:
+    """Each piece comes within the socket's timeout; the whole does not."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        done = threading.Event()
+
+        def drip() -> None:
+            with server.accept()[0] as one, suppress(OSError):
+                one.sendall(head)
+                while not done.wait(0.01):
+                    one.sendall(more)
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        place = place_of(f"http://127.0.0.1:{server.getsockname()[1]}/v2", form="")
+        with closing(connection_to(place, connect_seconds=30, seconds=30)) as connection:
+            with pytest.raises(TimeoutError, match=r"no whole answer in 0\.3 seconds"):
+                exchange(connection)
+        done.set()
+        thread.join()
+
+
+def exchange(connection: http.client.HTTPConnection) -> bytes:
+    with within(connection, 0.3):
+        connection.request("GET", "/v2")
+        return connection.getresponse().read()

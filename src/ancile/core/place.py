@@ -11,6 +11,9 @@ import http.client
 import ipaddress
 import socket
 import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -83,6 +86,34 @@ def connection_to(place: Place, *, connect_seconds: float, seconds: float) -> ht
     # Opening a closed connection again behind the caller's back would resolve the name once more.
     connection.auto_open = 0
     return connection
+
+
+@contextmanager
+def within(connection: http.client.HTTPConnection, seconds: float) -> Iterator[None]:
+    """One exchange on a connection, which ends in TimeoutError once it has taken so long.
+
+    The timeout of a socket is for each piece: a server that sends a byte now and then would hold us for ever.
+    """
+    held, late = connection.sock, threading.Event()
+
+    def end() -> None:
+        late.set()
+        with suppress(OSError):
+            held.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except (OSError, http.client.HTTPException) as reason:
+        if late.is_set():
+            raise TimeoutError(f"no whole answer in {seconds:g} seconds") from reason
+        raise
+    finally:
+        timer.cancel()
+    if late.is_set():  # an answer without a length seems whole where it was cut off
+        raise TimeoutError(f"no whole answer in {seconds:g} seconds")
 
 
 def forbidden(address: Address) -> bool:

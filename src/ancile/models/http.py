@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 
 from ancile.core.errors import AncileError
-from ancile.core.place import Place, connection_to
+from ancile.core.place import Place, connection_to, within
 from ancile.core.text import plain
 
 LIMIT_BYTES = 64 << 20  # of one answer
@@ -63,9 +63,10 @@ class Client:
             self._connection = connection_to(
                 self._place, connect_seconds=CONNECT_SECONDS, seconds=self._seconds
             )
-        self._connection.request(method, path, body=body, headers=headers)
-        answer = self._connection.getresponse()
-        content = answer.read(LIMIT_BYTES + 1)
+        with within(self._connection, self._seconds):
+            self._connection.request(method, path, body=body, headers=headers)
+            answer = self._connection.getresponse()
+            content = answer.read(LIMIT_BYTES + 1)
         if len(content) > LIMIT_BYTES:
             self.close()
             raise self._ended("the endpoint answers with too much", f"more than {LIMIT_BYTES} bytes")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 
 from ancile.core.errors import AncileError
-from ancile.core.place import Place, connection_to, place_of
+from ancile.core.place import Place, connection_to, place_of, within
 from ancile.core.text import plain
 from ancile.trust.checkpoint import parse_head
 from ancile.trust.merkle import DECIMAL
@@ -72,9 +72,12 @@ def _place_of(url: str) -> Place:
 
 def _post(place: Place, body: bytes, timeout_seconds: float) -> Answer:
     try:
-        with closing(
-            connection_to(place, connect_seconds=timeout_seconds, seconds=timeout_seconds)
-        ) as connection:
+        with (
+            closing(
+                connection_to(place, connect_seconds=timeout_seconds, seconds=timeout_seconds)
+            ) as connection,
+            within(connection, timeout_seconds),
+        ):
             headers = {"Content-Type": "text/plain; charset=utf-8", "Host": place.authority()}
             connection.request("POST", f"{place.path}/add-checkpoint", body, headers)
             answer = connection.getresponse()
