@@ -151,6 +151,7 @@ def test_main_leaves_with_the_exit_code(capsys: pytest.CaptureFixture[str]) -> N
         ("ancile gate absent --format json >/dev/full", 2),
         ("ancile gate absent --format json >/dev/full 2>/dev/full", 2),
         ("ancile explain nothing <&-", 2),
+        ("ancile init <&-", 2),
         ("mkdir gone && cd gone && rmdir ../gone && ancile gate x", 2),
         ("mkdir gone && cd gone && rmdir ../gone && ancile explain >/dev/null", 0),
         ("PYTHONIOENCODING=ascii ancile init --print-config >/dev/null", 0),

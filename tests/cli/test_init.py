@@ -62,7 +62,9 @@ def test_a_passphrase_from_the_environment_seals_the_keys(place: Place) -> None:
 
 
 def test_without_a_passphrase_nothing_is_made(place: Place) -> None:
-    assert "passphrase" in clear(place("init"))
+    ended = place("init")
+    assert "passphrase" in clear(ended)
+    assert "--unencrypted-key" in ended.err
     assert made(place.folder) == []
 
 

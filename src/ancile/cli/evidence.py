@@ -64,3 +64,5 @@ def import_(file: Path) -> None:
     talk(f"{len(found)} entries imported, {sum(one.accepted for one in found)} count under the policy")
     for doubt in doubts:
         talk(f"does not count: {plain(doubt)}")
+    if doubts:
+        talk("to let it count: `ancile keys export` where it was made, `ancile keys trust FILE` here")

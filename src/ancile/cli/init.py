@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import shutil
+import sys
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
@@ -80,7 +81,13 @@ def configuration(*, origin: str, authors: list[str], keys: list[str]) -> str:
 
 
 def _new_passphrase() -> bytes:
-    return passphrase(os.environ, prompt="new passphrase for the keys", twice=True)
+    try:
+        return passphrase(os.environ, prompt="new passphrase for the keys", twice=True)
+    except AncileError as reason:
+        if sys.stdin.isatty():
+            raise
+        remedy = f"{reason.remedy}; or --unencrypted-key, for throw-away use"
+        raise AncileError(reason.what, value=reason.value, remedy=remedy) from reason
 
 
 def _slug(name: str) -> str:

@@ -76,6 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a name beyond the terminal's encoding is no reason to fail
             stream.reconfigure(errors="backslashreplace")
+    if sys.stdin is None:  # closed by the caller, as services do: nobody can be asked
+        sys.stdin = io.StringIO()
     given = list(sys.argv[1:] if arguments is None else arguments)
     sys.exit(run(given))
 
