@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ancile.attacks import radii
 from ancile.attacks.constraint import Constraint
 from ancile.attacks.feet import turn_back
 from ancile.attacks.nearest import Nearest, Room, misread, settled, value_and_slope
 from ancile.attacks.streams import Streams
+from ancile.attacks.tangent import ahead, crossing
 from ancile.core.errors import AncileError
 from ancile.core.extras import needs
 
@@ -27,6 +27,7 @@ else:
     torch = needs("torch", "torch")
 
 OVERSHOOT = 0.02  # section 2.3
+FEET = 1  # turns to it at the end: 3 come 5 % nearer and cost a third more
 
 
 def deepfool(
@@ -37,7 +38,7 @@ def deepfool(
     rng: Streams,  # noqa: ARG001 - one signature for all attacks
     *,
     steps: int = 50,
-    classes: int = 3,
+    classes: int = 9,
     on_step: Callable[[], bool] | None = None,
 ) -> torch.Tensor:
     """A near adversarial example for each sample, by steps to the nearest edge of a linear model, within eps.
@@ -45,13 +46,13 @@ def deepfool(
     x        (n, *shape), in the data's own units, on the model's device and in its float type
     y        (n,) true labels
     steps    most steps a sample
-    classes  wrong classes whose edges are compared in the first step, the likeliest first
+    classes  wrong classes whose edges are compared at most in the first step, the likeliest first
     on_step  asked before every step; True ends the attack with what was found so far
     returns  (n, *shape) each inside ball and bounds and misread; a sample for which none was found, or that
              is misread as it is, comes back unchanged
 
     Linf and L2. Draws nothing from ``rng``. Cost: a forward and a backward a step and for each class more
-    than the first; 3 backwards and 30 forwards to come nearer.
+    than the first; a backward and 14 forwards to come nearer.
     """
     if steps < 1 or classes < 1:
         raise AncileError(
@@ -68,7 +69,7 @@ def deepfool(
     whole = Room.of(x, constraint)
     found = Nearest.of(whole)
     if _over_edges(model, whole, y, found, steps, classes, on_step):
-        turn_back(model, whole, y, found)
+        turn_back(model, whole, y, found, turns=FEET)
     return settled(model, x, y, constraint, whole, found)
 
 
@@ -87,16 +88,17 @@ def _over_edges(
         if on_step is not None and on_step():
             return False
         if step == 0:
-            value, fooled, slope, _ = radii.aimed(model, room, change, y, classes)
+            value, fooled, slope = ahead(model, room, y, classes)[:3]
         else:
             value, fooled, slope = value_and_slope(model, room, change, y)
         found.judge(change, fooled, room.length(change), place)
         left = ~fooled
-        place, room, y, change, value, slope = (
-            place[left], room.take(left), y[left], change[left], value[left], slope[left],
-        )  # fmt: skip
-        if not len(place):
+        if not left.any():
             return True
-        change = room.cut(change + (1 + OVERSHOOT) * radii.crossing(room, change, value.abs(), slope))
+        if not left.all():
+            place, room, y, change, value, slope = (
+                place[left], room.take(left), y[left], change[left], value[left], slope[left],
+            )  # fmt: skip
+        change = room.cut(change + (1 + OVERSHOOT) * crossing(room, change, value.abs(), slope))
     found.judge(change, misread(model.logits(room.point(change)), y), room.length(change), place)
     return True

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from ancile.attacks.ball import Norm
 from ancile.attacks.losses import ranked
 from ancile.attacks.nearest import Room, misread, value_and_slope
-from ancile.attacks.radii import crossing
 from ancile.attacks.standing import Field, Standing, batches, judgement
 from ancile.attacks.starts import middle_start, random_start
+from ancile.attacks.tangent import crossing
 from ancile.core.extras import needs
 
 if TYPE_CHECKING:
@@ -198,19 +198,7 @@ def _stepped(
 def _onto(room: Room, change: torch.Tensor, value: torch.Tensor, slope: torch.Tensor) -> torch.Tensor:
     """The shortest way from the change to where a margin of this value and slope is 0, from either side."""
     slope = torch.where(value > 0, -1.0, 1.0)[:, None] * slope
-    if room.norm in ("linf", "l2"):
-        return crossing(room, change, value.abs(), slope)
-    return _by_steepest(room, change, value.abs(), slope)
-
-
-def _by_steepest(room: Room, change: torch.Tensor, value: torch.Tensor, slope: torch.Tensor) -> torch.Tensor:
-    """The shortest way in L1: the steepest features as far as they go, the last in part."""
-    most = torch.where(slope > 0, room.most - change, room.least - change)
-    order = slope.abs().argsort(dim=1, descending=True)
-    gains = (most * slope).gather(1, order)
-    left = (value[:, None] - (gains.cumsum(dim=1) - gains)).clamp_min(0.0)
-    part = (left / gains.clamp_min(TINY)).clamp(0.0, 1.0)
-    return torch.zeros_like(change).scatter(1, order, part * most.gather(1, order))
+    return crossing(room, change, value.abs(), slope)
 
 
 def _start(here: Field, walk: Walk, rows: torch.Tensor, room: Room, place: int) -> torch.Tensor:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ancile.attacks import radii
 from ancile.attacks.nearest import Nearest, Room, misread, shortened, value_and_slope
+from ancile.attacks.tangent import TINY, crossing
 from ancile.core.extras import needs
 
 if TYPE_CHECKING:
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 else:
     torch = needs("torch", "torch")
 
-ROUNDS = (8, 4)  # of bisection: a 256th of the way, then what is left of the overshoot
-FEET = 3  # turns
+ROUNDS = (5, 3)  # of bisection: a 32nd of the way, then what is left of the overshoot
 SHARES = (
     1.0,
     0.5,
@@ -28,23 +27,41 @@ SHARES = (
 NEARER = 0.99
 
 
-def turn_back(model: GradientModel, whole: Room, y: torch.Tensor, found: Nearest) -> None:
-    """Move what was found towards the samples: along its way, then to the foot on the tangent, in turn."""
+def turn_back(model: GradientModel, whole: Room, y: torch.Tensor, found: Nearest, *, turns: int) -> None:
+    """Move what was found towards the samples: along its way, then to the foot on the tangent, in turn.
+
+    turns  at most: a sample that the last one brought no nearer is left alone
+    Cost: at most a backward and 6 forwards a turn, and 5 forwards.
+    """
     place = (found.distance.isfinite() & (found.distance > 0)).nonzero().squeeze(1)
-    if not len(place):
-        return
-    room, y = whole.take(place), y[place]
-    everyone = torch.ones_like(place, dtype=torch.bool)
-    for turn in range(FEET + 1):
-        change = shortened(model, room, y, found.change[place], rounds=ROUNDS[min(turn, 1)])
-        found.judge(change, everyone, room.length(change), place)
-        if turn == FEET:
-            break
-        value, _, slope = value_and_slope(model, room, change, y)
-        onto = ((change * slope).sum(dim=1) - value).clamp_min(0)
-        foot = radii.crossing(room, torch.zeros_like(change), onto, slope)
-        length = NEARER * room.length(change)
-        for share in SHARES:
-            tried = change + share * (foot - change)
-            tried = room.cut(tried * (length / room.length(tried).clamp_min(radii.TINY))[:, None])
-            found.judge(tried, misread(model.logits(room.point(tried)), y), room.length(tried), place)
+    for turn in range(turns + 1):
+        if not len(place):
+            return
+        room, right = whole.take(place), y[place]
+        change = shortened(model, room, right, found.change[place], rounds=ROUNDS[min(turn, 1)])
+        found.judge(change, torch.ones_like(place, dtype=torch.bool), room.length(change), place)
+        if turn < turns:
+            place = place[_turned(model, room, right, change, found, place)]
+
+
+def _turned(
+    model: GradientModel,
+    room: Room,
+    y: torch.Tensor,
+    change: torch.Tensor,
+    found: Nearest,
+    place: torch.Tensor,
+) -> torch.Tensor:
+    """(m,) which of the samples at ``place`` a turn to the foot brought nearer."""
+    value, _, slope = value_and_slope(model, room, change, y)
+    onto = ((change * slope).sum(dim=1) - value).clamp_min(0)
+    foot = crossing(room, torch.zeros_like(change), onto, slope)
+    length = NEARER * room.length(change)
+    nearer = torch.zeros_like(place, dtype=torch.bool)
+    for share in SHARES:
+        left = (~nearer).nonzero().squeeze(1)
+        part, tried = room.take(left), change[left] + share * (foot[left] - change[left])
+        tried = part.cut(tried * (length[left] / part.length(tried).clamp_min(TINY))[:, None])
+        fooled = misread(model.logits(part.point(tried)), y[left])
+        nearer[left] = found.judge(tried, fooled, part.length(tried), place[left])
+    return nearer

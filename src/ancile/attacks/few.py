@@ -40,7 +40,8 @@ def search(
     found: Nearest,
     worth: torch.Tensor,
     *,
-    first: float,
+    start: torch.Tensor,
+    slope: torch.Tensor,
     steps: int,
     on_step: Callable[[], bool] | None,
 ) -> bool:
@@ -48,11 +49,11 @@ def search(
 
     room, y  of those samples
     worth    (all, places) written to: what each changed place of the best so far gained there
-    first    how many places the first step sets
+    start    (m, features) the changes to begin with
+    slope    (m, features) at the samples
     """
-    budget = room.least.new_full((len(y),), max(1.0, first))
-    change = torch.zeros_like(room.least)
-    mean = torch.zeros_like(change)
+    change, budget = start, room.length(start).clamp_min(1.0)
+    mean = slope / torch.linalg.vector_norm(slope, dim=1, keepdim=True).clamp_min(1e-12)
     places = room.spots.places
     for step in range(steps):
         if on_step is not None and on_step():

@@ -118,6 +118,11 @@ class Nearest(NamedTuple):
         """Nothing found yet."""
         return cls(torch.zeros_like(room.least), room.least.new_full((len(room.least),), math.inf))
 
+    def others(self, fooled: torch.Tensor) -> torch.Tensor:
+        """Places of the samples that are not misread as they are; the rest is at distance 0."""
+        self.distance[fooled] = 0.0
+        return (~fooled).nonzero().squeeze(1)
+
     def judge(
         self, change: torch.Tensor, fooled: torch.Tensor, length: torch.Tensor, place: torch.Tensor
     ) -> torch.Tensor:
