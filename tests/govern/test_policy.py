@@ -99,5 +99,5 @@ def test_the_remedy_is_the_command_that_would_make_the_evidence() -> None:
     told = how_to_get(rule, naming)
     assert "on the data of digest sha256:000" in told
     assert "with white-box access" in told
-    assert "or import its evidence" in told
+    assert "or bring its evidence: `ancile evidence import`, `ancile keys trust`" in told
     assert assess_command(Require(name="b", stage="scan"), Naming()) == "ancile scan MODEL"

@@ -52,7 +52,8 @@ def how_to_get(one: Require, naming: Naming) -> str:
     if one.access and one.access != "scores":
         more.append(f"with {one.access} access to the model")
     said = f" {', '.join(more)}" if more else ""
-    return f"run `{assess_command(one, naming)}`{said}; or import its evidence"
+    brought = "bring its evidence: `ancile evidence import`, `ancile keys trust`"
+    return f"run `{assess_command(one, naming)}`{said}; or {brought}"
 
 
 def remedy(one: Require, answer: Answer) -> str:
