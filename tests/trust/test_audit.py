@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,7 @@ from ancile.trust.merkle import leaf_hash
 from ancile.trust.notary import key_event, record_key_event, sign_head
 from ancile.trust.sqlite_schema import GUARDS
 from ancile.trust.statement import statement_of
+from ancile.trust.subjects import entries_about
 from ancile.trust.tiles import Nodes, Tile
 from tests.trust.ledger_help import (
     AUTHOR,
@@ -102,6 +103,31 @@ def test_a_tile_that_belongs_to_no_entry_is_named(tmp_path: Path) -> None:
     filled(tmp_path)
     tampered(tmp_path, ("INSERT INTO tiles VALUES (?, ?)", (2 << 56, bytes(32))))
     assert [fault.place for fault in audited(tmp_path).faults] == ["tile/2/000"]
+
+
+@pytest.mark.parametrize("key", [-1, -(2**63), 2**63 - 1])
+def test_a_tile_of_no_level_is_a_fault_and_no_error(tmp_path: Path, key: int) -> None:
+    filled(tmp_path)
+    tampered(tmp_path, ("INSERT INTO tiles VALUES (?, ?)", (key, bytes(32))))
+    assert all(fault.place.startswith("tile/") for fault in audited(tmp_path).faults)
+    assert not audited(tmp_path).is_intact
+
+
+@pytest.mark.parametrize("index", [-(2**63), -1, 10**12, 2**63 - 2, 2**63 - 1])
+def test_an_entry_that_is_far_from_the_others_is_a_fault_and_takes_no_time(
+    tmp_path: Path, index: int
+) -> None:
+    """Nothing counts through the gap before it, and its index never leaves what SQLite can hold."""
+    filled(tmp_path)
+    leaf = leaves(tmp_path)[0]
+    tampered(tmp_path, ("INSERT INTO entries VALUES (?, ?)", (index, leaf)))
+    assert audited(tmp_path).first is not None
+    with opened(tmp_path, create=False) as ledger:
+        assert ledger.size() == (300 if index < 0 else min(index + 1, 2**63 - 1))
+        about = entries_about(ledger, digest_of(b"nothing"))
+        assert (300 in about.damaged) == (index > 0)
+        with suppress(AncileError):
+            entries_about(ledger, digest_of(b"nothing"), cache=tmp_path / "cache")
 
 
 @pytest.mark.parametrize("column", ["salt", "body"])

@@ -62,7 +62,8 @@ def judge_surplus(reader: Reader, derived: Derived) -> None:
     """Hashes in the tree beyond the last entry: entries were cut off, or a tile was made longer."""
     surplus = []
     for tile, hashes in reader.tiles():
-        width = min(WIDTH, max(0, (derived.size >> HEIGHT * tile.level) - tile.n * WIDTH))
+        known = derived.size >> HEIGHT * tile.level if tile.level >= 0 else 0
+        width = min(WIDTH, max(0, known - tile.n * WIDTH))
         if hashes is None or len(hashes) != width * HASH_BYTES:
             surplus.append((tile, len(hashes or b"") // HASH_BYTES))
     told = max((tile.n * WIDTH + width for tile, width in surplus if tile.level == 0), default=0)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ancile.core.errors import AncileError
 from ancile.core.subject import percent_encoded
+from ancile.trust.merkle import MAX_SIZE
 from ancile.trust.private_file import make_private_folder, read_private, sync_folder, write_private
 from ancile.trust.sqlite_schema import (
     connected,
@@ -36,6 +37,8 @@ MAX_BODY_BYTES = 2**30  # below SQLite's and Python's limits; what is longer bel
 LEVEL_SHIFT = 56  # tile id = level << 56 | n: levels 0..7 cover 2**63 leaves and keep the id positive
 ENTRIES = """SELECT e.idx, e.leaf, b.idx, b.salt, b.body FROM entries e LEFT JOIN bodies b ON b.idx = e.idx
     WHERE e.idx >= ? AND e.idx < ? ORDER BY e.idx"""
+LAST = MAX_SIZE - 1  # index of the last entry that a log can have
+BEYOND = "SELECT idx FROM entries WHERE idx NOT BETWEEN 0 AND ? LIMIT 1"
 STRAY = "SELECT idx FROM bodies WHERE idx NOT IN (SELECT idx FROM entries) LIMIT 1"
 
 
@@ -76,7 +79,7 @@ class SqliteReader:
     def size(self) -> int:
         """Number of entries, taken from the highest index."""
         last = self._one("SELECT MAX(idx) FROM entries")
-        return last + 1 if isinstance(last, int) else 0
+        return min(last, LAST) + 1 if isinstance(last, int) else 0
 
     def tile(self, tile: Tile) -> bytes:
         """A tile's hashes; empty where it is absent or no blob."""
@@ -122,7 +125,9 @@ class SqliteReader:
         with self._lock, sqlite_faults(self._folder):
             odd = schema_oddities(self._db)
             stray = self._db.execute(STRAY).fetchone()
-        return odd + ([f"a body for entry {stray[0]}, which does not exist"] if stray else [])
+            beyond = self._db.execute(BEYOND, (LAST,)).fetchone()
+        odd += [f"a body for entry {stray[0]}, which does not exist"] if stray else []
+        return odd + ([f"an entry {beyond[0]}, which no log can have"] if beyond else [])
 
 
 class SqliteTransaction:

@@ -30,7 +30,7 @@ class Speaking(NamedTuple):
     """Indices of entries that speak of a digest, and of statements that nobody can read any more.
 
     damaged  leaf, body or envelope is wrong or gone, and no erasure entry says why: any of them might
-             have spoken of the digest
+             have spoken of the digest; of leaves in a row that are gone the first
     """
 
     entries: tuple[int, ...]
@@ -76,13 +76,18 @@ def _speaking(rows: Iterable[_Row], digest: str) -> Speaking:
 
 
 def _rows(ledger: Ledger, start: int, stop: int) -> Iterator[_Row]:
-    """What each entry means; an entry that is not there is damaged."""
+    """What each entry means; an entry that is not there is damaged, of many in a row the first is named.
+
+    Whoever adds an entry far away makes a gap that nobody can count through.
+    """
     following = start
     for stored in ledger.entries(start, stop):
-        yield from (_Row(gap, is_damaged=True) for gap in range(following, stored.index))
+        if following < stored.index:
+            yield _Row(following, is_damaged=True)
         yield _row(stored)
         following = stored.index + 1
-    yield from (_Row(gap, is_damaged=True) for gap in range(following, stop))
+    if following < stop:
+        yield _Row(following, is_damaged=True)
 
 
 def _row(stored: Stored) -> _Row:
