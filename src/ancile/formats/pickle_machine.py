@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from ancile.formats.pickle_constants import ONE, RUN, Broken, after, check, value
+from ancile.formats.pickle_constants import ONE, RUN, SIZED, Broken, after, check, value
 from ancile.formats.pickle_values import Box, Made, Name, Run, Value
 
 SLOTS = 1 << 24  # memo slots; an index beyond makes CPython's own table that long
@@ -123,11 +123,23 @@ class Machine:
         held = self.constant(one)
         return held if isinstance(held, str) else None
 
-    def constant(self, one: Value) -> object:
+    def constant(self, one: Value | None) -> object:
         """What a constant means; None also for what is none."""
         if type(one) is int:
             return value(self.data, one, after(self.data, one, self.end))
         return None
+
+    def number(self, one: Value | None) -> int | None:
+        """The integer that a constant means; None where it is none."""
+        held = self.constant(one)
+        return held if isinstance(held, int) and not isinstance(held, bool) else None
+
+    def constant_bytes(self, one: int) -> bytes | None:
+        """The bytes that a constant holds, whole; None where it holds no bytes."""
+        if self.data[one] not in SIZED or self.data[one] in b"\x8a\x8bX\x8c\x8d":
+            return None
+        width, stop = SIZED[self.data[one]], after(self.data, one, self.end)
+        return bytes(self.data[one + 1 + width : stop])
 
     def boxed(self, kind: str, values: list[Value]) -> None:
         """Push a container of its own with these items."""

@@ -273,7 +273,9 @@ def _build(m: Machine) -> None:
     if type(target) is Made:
         target.state, target.builds = state, target.builds + 1
         if m.raw is not None:
-            m.pos = m.raw(target, m.pos)
+            before, m.pos = m.pos, m.raw(target, m.pos)
+            if m.pos != before:
+                m.frame_end = ENDLESS  # who writes there ends the frame before
 
 
 def _persid(m: Machine) -> None:

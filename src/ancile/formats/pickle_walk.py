@@ -39,14 +39,18 @@ def walk(
     *,
     end: int | None = None,
     raw: Callable[[Made, int], int] | None = None,
+    begun: Callable[[Machine], None] | None = None,
 ) -> tuple[End, Machine]:
     """Follow the pickle that begins at ``start`` to its STOP, or to where every unpickler ends.
 
     data  bytes or a map of a file
     tell  is given every event, in order
     raw   given what a call made and the offset behind a BUILD on it: where the next opcode is
+    begun given the machine before its first step, for who wants to read constants
     """
     machine = Machine(data, start, len(data) if end is None else end, tell, raw)
+    if begun is not None:
+        begun(machine)
     try:
         for _ in range(STEPS):
             _step(machine)

@@ -1,0 +1,1 @@
+"""What files hold that could run, break or mislead whoever opens them."""

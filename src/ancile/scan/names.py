@@ -1,0 +1,143 @@
+"""What a name is that a pickle asks for: exact lists per library, one JSON file each in ``names/``.
+
+Written by ``tools/pickle_names.py`` from the packages' sources, and for what is written in C by hand with its
+source; the verdict is the same whatever is installed here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from enum import Enum
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+CYTHON = re.compile(r"__pyx_unpickle_\w+|newObj")  # what Cython, and sklearn by hand, call with a class first
+CLASS = re.compile(r"[A-Z]\w*[a-z]\w*")  # as PEP 8 names a class
+TORCHSCRIPT = "__torch__"  # names that the archive's own code/ defines
+
+
+class Standing(Enum):
+    """How far a name is known."""
+
+    LISTED = "listed"
+    KNOWN_PACKAGE = "of a known package, not in its list"
+    UNKNOWN_PACKAGE = "of a package that nobody has read"
+    FEARED = "of the standard library or an installer, not listed"
+    NO_NAME = "no name that an import could find"
+
+
+class Rule(Enum):
+    """How a listed name may be called."""
+
+    NEVER = "never"
+    PLAIN = "plain"
+    NEW_ONLY = "new-only"  # as a class without its __init__
+    CLASS_FIRST = "class-first"
+    NAME_FIRST = "name-first"
+    CALL_FIRST = "call-first"
+    BOUND_METHOD = "bound-method"
+    NESTED = "nested"
+
+
+RULES = (
+    ("classes", Rule.NEW_ONLY),
+    ("called", Rule.PLAIN),
+    ("functions", Rule.PLAIN),
+    ("ufuncs", Rule.PLAIN),
+    ("referenced", Rule.NEVER),
+)
+
+
+class Lists(NamedTuple):
+    """All lists as one.
+
+    names     (module, path) to how it may be called
+    packages  top-level module to the package that one pins
+    compiled  modules of machine code, whose classes are pickled by class and arguments
+    feared    top-level modules of which only what is listed is harmless
+    """
+
+    names: dict[tuple[str, str], Rule]
+    packages: dict[str, str]
+    compiled: frozenset[str]
+    feared: frozenset[str]
+
+
+@cache
+def lists() -> Lists:
+    """The lists, read once."""
+    names: dict[tuple[str, str], Rule] = {}
+    packages: dict[str, str] = {}
+    compiled: set[str] = set()
+    feared: frozenset[str] = frozenset()
+    for file in files("ancile.scan").joinpath("names").iterdir():
+        held = json.loads(file.read_text("utf-8"))
+        if "modules" in held:
+            feared = frozenset(held["modules"])
+            continue
+        compiled |= set(held.get("compiled", ()))
+        for module, path, rule in _rows(held):
+            if names.get((module, path), Rule.NEW_ONLY) is Rule.NEW_ONLY:
+                names[module, path] = rule
+            packages[module.partition(".")[0]] = held["package"]
+    return Lists(
+        names, {top: name for top, name in packages.items() if name != "python"}, frozenset(compiled), feared
+    )
+
+
+def _rows(held: dict[str, Any]) -> Iterator[tuple[str, str, Rule]]:
+    for kind, rule in RULES:
+        for module, paths in held.get(kind, {}).items():
+            yield from ((module, path, rule) for path in paths)
+    for module, rules in held.get("rules", {}).items():
+        yield from ((module, path, Rule(rule)) for path, rule in rules.items())
+
+
+def today(module: str) -> str:
+    """The module's name since numpy 2.0."""
+    return module.replace("numpy.core", "numpy._core", 1) if module.startswith("numpy.core") else module
+
+
+def standing(module: str, path: str) -> Standing:
+    """How far a name is known that an unpickler would look up."""
+    known = lists()
+    if (today(module), path) in known.names:
+        return Standing.LISTED
+    if not (NAME.fullmatch(module) and NAME.fullmatch(path)):
+        return Standing.NO_NAME
+    top = module.partition(".")[0]
+    if top == TORCHSCRIPT:
+        return Standing.LISTED
+    if top in known.feared or "." in path:
+        return Standing.FEARED
+    if top in known.packages:
+        return (
+            Standing.LISTED
+            if CYTHON.fullmatch(path) or _is_compiled(module, path)
+            else Standing.KNOWN_PACKAGE
+        )
+    return Standing.UNKNOWN_PACKAGE
+
+
+def rule_of(module: str, path: str) -> Rule | None:
+    """How a name may be called; None where it may not."""
+    if module.partition(".")[0] == TORCHSCRIPT:
+        return Rule.NEW_ONLY
+    if CYTHON.fullmatch(path) and module.partition(".")[0] in lists().packages:
+        return Rule.CLASS_FIRST
+    if _is_compiled(module, path):
+        return Rule.PLAIN
+    return lists().names.get((today(module), path))
+
+
+def _is_compiled(module: str, path: str) -> bool:
+    return today(module) in lists().compiled and CLASS.fullmatch(path) is not None
+
+
+def package_of(module: str) -> str:
+    """The package that one would pin for this module; empty for Python's own."""
+    return lists().packages.get(module.partition(".")[0], "")

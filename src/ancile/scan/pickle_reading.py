@@ -1,0 +1,115 @@
+"""What the pickles in some bytes would do, sorted by what is wrong with it.
+
+One pass: the machine tells, and each event is judged as it comes. Default deny: a name is harmless because a
+list says so, never because no list says otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from ancile.formats.joblib_arrays import array_end, raw_array
+from ancile.formats.pickle_constants import Broken
+from ancile.formats.pickle_machine import Machine
+from ancile.formats.pickle_values import Made
+from ancile.formats.pickle_walk import End, walk
+from ancile.scan.pickle_judge import Judge
+from ancile.scan.wrong import Reading, Wrong
+
+NESTED = 20  # pickles within arrays of pickles
+STREAMS = 100_000  # pickles in a row
+DEEPEST = 5000  # containers within containers: CPython's own pickler stops long before
+EXPANSION = 1000  # objects a byte that a pickle may unpack to
+FEW = 1 << 24  # objects that are never too many
+# Where a pickle could begin: a protocol, or a protocol-0 look-up
+BEGIN = re.compile(rb"\x80[\x00-\x05]|[c(]i?[A-Za-z_][\w.]*\n[A-Za-z_][\w.]*\n")
+PLAIN_BEGIN = b"]}(NKMJ\x8a"  # what a pickle without protocol may begin with, right behind another
+
+
+def read_pickles(
+    data: bytes,
+    *,
+    start: int = 0,
+    persistent: bool = False,
+    nested: Callable[[bytes, int], None] | None = None,
+) -> Reading:
+    """What all pickles in a row do, from ``start`` on, and what stands behind the last.
+
+    nested  given bytes that a listed function unpickles, and their offset
+    """
+    reading = Reading()
+    pos = start
+    while pos < len(data) and len(reading.streams) < STREAMS:
+        end = _read_one(data, pos, reading, persistent=persistent, nested=nested)
+        if end.why:
+            break
+        pos = end.stop
+        if pos < len(data) and not _plausible(data, pos):
+            break
+    reading.stop = pos
+    for hidden in _hidden(data, max(pos, start + 1)):
+        later = Reading()
+        _read_one(data, hidden, later, persistent=persistent, nested=nested)
+        for kind in (Wrong.UNLISTED_CALL, Wrong.UNLISTED_NAME):
+            for place in later.wrong.get(kind, []):
+                reading.note(kind, place.offset, f"behind the last pickle: {place.detail}")
+    return reading
+
+
+def _plausible(data: bytes, pos: int) -> bool:
+    return BEGIN.match(data, pos) is not None or data[pos : pos + 1] in (
+        b"]",
+        b"}",
+        b"(",
+        b"N",
+        b"K",
+        b"M",
+        b"J",
+        b"\x8a",
+    )
+
+
+def _hidden(data: bytes, pos: int) -> Iterator[int]:
+    return (found.start() for found in BEGIN.finditer(data, pos))
+
+
+def _read_one(
+    data: bytes,
+    pos: int,
+    reading: Reading,
+    *,
+    persistent: bool,
+    nested: Callable[[bytes, int], None] | None,
+    depth: int = 0,
+) -> End:
+    judge = Judge(reading, persistent, nested=nested)
+
+    def begun(machine: Machine) -> None:
+        judge.machine = machine
+
+    def raw(made: Made, at: int) -> int:
+        array = raw_array(judge.machine, made) if judge.machine else None
+        if array is None or judge.machine is None:
+            return at
+        if not array.is_object:
+            return array_end(judge.machine, array, at)
+        if depth == NESTED:
+            raise Broken("arrays of objects within each other")
+        inner = _read_one(data, at, reading, persistent=persistent, nested=nested, depth=depth + 1)
+        if inner.why:
+            raise Broken(inner.why)
+        return inner.stop
+
+    reading.streams.append(pos)
+    end, machine = walk(data, pos, judge.tell, raw=raw, begun=begun)
+    judge.finish()
+    if end.spent:
+        reading.note(Wrong.UNREAD, end.stop, end.why)
+    elif end.why:
+        reading.note(Wrong.DAMAGED, end.stop, end.why)
+    if machine.deepest > DEEPEST:
+        reading.note(Wrong.EXPANSION, pos, f"{machine.deepest} containers within each other")
+    if machine.heaviest > max(FEW, EXPANSION * (end.stop - pos)):
+        reading.note(Wrong.EXPANSION, pos, "a container that holds the same over and over")
+    return end

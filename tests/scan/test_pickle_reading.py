@@ -1,0 +1,158 @@
+"""What a pickle would do is told; what real libraries write is not accused."""
+
+from __future__ import annotations
+
+import collections
+import datetime as dt
+import functools
+import io
+import pickle
+from collections.abc import Callable
+from pathlib import PurePosixPath
+
+import joblib
+import numpy as np
+import pytest
+from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from ancile.scan.names import Rule, Standing, lists, rule_of, standing
+from ancile.scan.pickle_reading import read_pickles
+from ancile.scan.wrong import Reading, Wrong
+
+
+def wrong(data: bytes, *, persistent: bool = False) -> set[Wrong]:
+    return set(read_pickles(data, persistent=persistent).wrong)
+
+
+X, Y = np.random.default_rng(0).normal(size=(60, 3)), np.arange(60) % 2
+
+BENIGN: dict[str, Callable[[], object]] = {
+    "forest": lambda: RandomForestClassifier(3, random_state=0).fit(X, Y),
+    "boosting": lambda: GradientBoostingClassifier(n_estimators=2).fit(X, Y),
+    "neighbours": lambda: make_pipeline(StandardScaler(), KNeighborsClassifier(algorithm="kd_tree")).fit(X, Y),
+    "arrays": lambda: {"a": np.ones((3, 2)), "b": np.float32(2), "c": np.array(["x", None], dtype=object)},
+    "structured": lambda: np.zeros(3, dtype=[("a", "f4"), ("b", "O")]),
+    "random": lambda: np.random.default_rng(0),
+    "standard library": lambda: [
+        collections.OrderedDict(a=1), collections.Counter("abc"), collections.defaultdict(list, a=[1]),
+        dt.datetime(2020, 1, 1, tzinfo=dt.UTC), PurePosixPath("a/b"), {1, 2}, frozenset((1,)), 1j, range(3),
+    ],
+    "ufunc in a partial": lambda: functools.partial(np.log1p),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("protocol", range(2, 6))
+@pytest.mark.parametrize("name", BENIGN)
+def test_what_libraries_write_is_not_accused(name: str, protocol: int) -> None:
+    found = read_pickles(pickle.dumps(BENIGN[name](), protocol))
+    assert found.wrong == {}, found.wrong
+
+
+@pytest.mark.parametrize("name", BENIGN)
+def test_raw_arrays_of_joblib_are_passed_over(name: str) -> None:
+    file = io.BytesIO()
+    joblib.dump(BENIGN[name](), file)
+    assert read_pickles(file.getvalue()).wrong == {}
+
+
+def test_the_packages_that_an_unpickler_needs_are_named() -> None:
+    found = read_pickles(pickle.dumps(BENIGN["forest"]()))
+    assert {"numpy", "scikit_learn"} <= found.packages
+
+
+HOSTILE = {
+    "a call": (b"cos\nsystem\n(Vtrue\ntR.", Wrong.UNLISTED_CALL),
+    "a call that is popped": (b"N(cos\nsystem\nVtrue\no0.", Wrong.UNLISTED_CALL),
+    "INST": (b"(Vtrue\nios\nsystem\n.", Wrong.UNLISTED_CALL),
+    "a stored function": (b"cos\nsystem\n.", Wrong.UNLISTED_NAME),
+    "a private module": (b"c_osx_support\n_find_build_tool\n(Vx\ntR.", Wrong.UNLISTED_CALL),
+    "an installer": (b"cpip\nmain\n(]tR.", Wrong.UNLISTED_CALL),
+    "Python 2": (b"ccommands\ngetoutput\n(Vx\ntR.", Wrong.UNLISTED_CALL),
+    "a dotted path": (b"\x80\x04clogging\nos.system\n(Vx\ntR.", Wrong.UNLISTED_CALL),
+    "a dotted path through a listed package": (b"\x80\x04csklearn.utils\n_joblib.os.system\n.", Wrong.UNLISTED_NAME),
+    "a function of a listed package": (b"cnumpy.f2py.crackfortran\ngetlincoef\n(Vx\n}tR.", Wrong.UNLISTED_CALL),
+    "torch.load": (b"ctorch.serialization\nload\n(Vx\ntR.", Wrong.UNLISTED_CALL),
+    "what nobody knows is called": (b"caiohttp\nget\n(Vx\ntR.", Wrong.UNLISTED_CALL),
+    "what a call gave is called": (b"ccollections\nOrderedDict\n)R)R.", Wrong.UNLISTED_CALL),
+    "a computed name": (b"cstr\njoin\n)RVx\n\x93.", Wrong.COMPUTED_NAME),
+    "an extension code": (b"\x82\x01)R.", Wrong.EXTENSION),
+    "an item in a module": (b"csys\nmodules\nVx\nNs.", Wrong.FOREIGN_CHANGE),
+    "a state for a class": (b"ccollections\nOrderedDict\n}b.", Wrong.FOREIGN_CHANGE),
+    "a planted method": (b"ctypes\nSimpleNamespace\n)R}V__setstate__\nNsb.", Wrong.PLANTED),
+    "a planted method in slots": (b"ctypes\nSimpleNamespace\n)R(N}V__class__\nNstb.", Wrong.PLANTED),
+    "getattr on a module's function": (b"cbuiltins\ngetattr\n(cos\nsystem\nV__call__\ntR.", Wrong.UNLISTED_CALL),
+    "getattr of a private name": (b"cbuiltins\ngetattr\n(cbuiltins\nobject\nV__subclasses__\ntR.", Wrong.UNLISTED_CALL),
+    "map without __init__": (b"cbuiltins\nmap\n)\x81.", Wrong.UNLISTED_CALL),
+    "partial of a call's result": (b"cfunctools\npartial\n(ccollections\nOrderedDict\n)RtR.", Wrong.UNLISTED_CALL),
+    "full-width letters": ("c\uff4f\uff53\n\uff53\uff59\uff53\uff54\uff45\uff4d\n)R.".encode(), Wrong.UNLISTED_NAME),
+    "behind the last pickle": (b"\x80\x04N.padding" + b"cos\nsystem\n(Vtrue\ntR.", Wrong.UNLISTED_CALL),
+    "in the second pickle": (b"\x80\x04N.\x80\x04N." + b"cos\nsystem\n(Vtrue\ntR.", Wrong.UNLISTED_CALL),
+    "before the end of broken data": (b"cos\nsystem\n(Vtrue\ntR", Wrong.UNLISTED_CALL),
+    "a rebuilding function that calls": (
+        b"ctorch._tensor\n_rebuild_from_type_v2\n(cos\nsystem\ncm\nC\n(Vx\nt}tR.", Wrong.UNLISTED_CALL,
+    ),
+    "an unknown class": (b"cmy_company.models\nScorer\n)\x81.", Wrong.UNKNOWN_CLASS),
+    "a class of the main program": (b"c__main__\nNet\n)\x81.", Wrong.UNKNOWN_CLASS),
+    "a persistent id": (b"P1\n.", Wrong.PERSISTENT),
+    "data from outside": (b"\x97.", Wrong.OUTSIDE_DATA),
+    "truncated data": (b"\x80\x04]", Wrong.DAMAGED),
+    "doubling": (b")" + b"2\x86" * 60 + b".", Wrong.EXPANSION),
+    "nesting": (b"]" * 9000 + b"a" * 8999 + b".", Wrong.EXPANSION),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_a_hostile_pickle_would_do_is_told(name: str) -> None:
+    data, kind = HOSTILE[name]
+    assert kind in wrong(data)
+
+
+def test_a_persistent_id_is_the_loaders_business_in_torch() -> None:
+    assert wrong(b"(Vstorage\nctorch\nFloatStorage\nV0\nVcpu\nK\x01tQ.", persistent=True) == set()
+
+
+def test_bytes_that_a_listed_function_unpickles_are_handed_on() -> None:
+    data = b"ctorch.storage\n_load_from_bytes\n(B\x03\x00\x00\x00abctR."
+    seen: list[bytes] = []
+    assert read_pickles(data, nested=lambda held, _: seen.append(held)).wrong == {}
+    assert seen == [b"abc"]
+    assert Wrong.UNLISTED_CALL in wrong(data)
+
+
+def test_an_object_array_of_joblib_is_a_pickle_of_its_own() -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[object, ...]:
+            return (exec, ("pass",))
+
+    file = io.BytesIO()
+    joblib.dump(np.array([Evil()], dtype=object), file)
+    assert Wrong.UNLISTED_CALL in wrong(file.getvalue())
+
+
+def test_a_payload_behind_a_raw_array_is_reached() -> None:
+    file = io.BytesIO()
+    joblib.dump(np.arange(5), file)
+    held = file.getvalue()
+    assert wrong(held[:-1] + b"cos\nsystem\n(Vtrue\ntR.") >= {Wrong.UNLISTED_CALL}
+
+
+def test_places_are_kept_up_to_a_number_and_all_are_counted() -> None:
+    found = Reading()
+    for at in range(50):
+        found.note(Wrong.ODD, at, f"place {at}")
+    assert found.counts[Wrong.ODD] == 50
+    assert len(found.wrong[Wrong.ODD]) == 20
+
+
+def test_a_name_is_known_by_exact_lists_and_old_names_of_numpy_are_todays() -> None:
+    assert standing("numpy.core.multiarray", "_reconstruct") is Standing.LISTED
+    assert rule_of("numpy.core.multiarray", "_reconstruct") is Rule.CLASS_FIRST
+    assert standing("sklearn.ensemble.forest", "RandomForestClassifier") is Standing.KNOWN_PACKAGE
+    assert standing("os", "system") is Standing.FEARED
+    assert standing("a b", "c") is Standing.NO_NAME
+    assert standing("acme", "Net") is Standing.UNKNOWN_PACKAGE
+    assert rule_of("numpy", "memmap") is None
+    assert len(lists().names) > 3000

@@ -1,0 +1,273 @@
+"""Writes the lists of names that a pickle may ask for, from the packages' sources, importing none.
+
+    python tools/pickle_names.py FOLDER WHEEL…      writes FOLDER/<package>.json for each wheel
+
+Of torch only what its checkpoints hold is read: layers, optimisers, distributions, storages.
+
+A class is listed when nothing that an unpickler runs on its way (``__new__``, ``__setstate__`` and what
+attribute access runs, in the class or in a base class of the same package) calls what it was given, or
+reaches for files, processes, code or other pickles. A function is listed when a ``__reduce__`` of the package
+names it and the same holds for its body. What is left out is written down too, with the reason: it needs a
+reader.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import re
+import sys
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+SKIPPED = re.compile(
+    r"(^|/)(tests?|testing|_testing|conftest|benchmarks?|examples?|_vendor|vendored|distutils|f2py)(/|\.py|$)"
+)
+ONLY = {
+    "torch": re.compile(
+        r"torch/(nn/(modules|parameter|utils/parametrizations)|optim|distributions|storage\.py|_utils\.py)"
+    )
+}
+UFUNC = re.compile(r"^(\w+): Final\b[^\n]*_UFunc_|^(\w+): (?:np\.)?ufunc$|^(\w+): _UFunc_", re.MULTILINE)
+RUN = (
+    "__new__",
+    "__setstate__",
+    "__setattr__",
+    "__getattr__",
+    "__getattribute__",
+    "__setitem__",
+    "append",
+    "extend",
+    "add",
+    "__del__",
+)
+REACHING = frozenset(
+    {
+        *("exec", "eval", "compile", "open", "__import__", "import_module", "reload", "input", "breakpoint"),
+        *("system", "popen", "Popen", "run", "call", "check_call", "check_output", "spawn", "execv", "fork"),
+        *("load", "loads", "load_module", "find_class", "resolve_name", "CDLL", "dlopen"),
+        *("urlopen", "urlretrieve", "request", "get_file", "connect", "memmap", "fromfile", "tofile"),
+        *("unlink", "remove", "rmtree", "rename", "write", "makedirs", "mkdir"),
+    }
+)
+FEARED = frozenset({"subprocess", "socket", "code", "runpy", "pty", "pdb", "webbrowser"})
+CLASS_OF_SELF = ("self.__class__", "type(self)", "cls")
+
+
+@dataclass
+class Class:
+    """A class as its source says it."""
+
+    module: str
+    name: str
+    bases: list[str]
+    methods: dict[str, ast.FunctionDef] = field(default_factory=dict)
+    feared: str = ""
+    reduced: bool = False
+
+
+@dataclass
+class Package:
+    """What the sources of one package say."""
+
+    classes: dict[tuple[str, str], Class] = field(default_factory=dict)
+    functions: dict[tuple[str, str], ast.FunctionDef] = field(default_factory=dict)
+    called: set[tuple[str, str]] = field(default_factory=set)  # functions that some __reduce__ names
+    compiled: set[str] = field(default_factory=set)  # modules that are machine code
+    ufuncs: set[tuple[str, str]] = field(default_factory=set)  # as the stubs declare them
+
+
+def sources(wheel: zipfile.ZipFile, package: str) -> Iterator[tuple[str, str]]:
+    """Module and text of each source that is no test."""
+    wanted = ONLY.get(package, re.compile(""))
+    # Stubs last: what a source says counts
+    for name in sorted(wheel.namelist(), key=lambda name: (name.endswith(".pyi"), name)):
+        path = PurePosixPath(name)
+        if path.suffix in (".py", ".pyx", ".pyi") and not SKIPPED.search(name) and wanted.match(name):
+            parts = path.with_suffix("").parts
+            module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+            yield module, wheel.read(name).decode("utf-8", "replace")
+
+
+def compiled(wheel: zipfile.ZipFile, package: str) -> Iterator[str]:
+    """Modules of machine code: what they pickle they write in C or Cython, by class and arguments."""
+    wanted = ONLY.get(package, re.compile(""))
+    for name in wheel.namelist():
+        if name.endswith(".so") and ".cpython-" in name and not SKIPPED.search(name) and wanted.match(name):
+            yield name.partition(".cpython-")[0].replace("/", ".")
+
+
+def read(module: str, text: str, package: Package) -> None:
+    """Add what one source says."""
+    package.ufuncs |= {(module, "".join(found)) for found in UFUNC.findall(text)}
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        _read_cython(module, text, package)
+        return
+    imported = _imports(tree, module)
+    feared = sorted(FEARED & {name.split(".")[0] for name in _modules(tree)})
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef):
+            package.functions[module, node.name] = node
+        elif isinstance(node, ast.ClassDef):
+            _read_class(node, module, package, imported, feared=feared)
+
+
+def _read_class(
+    node: ast.ClassDef,
+    module: str,
+    package: Package,
+    imported: dict[str, tuple[str, str]],
+    *,
+    feared: list[str],
+) -> None:
+    one = Class(_home(node, module), node.name, [ast.unparse(base) for base in node.bases])
+    one.feared = f"its module imports {', '.join(feared)}" if feared else ""
+    for item in node.body:
+        if isinstance(item, ast.FunctionDef):
+            one.methods[item.name] = item
+    for name in ("__reduce__", "__reduce_ex__"):
+        for callee in _reduced(one.methods.get(name)):
+            if callee in CLASS_OF_SELF or callee == node.name:
+                one.reduced = True
+            elif callee.isidentifier():
+                package.called.add(imported.get(callee, (module, callee)))
+    package.classes.setdefault((one.module, one.name), one)
+
+
+def _read_cython(module: str, text: str, package: Package) -> None:
+    """Classes of a Cython source: those that it pickles by itself have a function of their own."""
+    for found in re.finditer(r"^(cdef )?class (\w+)\s*(?:\(([\w., ]*)\))?\s*:", text, re.MULTILINE):
+        bases = [base.strip() for base in (found[3] or "").split(",") if base.strip()]
+        block = text[found.end() : _end_of_block(text, found.end())]
+        one = Class(module, found[2], bases, reduced="__reduce__" in block)
+        if any(re.search(rf"\b{name}\(", block) for name in ("exec", "eval", "open", "system")):
+            one.feared = "its source names what runs code"
+        package.classes.setdefault((module, one.name), one)
+
+
+def _end_of_block(text: str, start: int) -> int:
+    found = re.compile(r"^\S", re.MULTILINE).search(text, start + 1)
+    return found.start() if found else len(text)
+
+
+def _modules(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+
+
+def _imports(tree: ast.Module, module: str) -> dict[str, tuple[str, str]]:
+    """Local name to where it was imported from."""
+    found: dict[str, tuple[str, str]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            base = module.split(".")[: -node.level] if node.level else []
+            origin = ".".join([*base, *([node.module] if node.module else [])])
+            found |= {alias.asname or alias.name: (origin, alias.name) for alias in node.names}
+    return found
+
+
+def _home(node: ast.ClassDef, module: str) -> str:
+    """The module that the class says it is of: numpy and pandas move theirs with ``set_module``."""
+    for one in node.decorator_list:
+        if isinstance(one, ast.Call) and ast.unparse(one.func).endswith("set_module") and one.args:
+            first = one.args[0]
+            if isinstance(first, ast.Constant):
+                return str(first.value)
+    return module
+
+
+def _reduced(method: ast.FunctionDef | None) -> Iterator[str]:
+    """What a ``__reduce__`` gives as the thing to call."""
+    for node in ast.walk(method) if method else ():
+        if isinstance(node, ast.Return) and isinstance(node.value, ast.Tuple) and node.value.elts:
+            yield ast.unparse(node.value.elts[0])
+
+
+def fault(package: Package, one: Class, seen: frozenset[tuple[str, str]] = frozenset()) -> str:
+    """Why a class is not listed, empty where it is."""
+    if one.feared:
+        return one.feared
+    for name in RUN:
+        if (method := one.methods.get(name)) and (why := reaches(method)):
+            return f"{name} {why}"
+    for base in one.bases:
+        for other in [c for c in package.classes.values() if c.name == base.split(".")[-1]][:3]:
+            if (other.module, other.name) not in seen and other is not one:
+                why = fault(package, other, seen | {(one.module, one.name)})
+                if why:
+                    return f"its base {other.name}: {why}"
+    return ""
+
+
+def reaches(body: ast.FunctionDef) -> str:
+    """What in a function reaches further than the object: empty where nothing does."""
+    given = {arg.arg for arg in (*body.args.posonlyargs, *body.args.args, *body.args.kwonlyargs)} - {
+        "self",
+        "cls",
+    }
+    given |= {arg.arg for arg in (body.args.vararg, body.args.kwarg) if arg}
+    for node in ast.walk(body):
+        if isinstance(node, ast.Call):
+            said = ast.unparse(node.func)
+            if said.split(".")[-1] in REACHING:
+                return f"calls {said}"
+            root = said.split("(")[0].split("[")[0].split(".")[0]
+            if root in given and "." not in said:
+                return f"calls {said}, which it is given"
+    return ""
+
+
+def lists(package: Package) -> dict[str, dict[str, list[str]]]:
+    """Module to names: classes, those that may be called, functions, and what is left out with the reason."""
+    found: dict[str, dict[str, list[str]]] = {
+        kind: {} for kind in ("classes", "called", "functions", "ufuncs", "left_out")
+    }
+    for (module, name), one in sorted(package.classes.items()):
+        why = fault(package, one)
+        found["left_out" if why else "classes"].setdefault(module, []).append(
+            f"{name}: {why}" if why else name
+        )
+        enum = any(
+            base.split(".")[-1] in ("Enum", "IntEnum", "StrEnum", "Flag", "IntFlag") for base in one.bases
+        )
+        if not why and (one.reduced or enum):
+            found["called"].setdefault(module, []).append(name)
+    for module, name in sorted(package.called):
+        body = package.functions.get((module, name))
+        why = "its source is not Python" if body is None else reaches(body)
+        found["left_out" if why else "functions"].setdefault(module, []).append(
+            f"{name}: {why}" if why else name
+        )
+    for module, name in sorted(package.ufuncs):
+        found["ufuncs"].setdefault(module, []).append(name)
+    return found
+
+
+def main() -> None:
+    """Write one list a wheel."""
+    folder = Path(sys.argv[1])
+    for path in map(Path, sys.argv[2:]):
+        package = Package()
+        name, version = path.name.split("-")[:2]
+        with zipfile.ZipFile(path) as wheel:
+            for module, text in sources(wheel, name):
+                read(module, text, package)
+            package.compiled |= set(compiled(wheel, name))
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        head: dict[str, object] = {"compiled": sorted(package.compiled)}
+        head |= {"package": name, "version": version, "source": f"{path.name}, sha256:{digest}"}
+        out = folder / f"{name}.json"
+        out.write_text(json.dumps(head | lists(package), indent=0, sort_keys=True) + "\n", "utf-8")
+        print(name, version, {k: sum(map(len, v.values())) for k, v in lists(package).items()})
+
+
+if __name__ == "__main__":
+    main()
