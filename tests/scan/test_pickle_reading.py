@@ -10,7 +10,7 @@ import pickle
 from collections.abc import Callable
 from pathlib import PurePosixPath
 
-import joblib
+import joblib  # type: ignore[import-untyped]  # it has no stubs
 import numpy as np
 import pytest
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
