@@ -65,8 +65,9 @@ def test_a_policy_is_named_by_what_it_asks_for() -> None:
         Policy(authors=["me"])
     with pytest.raises(ValueError, match="max_age"):
         Policy(max_age="never")
-    with pytest.raises(ValueError, match="checkpoint names a file"):
-        Policy(checkpoint="")
+    for name in ("", "a\0b"):
+        with pytest.raises(ValueError, match="checkpoint names a file"):
+            Policy(checkpoint=name)
 
 
 def test_the_remedy_is_the_command_that_would_make_the_evidence() -> None:

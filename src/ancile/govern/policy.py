@@ -157,7 +157,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         wrong = [a for a in self.authors if not DIGEST.fullmatch(a)]
         if wrong:
             raise ValueError(f"authors are key ids, sha256:<64 hex digits>: {wrong[0][:80]!r}")
-        if self.checkpoint is not None and not self.checkpoint:
+        if self.checkpoint is not None and (not self.checkpoint or "\0" in self.checkpoint):
             raise ValueError("checkpoint names a file")
         names = [r.name for r in self.require]
         if len(names) != len(set(names)):
