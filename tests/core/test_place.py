@@ -158,9 +158,10 @@ def test_an_answer_that_comes_a_byte_at_a_time_ends_in_time(head: bytes, more: b
         thread = threading.Thread(target=drip)
         thread.start()
         place = place_of(f"http://127.0.0.1:{server.getsockname()[1]}/v2", form="")
-        with closing(connection_to(place, connect_seconds=30, seconds=30)) as connection:
-            with pytest.raises(TimeoutError, match=r"no whole answer in 0\.3 seconds"):
-                exchange(connection)
+        connection = connection_to(place, connect_seconds=30, seconds=30)
+        late = pytest.raises(TimeoutError, match=r"no whole answer in 0\.3 seconds")
+        with closing(connection), late:
+            exchange(connection)
         done.set()
         thread.join()
 
