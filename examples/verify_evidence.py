@@ -36,8 +36,12 @@ def statement(envelope: dict, keys: bytes) -> dict:
 
 def root_above(leaf: bytes, index: int, size: int, path: list[bytes]) -> bytes:
     """The root that an inclusion proof leads to."""
+    if not 0 <= index < size:
+        raise ValueError("the proof is of an entry beyond the tree")
     found, position, last = hashlib.sha256(b"\0" + leaf).digest(), index, size - 1
     for sibling in path:
+        if not last:
+            raise ValueError("the proof is too long")
         if position & 1 or position == last:
             found = hashlib.sha256(b"\1" + sibling + found).digest()
             while not position & 1 and position:

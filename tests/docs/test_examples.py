@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import runpy
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from ancile.trust.merkle import inclusion_path, leaf_hash, node_hash, range_root, verify_inclusion
 from tests.docs.pages import ROOT
 from tests.docs.worlds import ancile, prepare
 
@@ -43,6 +48,31 @@ def test_changed_evidence_is_refused_without_ancile(project: Path, place: str) -
     bundle["entries"][1][place] = text[:middle] + ("A" if text[middle] != "A" else "B") + text[middle + 1 :]
     path.write_text(json.dumps(bundle), "utf-8")
     assert example("verify_evidence.py", project / "ancile.toml", path).returncode != 0
+
+
+@given(data=st.data(), size=st.integers(1, 40))
+def test_its_proofs_are_those_of_the_log(data: st.DataObject, size: int) -> None:
+    """Whatever index, length and siblings it is given, it finds the root where the log's own check does."""
+    root_above = runpy.run_path(str(ROOT / "examples" / "verify_evidence.py"))["root_above"]
+    leaves = [b"%d" % n for n in range(size)]
+    hashes = [leaf_hash(leaf) for leaf in leaves]
+    node = partial(_node, hashes)
+    at = data.draw(st.integers(0, size - 1))
+    path = inclusion_path(node, lambda a, b: range_root(node, a, b), index=at, size=size)
+    root = range_root(node, 0, size)
+    claimed = data.draw(st.one_of(st.just(at), st.integers(-1, 4 * size)))
+    given_path = data.draw(st.sampled_from([path, path[:-1], [*path, bytes(32)], path[::-1]]))
+    try:
+        found = root_above(leaves[at], claimed, size, given_path) == root
+    except ValueError:
+        found = False
+    assert found == verify_inclusion(given_path, index=claimed, size=size, leaf=hashes[at], root=root)
+
+
+def _node(hashes: list[bytes], level: int, n: int) -> bytes:
+    if not level:
+        return hashes[n]
+    return node_hash(_node(hashes, level - 1, 2 * n), _node(hashes, level - 1, 2 * n + 1))
 
 
 def test_the_figure_is_recounted_from_the_examples(project: Path) -> None:
