@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from ancile.attacks.arms import OPENING, portfolio
 from ancile.attacks.cascade import Cascade, advance, begin, cascade
+from ancile.attacks.climb import climb, climb_precisely
 from ancile.attacks.constraint import Constraint
 from ancile.attacks.phases import Effort, plan
+from ancile.attacks.standing import FEW, STANDS, Field, Standing
 from ancile.attacks.streams import Streams
 from ancile.core.errors import AncileError
 from tests.attacks.worlds import FAR, World, blocks, digits_world, least_margin, linear, robust, world
@@ -102,8 +105,66 @@ def test_rows_are_searched_without_gradients_in_fewer_queries_of_more_samples_ea
     assert late[2] == 0 < late[3]
     here = linear(blocks(4, 3), np.zeros(4), n=5)
     assert started(here, Constraint("linf", 0.01, -FAR, FAR)).phases == plan(
-        "standard", arms=13, walks=2, rows=True
+        "standard", arms=9, aimed=(7, 8), walks=2, rows=True
     )
+
+
+@pytest.mark.parametrize(("eps", "arms", "middles"), [(0.3, 12, 5), (0.1, 12, 5), (4 / 255, 8, 1)])
+def test_a_ball_that_does_not_reach_the_middle_of_the_range_has_one_start_from_there(
+    eps: float, arms: int, middles: int
+) -> None:
+    found = portfolio(Constraint("linf", eps), classes=10)
+    assert (len(found), sum(arm.start == "middle" for arm in found)) == (arms, middles)
+    assert portfolio(Constraint("linf", 255 * eps, 0.0, 255.0), classes=10) == found
+    assert portfolio(Constraint("linf", eps, 0.0, 10.0, scale=10.0), classes=10) == found
+    assert len(portfolio(Constraint("l2", eps), classes=10)) == 12
+
+
+def test_two_classes_have_no_arm_that_means_one_of_the_wrong_ones() -> None:
+    found = portfolio(Constraint("linf", 0.03), classes=2)
+    assert {arm.raised for arm in found} == {"margin", "ce"}
+    assert len(set(found)) == len(found)
+
+
+def test_walks_come_before_the_scout_in_all_norms_but_linf() -> None:
+    here = digits_world(5)
+    norms: list[Literal["linf", "l2", "l1", "l0"]] = ["linf", "l2", "l1", "l0"]
+    for norm in norms:
+        kinds = [one.kind for one in started(here, Constraint(norm, 1.0)).phases]
+        assert (kinds[2] == "walk") == (norm in ("l2", "l1"))
+        assert ("walk" in kinds) == (norm != "l0")
+
+
+def test_the_few_that_stand_are_all_taken_until_a_round_breaks_none() -> None:
+    """Of eight rounds and six searches the first of each: to leave one of so few out would spare nothing."""
+    here = linear(blocks(4, 3), np.zeros(4), n=30)
+    run = finished(started(here, Constraint("linf", 0.01, -FAR, FAR)))
+    stood = run.log[-1].left
+    assert stood > FEW
+    few = begin(
+        here.model, here.x[~run.broken][:FEW], here.y[~run.broken][:FEW], Constraint("linf", 0.01, -FAR, FAR), here.rng
+    )  # fmt: skip
+    finished(few)
+    for kind in ("round", "scores"):
+        tried = [entry.tried for entry in few.log if few.phases[entry.phase].kind == kind]
+        assert tried == [FEW, *(0,) * (len(tried) - 1)]
+
+
+def test_the_hardest_meet_the_arms_that_mean_a_class_once_when_the_scout_passed_them_over() -> None:
+    here = digits_world(60)
+    run = started(here, Constraint("linf", 0.02))
+    kinds = [one.kind for one in run.phases]
+    for _ in range(kinds.index("turn")):
+        advance(run)
+    late = run.standing.hardest(0.2)[:3]
+    run.reached[:, late] = -torch.inf
+    for _ in range(kinds.count("turn")):
+        before = run.reached.clone()
+        entry = advance(run)
+        assert entry is not None
+        assert entry.tried == 3
+        assert torch.equal((run.reached != before).any(dim=0).nonzero().squeeze(1), late)
+    assert kinds.count("turn") == sum(arm.raised == "target" for arm in run.arms)
 
 
 def test_an_attack_stronger_than_one_climb_leaves_fewer_standing() -> None:
@@ -207,6 +268,23 @@ def test_what_only_the_search_form_misreads_is_not_counted() -> None:
     run = finished(started(here, c, search=form.model, effort="quick"))
     assert np.array_equal(~robust(here, run.candidates), run.broken.numpy())
     assert (least_margin(here, 0.05, "linf")[run.broken.numpy()] <= 0).all()
+
+
+def test_an_error_that_only_the_search_form_sees_does_not_hide_one_of_less_margin() -> None:
+    """The form sees the same large margin everywhere, the model one that is never so large."""
+    here = linear(np.array([[1.0, 0.0], [0.0, 1.0]]), np.zeros(2), n=40)
+    form = world(torch.nn.Linear(2, 2, dtype=torch.float64), here.x)
+    assert isinstance(form.net, torch.nn.Linear)
+    c, all_of_them = Constraint("linf", 0.2, -FAR, FAR), torch.arange(40)
+    with torch.no_grad():
+        form.net.weight.zero_()
+        form.net.bias.copy_(torch.tensor([9.0, 1.0]))
+    field = Field(here.model, form.model, 16, True, here.x, here.y, c, here.rng, None)
+    standing = Standing.of(here.x)
+    climb(field, standing, OPENING, all_of_them, steps=10, place=1)
+    assert (standing.refused[here.y == 1] == 8.0).all()
+    climb_precisely(field, standing, OPENING, standing.rows(), steps=10, place=2)
+    assert np.array_equal((standing.broken_by != STANDS).numpy(), least_margin(here, 0.2, "linf") <= 0)
 
 
 def test_an_eps_of_0_and_no_samples_come_back_as_they_are() -> None:

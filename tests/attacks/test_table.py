@@ -85,12 +85,8 @@ KINDS = [
 @every_attack
 @pytest.mark.parametrize("kind", KINDS)
 def test_results_are_inside_ball_and_bounds_and_look_like_the_samples(
-    one: Row, norm: Norm, kind: str, request: pytest.FixtureRequest
+    one: Row, norm: Norm, kind: str
 ) -> None:
-    if (one.name, kind) == ("cascade", "numbers"):
-        request.applymarker(
-            pytest.mark.xfail(raises=IndexError, reason="its climb wants samples with an axis")
-        )
     here = small(kind)
     before = here.x.clone()
     c = Constraint(norm, EPS[norm][1], 0.1, 0.9)

@@ -1,20 +1,24 @@
-"""The arms that compete in the cascade, and which of them suit a norm and a number of classes.
+"""The arms that compete in the cascade, and which of them suit a ball and a number of classes.
 
 An arm is one way to climb: where to start, what to raise, how far to step, how much momentum. None is best on
-all networks: those that threshold their pixels fall to starts from the
-middle of the range, others to random starts and to targets.
+all networks: those that threshold their pixels fall to starts from the middle of the range, others to random
+starts and to targets. Which are tried is decided by the ball and the classes, which of them have the rounds
+by what they reached in the scout.
 """
 
 from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from ancile.attacks.ball import Norm
+from ancile.attacks.constraint import Constraint
 
 Start = Literal["random", "corner", "diverse", "middle", "best"]
 Raised = Literal["margin", "ce", "dlr", "target"]
 
 CLASSES_FOR_DLR = 3  # Croce and Hein 2020, arXiv:2003.01690, equation 6
+REACHES = (
+    0.1  # of the range that a Linf ball covers at least on either side, for the middle to mean something
+)
 MOMENTUM = 0.75  # as APGD's: section 3.1 there
 
 
@@ -68,9 +72,15 @@ ARMS = (
 )
 
 
-def portfolio(norm: Norm, *, classes: int) -> tuple[Arm, ...]:  # noqa: ARG001
-    """The arms for a norm and a number of classes, each once."""
-    fitting = (fitted(arm, classes) for arm in ARMS)
+def portfolio(constraint: Constraint, *, classes: int) -> tuple[Arm, ...]:
+    """The arms for a constraint and a number of classes, each once.
+
+    A Linf ball that is small beside the data's range, as on natural images and tables, does not reach the
+    middle of it: to start there is to start at one corner of the ball, for which one arm is enough.
+    """
+    far = constraint.norm == "linf" and constraint.eps < REACHES * constraint.reach
+    suited = tuple(arm for arm in ARMS if arm == ARMS[0] or arm.start != "middle") if far else ARMS
+    fitting = (fitted(arm, classes) for arm in suited)
     return tuple(dict.fromkeys(arm for arm in fitting if arm is not None))
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from ancile.attacks.arms import OPENING, Arm, portfolio
-from ancile.attacks.climb import climb
+from ancile.attacks.climb import climb, climb_precisely
 from ancile.attacks.constraint import Constraint
 from ancile.attacks.edges import Walk, walked, walks
 from ancile.attacks.patches import patched
@@ -39,7 +39,7 @@ else:
 BATCH = 128  # samples that climb together: more fall out of the cache (4 convolutions on MNIST: 128 to 512)
 COMPARED = 128  # samples on which a search form is compared with the original
 ROUNDING = 1e-4  # mean difference of logits as a share of their size: above float32's, far below bfloat16's
-FADES = 0.5  # of an arm's share, each time that it had a round
+FADES = 0.25  # of an arm's share, each time that it had a round
 FLOOR = 0.02  # of the cohort, that every arm's share is at least: one that won nothing still has its turn
 
 
@@ -70,7 +70,7 @@ class Entry(NamedTuple):
 class Cascade:
     """A cascade that runs phase by phase; ``begin`` makes it, ``advance`` runs the next phase.
 
-    reached  (arms, n) the largest margin that each arm met in the scout, -inf where it did not climb
+    reached  (arms, n) the largest margin that each arm met in the scout or its turn, -inf where it had none
     cohort   (n,) samples that the scout takes
     log      what the phases so far did
     """
@@ -169,7 +169,7 @@ def begin(
     batch  samples that climb together, the number at which ``search`` takes least time
     With the same samples, seed, effort and search form it then ends as if it had never stopped.
     """
-    arms = (OPENING, *portfolio(constraint.norm, classes=model.traits.classes))
+    arms = (OPENING, *portfolio(constraint, classes=model.traits.classes))
     ways = walks(constraint.norm, classes=model.traits.classes)
     coarse = search is not None and differs(search, model, x[:COMPARED])
     here = Field(model, search or model, batch, coarse, x, y, constraint, rng, on_step)
@@ -178,7 +178,14 @@ def begin(
         here=here,
         arms=arms,
         walks=ways,
-        phases=plan(effort, arms=len(arms), walks=len(ways), rows=grid_of(tuple(x.shape[1:])).row),
+        phases=plan(
+            effort,
+            arms=len(arms),
+            aimed=tuple(place for place, arm in enumerate(arms) if arm.raised == "target"),
+            walks=len(ways),
+            rows=grid_of(tuple(x.shape[1:])).row,
+            outside=constraint.norm != "linf",
+        ),
         standing=Standing.of(x),
         reached=x.new_full((len(arms), n), -torch.inf),
         cohort=torch.zeros(n, dtype=torch.bool, device=x.device),
@@ -221,8 +228,9 @@ def differs(search: GradientModel, model: GradientModel, x: torch.Tensor) -> boo
 def _taken(run: Cascade, one: Phase) -> torch.Tensor:
     """Places of the samples that a phase takes."""
     if one.kind != "scout":
-        paid = not one.after or _paid(run, one)
-        return run.standing.hardest(one.share if paid else 0.0)
+        paid = _paid(run, one) if one.after else not _hopeless(run, one)
+        rows = run.standing.hardest(one.share if paid else 0.0)
+        return rows[run.reached[one.arm, rows] == -torch.inf] if one.kind == "turn" else rows
     if not run.cohort.any():
         run.cohort[run.standing.hardest(one.share)] = True
     return (run.cohort & ~run.broken).nonzero().squeeze(1)
@@ -234,6 +242,12 @@ def _paid(run: Cascade, one: Phase) -> bool:
     return bool(same) and same[-1].broken >= one.after * same[-1].tried > 0
 
 
+def _hopeless(run: Cascade, one: Phase) -> bool:
+    """Whether so few stand that the last such round or search took them all, and it broke none."""
+    same = [entry for entry in run.log if run.phases[entry.phase].kind == one.kind and entry.tried]
+    return one.kind in ("round", "scores") and bool(same) and not (same[-1].set_aside or same[-1].broken)
+
+
 def _clean(run: Cascade, rows: torch.Tensor, one: Phase, arm: int, place: int) -> bool:  # noqa: ARG001
     here = run.here
     value, misread = judged(here.model, here.x[rows], here.y[rows])
@@ -243,8 +257,9 @@ def _clean(run: Cascade, rows: torch.Tensor, one: Phase, arm: int, place: int) -
 
 
 def _climbed(run: Cascade, rows: torch.Tensor, one: Phase, arm: int, place: int) -> bool:
-    reached = climb(run.here, run.standing, run.arms[arm], rows, steps=one.steps, place=place)
-    if reached is not None and one.kind == "scout":
+    one_climb = climb_precisely if one.precise else climb
+    reached = one_climb(run.here, run.standing, run.arms[arm], rows, steps=one.steps, place=place)
+    if reached is not None and one.kind in ("scout", "turn"):
         run.reached[arm, rows] = reached
     return reached is not None
 
@@ -261,6 +276,7 @@ _PHASES: dict[str, Callable[[Cascade, torch.Tensor, Phase, int, int], bool]] = {
     "clean": _clean,
     "sweep": _climbed,
     "scout": _climbed,
+    "turn": _climbed,
     "round": _climbed,
     "walk": _walked,
     "scores": _scored,

@@ -12,9 +12,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ancile.attacks.arms import FINISH, Arm
-from ancile.attacks.ball import Ball, per_sample
+from ancile.attacks.ball import Ball, features, per_sample
 from ancile.attacks.losses import SampleLoss, choose, margin, ranked, towards
-from ancile.attacks.standing import STANDS, Field, Standing, batches, judgement
+from ancile.attacks.standing import STANDS, Field, Standing, batches, judged, judgement
 from ancile.attacks.starts import DIVERSE_STEPS, corner_start, diverse_start, middle_start, random_start
 from ancile.core.extras import needs
 
@@ -40,9 +40,27 @@ def climb(
             return None
     if here.coarse:
         near = rows[(reached[rows] >= 0) & (standing.broken_by[rows] == STANDS)]
-        if climb(here.plain(), standing, FINISH, near, steps=FINISH_STEPS, place=place) is None:
+        if climb_precisely(here, standing, FINISH, near, steps=FINISH_STEPS, place=place) is None:
             return None
     return reached[rows]
+
+
+def climb_precisely(
+    here: Field, standing: Standing, arm: Arm, rows: torch.Tensor, *, steps: int, place: int
+) -> torch.Tensor | None:
+    """As ``climb``, by the original; what a coarse search form was wrong about is forgotten first.
+
+    Errors that only a coarse form sees would stay the best points, and refuse what is truly more wrong.
+    """
+    if not here.coarse:
+        return climb(here, standing, arm, rows, steps=steps, place=place)
+    refused = standing.refused[rows]
+    standing.refused[rows] = -torch.inf
+    standing.margin[rows] = judged(here.model, standing.point[rows], here.y[rows]).margin
+    standing.passes[rows] += 1
+    reached = climb(here.plain(), standing, arm, rows, steps=steps, place=place)
+    standing.refused[rows] = torch.maximum(refused, standing.refused[rows])
+    return reached
 
 
 @dataclass
@@ -121,7 +139,7 @@ def _total(
 def _evened(gradient: torch.Tensor) -> torch.Tensor:
     """The gradient with a mean size of 1 in each sample, so that momentum adds up directions, not slopes."""
     gradient = gradient.nan_to_num(0.0, 0.0, 0.0)
-    size = gradient.abs().flatten(1).mean(dim=1).clamp_min(TINY)
+    size = features(gradient).abs().mean(dim=1).clamp_min(TINY)
     return gradient / per_sample(size, gradient)
 
 
@@ -136,7 +154,7 @@ def _stepped(ball: Ball[torch.Tensor], x: torch.Tensor, direction: torch.Tensor,
     change = x - ball.around
     unit = None if ball.unit is None else ball.unit.to(change.dtype)
     scaled = change if unit is None else torch.where(unit > 0, change / unit, 0.0)
-    shrink = (ball.eps / scaled.flatten(1).norm(dim=1).clamp_min(TINY)).clamp_max(1.0)
+    shrink = (ball.eps / features(scaled).norm(dim=1).clamp_min(TINY)).clamp_max(1.0)
     return torch.addcmul(ball.around, change, per_sample(shrink, change))
 
 

@@ -21,6 +21,7 @@ else:
 
 STANDS = -1  # in ``Standing.broken_by``
 JUDGED = 256  # samples that the original model judges in one pass
+FEW = 16  # a step costs hardly more for so many than for one
 
 
 class Field(NamedTuple):
@@ -88,10 +89,14 @@ class Standing:
         return (self.broken_by == STANDS).nonzero().squeeze(1)
 
     def hardest(self, share: float) -> torch.Tensor:
-        """Places of this share of the samples that stand, those nearest to an error, in the data's order."""
+        """Places of this share of the samples that stand, those nearest to an error, in the data's order.
+
+        Where there is any share, of so ``FEW`` at least: to leave one of them out would spare nothing.
+        """
         rows = self.rows()
         order = self.margin[rows].argsort(descending=True, stable=True)
-        return rows[order[: math.ceil(share * len(rows))]].sort().values
+        count = max(math.ceil(share * len(rows)), FEW if share > 0 else 0)
+        return rows[order[:count]].sort().values
 
     def keep(self, rows: torch.Tensor, x: torch.Tensor, value: torch.Tensor) -> None:
         """Remember points that are more wrong than before."""
