@@ -7,6 +7,8 @@ import shutil
 
 import pytest
 
+from ancile.cli import keys as keys_module
+from ancile.cli.recorder import Recorder
 from ancile.trust.key import parse_public_key
 from tests.cli.terminal import ASSESS, RULE, Place, clear
 
@@ -67,6 +69,33 @@ def test_evidence_from_before_and_after_a_rotation_counts(assessed: Place, purpo
     assert document["outcome"] == "pass"
     assert "of 2)" in str(document["exhibits"])
     assert assessed("ledger", "log", "--kind", "key").out.count("sha256:") == 3
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_rotation_of_the_log_that_was_killed_signs_nothing_until_it_is_finished(
+    home: Place, monkeypatch: pytest.MonkeyPatch, *, told: bool
+) -> None:
+    """Killed after the new key was made: before the ledger tells it, or before ancile.toml pins it."""
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(keys_module if told else Recorder, "pin_log" if told else "write", killed)
+        assert home("keys", "rotate", "log", "--unencrypted-key").code == 130
+    assert "is not the one that ancile.toml pins" in clear(home(*ASSESS))
+    assert home("ledger", "verify").code == 0
+    before = ids(home, "log")
+    finished = home("keys", "rotate", "log")
+    assert finished.code == 0, finished.err
+    assert "interrupted" in finished.err
+    assert ids(home, "log") == before
+    assert home(*ASSESS).code == 0
+    assert home("ledger", "verify").code == 0
+    assert "not told" not in home("keys", "list").err
+    assert [line.split()[3] for line in home("ledger", "log").out.splitlines()].count("key") == 3
+    assert home("keys", "rotate", "log", "--unencrypted-key").code == 0
+    assert ids(home, "log") != before
 
 
 def test_each_key_may_be_rotated_more_than_once(assessed: Place) -> None:

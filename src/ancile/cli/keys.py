@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from ancile.cli.home import need_home
+from ancile.cli.home import Home, need_home
 from ancile.cli.ledger import reading
 from ancile.cli.output import talk, write_whole
 from ancile.cli.pins import pin_author, pin_log
@@ -22,7 +22,15 @@ from ancile.core.errors import AncileError
 from ancile.core.text import plain
 from ancile.render.json import written
 from ancile.trust.backup import backup_keys, restore_keys
-from ancile.trust.keys import StoredKey, find_key, list_keys, revoke_key, rotate_key
+from ancile.trust.keys import (
+    StoredKey,
+    active_key,
+    find_key,
+    list_keys,
+    revoke_key,
+    rotate_key,
+    unlock_key,
+)
 from ancile.trust.lockbox import Protection
 from ancile.trust.notary import key_event, unannounced
 from ancile.trust.passphrase import passphrase
@@ -152,6 +160,8 @@ def rotate(purpose: str, *, unencrypted_key: bool) -> None:
     """Put a new key in the place of the active one; the old one signs that it did."""
     home, now = need_home(Path.cwd()), datetime.now(UTC)
     secret = functools.cache(lambda: passphrase(os.environ, prompt="passphrase of the keys"))
+    if purpose == "log" and _finish(home, secret, now=now):
+        return
     protection = Protection(None if unencrypted_key else secret())
     with open_recorder(home) as recorder:
         if purpose == "author":
@@ -165,6 +175,25 @@ def rotate(purpose: str, *, unencrypted_key: bool) -> None:
             pin_log(home.config_file, keys=log.new.public.vkeys)
             new = log.new.public
     talk(f"{purpose} key is now {new.id}; {home.config_file.name} was changed: look at it and commit it")
+
+
+def _finish(home: Home, secret: Callable[[], bytes], *, now: datetime) -> bool:
+    """Pin the log's key whose rotation was interrupted before that; whether there is one.
+
+    Only a key that took the place of the pinned one, and that the passphrase opens.
+    """
+    active = active_key(home.keys, "log")
+    before = [key for key in list_keys(home.keys) if key.public.id == active.file.after]
+    if not any(set(key.public.vkeys) == set(home.log.keys) for key in before):
+        return False
+    unlock_key(home.keys, "log", secret)
+    pin_log(home.config_file, keys=active.public.vkeys)
+    with open_recorder(need_home(Path.cwd())) as recorder:
+        if unannounced(recorder.ledger, [active]):
+            recorder.write(key_event(active.public, now=now, after=active.file.after))
+    talk(f"the rotation that was interrupted is finished: log key is now {active.public.id}")
+    talk(f"{home.config_file.name} was changed: look at it and commit it")
+    return True
 
 
 @keys.command()

@@ -82,6 +82,13 @@ def open_recorder(home: Home) -> Iterator[Recorder]:
             remedy="set [ledger] origin and keys to what `ancile keys list --public` prints",
         )
 
+    if not set(log.public.vkeys) <= set(home.log.keys):  # nobody could verify what it signs
+        raise AncileError(
+            f"the log's key is not the one that {home.config_file.name} pins",
+            value=log.public.id,
+            remedy="where a rotation was interrupted, `ancile keys rotate log` finishes it; "
+            "else set [ledger] keys to what `ancile keys list --public` prints",
+        )
     close_memory()
     secret = functools.cache(lambda: passphrase(os.environ, prompt="passphrase of the keys"))
     signer, sequencer = unlock_key(home.keys, "author", secret), unlock_key(home.keys, "log", secret)
