@@ -263,6 +263,7 @@ def main() -> None:
             package.compiled |= set(compiled(wheel, name))
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         head: dict[str, object] = {"compiled": sorted(package.compiled)}
+        name = name.removesuffix("_cpu").replace("_", "-")
         head |= {"package": name, "version": version, "source": f"{path.name}, sha256:{digest}"}
         out = folder / f"{name}.json"
         out.write_text(json.dumps(head | lists(package), indent=0, sort_keys=True) + "\n", "utf-8")

@@ -53,6 +53,13 @@ def network(folder: Path, name: str, *, eps: float) -> None:
     needs("safetensors.torch", "torch").save_file(net.state_dict(), folder / f"{name}.safetensors")
 
 
+def files(folder: Path) -> None:
+    """hostile.pkl, which would call os.system, and forest.joblib."""
+    (folder / "hostile.pkl").write_bytes(b"cos\nsystem\n(Vtrue\ntR.")
+    forest = needs("sklearn.ensemble", "sklearn").RandomForestClassifier(3).fit([[0.0], [1.0]], [0, 1])
+    needs("joblib", "sklearn").dump(forest, folder / "forest.joblib")
+
+
 def tumours(folder: Path) -> None:
     """tumours.csv: held-out rows of the breast cancer set, with the column ``benign``; training.csv."""
     found = needs("sklearn.datasets", "sklearn").load_breast_cancer()
@@ -85,6 +92,7 @@ def ancile(*arguments: str, folder: Path) -> None:
 WORLDS: dict[str, Callable[[Path], None]] = {
     "digits": digits,
     "hardened": hardened,
+    "files": files,
     "tumours": tumours,
     "home": home,
     "assessed": assessed,

@@ -60,7 +60,7 @@ def test_raw_arrays_of_joblib_are_passed_over(name: str) -> None:
 
 def test_the_packages_that_an_unpickler_needs_are_named() -> None:
     found = read_pickles(pickle.dumps(BENIGN["forest"]()))
-    assert {"numpy", "scikit_learn"} <= found.packages
+    assert {"numpy", "scikit-learn"} <= found.packages
 
 
 HOSTILE = {

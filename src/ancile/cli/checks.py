@@ -8,6 +8,10 @@ from typing import Any
 from ancile.core.check import Check
 
 TUPLES = (
+    "ancile.scan.pickle_checks:PICKLE_CHECKS",
+    "ancile.scan.archive_checks:ARCHIVE_CHECKS",
+    "ancile.scan.plain_data:DATA_CHECKS",
+    "ancile.scan.files:FILE_CHECKS",
     "ancile.assess.checks:EVASION_CHECKS",
     "ancile.assess.checks:INPUT_CHECKS",
     "ancile.models.checks:MODEL_CHECKS",

@@ -20,6 +20,7 @@ from ancile.version import __version__
 # name: one line for --help; the module of that name in this room holds the command
 COMMANDS: dict[str, str] = {
     "init": "Make ancile.toml and .ancile/ with keys and ledger.",
+    "scan": "Say what files hold that could run, and whether to open them.",
     "assess": "Attack a model and say how robust it is, and how sure that is.",
     "gate": "Decide from evidence whether a model may pass.",
     "ledger": "Read, verify and prove what was recorded.",

@@ -16,6 +16,7 @@ from ancile.core.measure import Bound, Count, Estimate, Scalar
 from ancile.core.subject import Subject
 
 Outcome = Literal["pass", "fail", "no_conclusion"]
+Verdict = Literal["data-only", "named-classes", "review", "block", "incomplete"]
 EXIT_CODES: dict[Outcome, int] = {"pass": 0, "fail": 1, "no_conclusion": 2}
 
 EXACT = 1 << 53  # RFC 8785 knows numbers as doubles: larger integers travel as strings
@@ -48,10 +49,27 @@ class Cost(Part, frozen=True, kw_only=True):
     parts: dict[str, Part] = {}
 
 
+class ScannedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that was scanned; its findings are those of the report with its path.
+
+    path      as it was given, or below the given folder
+    format    by its content
+    digest    SHA-256 of its bytes; empty where none was asked for, or it could not be read
+    packages  that whoever opens it needs, to be pinned
+    """
+
+    path: str
+    format: str
+    digest: str
+    verdict: Verdict
+    packages: tuple[str, ...] = ()
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """One run of one stage on one subject.
 
     passed    check id to how often it looked and found nothing
+    files     of a scan, what was found of each file
     complete  False: a budget, an interrupt or an error left work undone
     outcome   computed, never set: a stored ``pass`` or ``fail`` that does not follow is refused
     """
@@ -66,6 +84,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...] = ()
     passed: dict[str, int] = {}
     exhibits: tuple[Exhibit, ...] = ()
+    files: tuple[ScannedFile, ...] | msgspec.UnsetType = msgspec.UNSET
     cost: Cost = Cost()
     started: datetime
     finished: datetime

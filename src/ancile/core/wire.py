@@ -43,7 +43,11 @@ def builtins(noun: msgspec.Struct) -> dict[str, Any]:
 def record_document(record: Record) -> dict[str, Any]:
     """What ``--format json`` prints: the report at the top level, and its evidence or null."""
     evidence = record.evidence
-    return builtins(record.report) | {"evidence": None if evidence is None else builtins(evidence)}
+    document = builtins(record.report) | {"evidence": None if evidence is None else builtins(evidence)}
+    findings = document["findings"]
+    for file in document.get("files", ()):
+        file["findings"] = [one for one in findings if one["location"].get("path") == file["path"]]
+    return document
 
 
 def read_record(data: bytes, *, name: str) -> Record:

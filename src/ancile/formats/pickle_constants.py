@@ -10,6 +10,8 @@ import re
 import struct
 from typing import Final
 
+from ancile.formats.held import Held
+
 LONGEST_LINE = 1 << 20  # of an opcode with a line of text: a name, a number
 DIGITS = 4300  # that Python turns into an int (CVE-2020-10735); beyond it refuses
 LONGEST_TEXT = 1 << 16  # that is handed out whole
@@ -46,7 +48,7 @@ class Broken(Exception):  # noqa: N818 - it ends a walk as often as it is an err
     """Here every unpickler ends: the data is cut off, or an opcode refuses what it is given."""
 
 
-def line_end(data: bytes, start: int, end: int) -> int:
+def line_end(data: Held, start: int, end: int) -> int:
     """Where the line that begins at ``start`` has its LF."""
     found = data.find(b"\n", start, min(end, start + LONGEST_LINE))
     if found < 0:
@@ -54,7 +56,7 @@ def line_end(data: bytes, start: int, end: int) -> int:
     return found
 
 
-def after(data: bytes, offset: int, end: int) -> int:
+def after(data: Held, offset: int, end: int) -> int:
     """The offset behind the constant at ``offset``; Broken where its argument is cut off."""
     opcode, start = data[offset], offset + 1
     if (width := FIXED.get(opcode)) is not None:
@@ -71,14 +73,14 @@ def after(data: bytes, offset: int, end: int) -> int:
     return stop
 
 
-def check(data: bytes, offset: int, stop: int) -> None:
+def check(data: Held, offset: int, stop: int) -> None:
     """Broken where every unpickler refuses the argument of the constant between ``offset`` and ``stop``."""
     opcode = data[offset]
     if opcode in LINES or opcode in b"X\x8c\x8d":
         value(data, offset, stop)
 
 
-def value(data: bytes, offset: int, stop: int) -> Plain:
+def value(data: Held, offset: int, stop: int) -> Plain:
     """What the constant means; of a long text or long bytes only the beginning."""
     opcode, start = data[offset], offset + 1
     if opcode in FIXED:

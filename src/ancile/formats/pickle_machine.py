@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from ancile.formats.held import Held
 from ancile.formats.pickle_constants import ONE, RUN, SIZED, Broken, after, check, value
 from ancile.formats.pickle_values import Box, Made, Name, Run, Value
 
@@ -69,7 +70,7 @@ class Machine:
     raw                  asked after each BUILD on what a call made: how many bytes that follow are no opcodes
     """
 
-    data: bytes
+    data: Held
     pos: int
     end: int
     tell: Callable[[Event], None]

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from ancile.formats.held import Held
 from ancile.formats.pickle_constants import Broken
 from ancile.formats.pickle_machine import ENDLESS, Event, Machine, Oddity, Stopped
 from ancile.formats.pickle_opcodes import OPCODES
@@ -33,7 +34,7 @@ class End(NamedTuple):
 
 
 def walk(
-    data: bytes,
+    data: Held,
     start: int,
     tell: Callable[[Event], None],
     *,

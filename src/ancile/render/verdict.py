@@ -35,6 +35,18 @@ MEANINGS: dict[tuple[str, Outcome], tuple[str, str]] = {
         "The policy cannot be answered from the evidence at hand",
         "Missing, stale or contradicting evidence never counts as a pass.",
     ),
+    ("scan", "pass"): (
+        "Nothing in these files runs, breaks or misleads by being opened",
+        "It speaks of these bytes: pin the packages that are named, and open the files with those.",
+    ),
+    ("scan", "fail"): (
+        "Something in these files must not be opened, or somebody has to look first",
+        "What has to change stands under what to do.",
+    ),
+    ("scan", "no_conclusion"): (
+        "Something in these files was not examined",
+        "Nothing is known of it; this is not a pass.",
+    ),
     ("ledger", "pass"): (
         "The ledger is what the log signed",
         "Whether it was replaced as a whole shows only against a checkpoint kept elsewhere.",
@@ -55,7 +67,7 @@ GENERAL: dict[Outcome, tuple[str, str]] = {
 # parameters without which a robustness figure means nothing
 THREAT = ("goal", "norm", "eps", "access", "effort")
 
-STAGES = {"assess": "Assessment", "gate": "Gate decision", "ledger": "Ledger audit"}
+STAGES = {"scan": "Scan", "assess": "Assessment", "gate": "Gate decision", "ledger": "Ledger audit"}
 
 
 class Verdict(NamedTuple):

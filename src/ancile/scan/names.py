@@ -14,6 +14,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 
+from ancile.core.subject import digest_of, manifest_digest
+
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 CYTHON = re.compile(r"__pyx_unpickle_\w+|newObj")  # what Cython, and sklearn by hand, call with a class first
 CLASS = re.compile(r"[A-Z]\w*[a-z]\w*")  # as PEP 8 names a class
@@ -141,3 +143,11 @@ def _is_compiled(module: str, path: str) -> bool:
 def package_of(module: str) -> str:
     """The package that one would pin for this module; empty for Python's own."""
     return lists().packages.get(module.partition(".")[0], "")
+
+
+@cache
+def lists_digest() -> str:
+    """What tells one edition of the lists from another."""
+    folder = files("ancile.scan").joinpath("names")
+    parts = {one.name: digest_of(one.read_bytes()) for one in folder.iterdir()}
+    return manifest_digest(parts)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+from ancile.formats.held import Held
 from ancile.formats.joblib_arrays import array_end, raw_array
 from ancile.formats.pickle_constants import Broken
 from ancile.formats.pickle_machine import Machine
@@ -18,6 +19,7 @@ from ancile.scan.pickle_judge import Judge
 from ancile.scan.wrong import Reading, Wrong
 
 NESTED = 20  # pickles within arrays of pickles
+HIDDEN = 1_000_000  # places in what is no pickle: random bytes have one in ten thousand
 STREAMS = 100_000  # pickles in a row
 DEEPEST = 5000  # containers within containers: CPython's own pickler stops long before
 EXPANSION = 1000  # objects a byte that a pickle may unpack to
@@ -28,7 +30,7 @@ PLAIN_BEGIN = b"]}(NKMJ\x8a"  # what a pickle without protocol may begin with, r
 
 
 def read_pickles(
-    data: bytes,
+    data: Held,
     *,
     start: int = 0,
     persistent: bool = False,
@@ -48,16 +50,39 @@ def read_pickles(
         if pos < len(data) and not _plausible(data, pos):
             break
     reading.stop = pos
-    for hidden in _hidden(data, max(pos, start + 1)):
+    _note_hidden(data, max(pos, start + 1), reading, persistent=persistent, nested=nested)
+    return reading
+
+
+def hidden_pickles(data: Held) -> Reading:
+    """Pickles anywhere in bytes that are something else: only what one would call or look up is told."""
+    reading = Reading()
+    _note_hidden(data, 0, reading, persistent=True, nested=None)
+    return reading
+
+
+def _note_hidden(
+    data: Held,
+    pos: int,
+    reading: Reading,
+    *,
+    persistent: bool,
+    nested: Callable[[bytes, int], None] | None,
+) -> None:
+    for number, hidden in enumerate(_hidden(data, pos)):
+        if number == HIDDEN:
+            reading.note(
+                Wrong.UNREAD, hidden, f"more than {HIDDEN} places look like the beginning of a pickle"
+            )
+            return
         later = Reading()
         _read_one(data, hidden, later, persistent=persistent, nested=nested)
         for kind in (Wrong.UNLISTED_CALL, Wrong.UNLISTED_NAME):
             for place in later.wrong.get(kind, []):
-                reading.note(kind, place.offset, f"behind the last pickle: {place.detail}")
-    return reading
+                reading.note(kind, place.offset, f"in what is no pickle: {place.detail}")
 
 
-def _plausible(data: bytes, pos: int) -> bool:
+def _plausible(data: Held, pos: int) -> bool:
     return BEGIN.match(data, pos) is not None or data[pos : pos + 1] in (
         b"]",
         b"}",
@@ -70,12 +95,12 @@ def _plausible(data: bytes, pos: int) -> bool:
     )
 
 
-def _hidden(data: bytes, pos: int) -> Iterator[int]:
+def _hidden(data: Held, pos: int) -> Iterator[int]:
     return (found.start() for found in BEGIN.finditer(data, pos))
 
 
 def _read_one(
-    data: bytes,
+    data: Held,
     pos: int,
     reading: Reading,
     *,

@@ -23,7 +23,6 @@ class Wrong(Enum):
     ODD = "odd structure"
     DAMAGED = "damaged"
     EXPANSION = "expansion"
-    TRAILING = "trailing bytes"
     UNREAD = "not read to its end"
 
 

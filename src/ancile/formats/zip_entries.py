@@ -1,0 +1,245 @@
+"""Entries of a zip archive as each of its readers sees them: PKWARE APPNOTE 6.3.10, sections 4.3 and 4.4.
+
+Readers disagree: one goes by the central directory, one by the local headers, one takes the first of two
+members of a name and one the last. So both are read, what differs is told, and content is unpacked whatever
+its checksum says.
+"""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ancile.formats.held import Held
+
+END, END64, LOCATOR64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
+CENTRAL, LOCAL = b"PK\x01\x02", b"PK\x03\x04"
+END_BYTES, CENTRAL_BYTES, LOCAL_BYTES, COMMENT_BYTES = 22, 46, 30, 1 << 16
+STORED, DEFLATED, BZIP2, LZMA = 0, 8, 12, 14
+ENCRYPTED, PATCHED, STRONG = 0x1, 0x20, 0x40
+DESCRIPTOR_BYTES = 24  # that may follow a member's content
+ENTRIES = 500_000
+FULL = 0xFFFFFFFF  # a size that stands in the zip64 field
+
+
+class Entry(NamedTuple):
+    """A member, by the central directory.
+
+    start    of its content
+    mode     UNIX mode bits, 0 where there are none
+    disagree what its local header says differently; empty where both agree
+    """
+
+    name: str
+    method: int
+    flags: int
+    crc: int
+    packed_bytes: int
+    content_bytes: int
+    start: int
+    header: int
+    mode: int
+    disagree: str
+
+
+class Fault(NamedTuple):
+    """What is wrong with the archive itself."""
+
+    what: str
+    offset: int
+
+
+@dataclass(frozen=True)
+class Archive:
+    """All entries in the order of the directory, what is wrong, and bytes that belong to none."""
+
+    entries: tuple[Entry, ...]
+    faults: tuple[Fault, ...]
+    strays: tuple[tuple[int, int], ...]
+
+
+class _Directory(NamedTuple):
+    start: int
+    listed: int
+    shift: int
+    end: int
+
+
+def is_zip(head: bytes) -> bool:
+    """Whether the first bytes are those of an archive."""
+    return head.startswith((LOCAL, END))
+
+
+def has_end(data: Held) -> bool:
+    """Whether an archive ends here, whatever stands before it."""
+    return _end(data) >= 0
+
+
+def read_archive(data: Held) -> Archive:
+    """What both directories say; nothing is unpacked."""
+    faults: list[Fault] = []
+    found = _directory(data, faults)
+    entries = tuple(_entries(data, found, faults)) if found else ()
+    if found and len(entries) != found.listed:
+        faults.append(
+            Fault(f"the directory counts {found.listed} members and lists {len(entries)}", found.end)
+        )
+    seen: dict[str, str] = {}
+    for one in entries:
+        if one.name.lower() in seen:
+            faults.append(Fault(f"two members are called {one.name!r}", one.header))
+        seen[one.name.lower()] = one.name
+        if one.disagree:
+            faults.append(Fault(f"{one.name!r}: {one.disagree}", one.header))
+    strays = tuple(_strays(data, entries, found))
+    return Archive(entries, tuple(faults), strays)
+
+
+def content(data: Held, entry: Entry, *, limit_bytes: int) -> tuple[bytes, str]:
+    """A member's bytes as far as they go, and why they are not what its header says; empty where they are."""
+    packed = data[entry.start : entry.start + entry.packed_bytes]
+    if entry.flags & (ENCRYPTED | PATCHED | STRONG):
+        return bytes(packed), "it is encrypted"
+    try:
+        held = _unpacked(bytes(packed), entry.method, min(limit_bytes, entry.content_bytes + 1))
+    except (zlib.error, OSError, lzma.LZMAError, EOFError, ValueError, struct.error) as reason:
+        return bytes(packed), f"it does not unpack: {reason}"
+    if len(held) != entry.content_bytes:
+        return held, f"it holds {len(held)} bytes or more where {entry.content_bytes} are told"
+    return held, "" if zlib.crc32(held) == entry.crc else "its checksum differs"
+
+
+def _unpacked(packed: bytes, method: int, limit_bytes: int) -> bytes:
+    if method == STORED:
+        return packed[:limit_bytes]
+    if method == DEFLATED:
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, max(1, limit_bytes))
+    if method == BZIP2:
+        return bz2.BZ2Decompressor().decompress(packed, max(1, limit_bytes))
+    if method == LZMA:
+        (size,) = struct.unpack_from("<H", packed, 2)
+        filters = [_lzma_filter(packed[4:9])]
+        raw = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=filters)
+        return raw.decompress(packed[4 + size :], max(1, limit_bytes))
+    raise ValueError(f"compression method {method} is unknown")
+
+
+def _lzma_filter(properties: bytes) -> dict[str, int]:
+    """LZMA SDK, lzma-specification.txt, "LZMA properties"."""
+    coded, dictionary = struct.unpack("<BI", properties)
+    rest, lc = divmod(coded, 9)
+    pb, lp = divmod(rest, 5)
+    return {"id": lzma.FILTER_LZMA1, "dict_size": min(dictionary, 1 << 28), "lc": lc, "lp": lp, "pb": pb}
+
+
+def _end(data: Held) -> int:
+    return data.rfind(END, max(0, len(data) - END_BYTES - COMMENT_BYTES))
+
+
+def _directory(data: Held, faults: list[Fault]) -> _Directory | None:
+    end = _end(data)
+    if end < 0 or end + END_BYTES > len(data):
+        faults.append(Fault("there is no directory", max(0, len(data) - END_BYTES)))
+        return None
+    count, size, offset = struct.unpack_from("<HII", data, end + 10)
+    stop = end
+    locator = data[max(0, end - 20) : end]
+    if locator.startswith(LOCATOR64) and len(locator) == 20:
+        (end64,) = struct.unpack_from("<Q", locator, 8)
+        if end64 + 56 > len(data) or data[end64 : end64 + 4] != END64:
+            end64 = data.rfind(END64, 0, end)
+        if end64 >= 0 and end64 + 56 <= len(data):
+            count, size, offset = struct.unpack_from("<QQQ", data, end64 + 32)
+            stop = end64
+    start = stop - size
+    if start < 0 or offset > start:
+        faults.append(Fault("the directory lies beyond the file", end))
+        return None
+    if offset != start:
+        faults.append(Fault(f"{start - offset} bytes stand before the archive", 0))
+    return _Directory(start, count, start - offset, stop)
+
+
+def _entries(data: Held, found: _Directory, faults: list[Fault]) -> Iterator[Entry]:
+    pos = found.start
+    for _ in range(ENTRIES):
+        if pos + CENTRAL_BYTES > found.end or data[pos : pos + 4] != CENTRAL:
+            break
+        flags, method = struct.unpack_from("<HH", data, pos + 8)
+        crc, packed, size, name_bytes, extra_bytes, comment_bytes = struct.unpack_from(
+            "<IIIHHH", data, pos + 16
+        )
+        attributes, header = struct.unpack_from("<II", data, pos + 38)
+        raw = bytes(data[pos + CENTRAL_BYTES : pos + CENTRAL_BYTES + name_bytes])
+        extra = bytes(data[pos + CENTRAL_BYTES + name_bytes : pos + CENTRAL_BYTES + name_bytes + extra_bytes])
+        size, packed, header = _zip64(extra, size, packed, header)
+        pos += CENTRAL_BYTES + name_bytes + extra_bytes + comment_bytes
+        header += found.shift
+        start, disagree = _local(data, header, raw, flags, method)
+        if start + packed > len(data):
+            disagree, packed = disagree or "it goes on beyond the file", max(0, len(data) - start)
+        yield Entry(
+            _text(raw, flags), method, flags, crc, packed, size, start, header, attributes >> 16, disagree
+        )
+    if pos < found.end and data[pos : pos + 4] == CENTRAL:
+        faults.append(Fault(f"more than {ENTRIES} members", pos))
+
+
+def _zip64(extra: bytes, size: int, packed: int, header: int) -> tuple[int, int, int]:
+    pos, values = 0, [size, packed, header]
+    while pos + 4 <= len(extra):
+        kind, length = struct.unpack_from("<HH", extra, pos)
+        if kind == 1:
+            at = pos + 4
+            for place, value in enumerate(values):
+                if value == FULL and at + 8 <= pos + 4 + length <= len(extra):
+                    (values[place],) = struct.unpack_from("<Q", extra, at)
+                    at += 8
+        pos += 4 + length
+    return values[0], values[1], values[2]
+
+
+def _local(data: Held, header: int, raw: bytes, flags: int, method: int) -> tuple[int, str]:
+    """Where a member's content begins, and what its local header says otherwise than the directory."""
+    if header < 0 or header + LOCAL_BYTES > len(data) or data[header : header + 4] != LOCAL:
+        return min(max(header, 0) + LOCAL_BYTES + len(raw), len(data)), "it has no local header"
+    local_flags, local_method = struct.unpack_from("<HH", data, header + 6)
+    name_bytes, extra_bytes = struct.unpack_from("<HH", data, header + 26)
+    local_name = bytes(data[header + LOCAL_BYTES : header + LOCAL_BYTES + name_bytes])
+    start = header + LOCAL_BYTES + name_bytes + extra_bytes
+    if local_name != raw:
+        return start, f"its local header calls it {_text(local_name, local_flags)!r}"
+    if local_method != method:
+        return start, "its local header names another compression"
+    if (local_flags ^ flags) & (ENCRYPTED | PATCHED | STRONG):
+        return start, "its headers disagree about encryption"
+    return start, ""
+
+
+def _text(raw: bytes, flags: int) -> str:
+    try:
+        return raw.decode("utf-8" if flags & 0x800 else "cp437")
+    except UnicodeDecodeError:
+        return raw.decode("utf-8", "surrogateescape")
+
+
+def _strays(data: Held, entries: tuple[Entry, ...], found: _Directory | None) -> Iterator[tuple[int, int]]:
+    """Bytes that no member, header or directory accounts for, but for padding and what follows a member."""
+    if found is None:
+        yield 0, len(data)
+        return
+    pos = 0
+    for one in sorted(entries, key=lambda one: one.header):
+        if one.header - pos > DESCRIPTOR_BYTES:
+            yield pos, one.header
+        pos = max(pos, one.start + one.packed_bytes)
+    if found.start - pos > DESCRIPTOR_BYTES:
+        yield pos, found.start
+    tail = _end(data) + END_BYTES
+    if len(data) > tail:
+        yield tail, len(data)

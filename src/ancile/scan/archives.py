@@ -1,0 +1,136 @@
+"""Compressed files and archives: what is in them is looked at in turn, by content."""
+
+from __future__ import annotations
+
+import io
+import re
+import stat
+import tarfile
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ancile.core.check import examine
+from ancile.core.text import plain
+from ancile.formats.compressed import kind_of, unpack
+from ancile.formats.zip_entries import ENCRYPTED, Archive, Entry, content, has_end, is_zip, read_archive
+from ancile.scan.archive_checks import ARCHIVE_CHECKS, ArchiveFacts
+from ancile.scan.part import Formatted, Part, Spent
+
+DRIVE = re.compile(r"[A-Za-z]:")
+TORCH_PICKLES = re.compile(r"(.*/)?(data|constants|bytecode|attributes)\.pkl", re.IGNORECASE)
+TAR_MAGIC = slice(257, 262)
+
+
+def is_compressed(part: Part) -> bool:
+    """Whether this is a compressed stream that unpacks to anything."""
+    return bool(kind_of(part.head)) and bool(unpack(bytes(part.data[: 1 << 20]), limit_bytes=1).data)
+
+
+def examine_compressed(part: Part) -> Iterator[Formatted | Part]:
+    """What it unpacks to."""
+    limit = part.allowance.unpacked_bytes
+    found = unpack(bytes(part.data), limit_bytes=limit)
+    facts = ArchiveFacts(part, damaged=((0, found.fault),) if found.fault else ())
+    inner: list[Part] = []
+    if found.cut:
+        facts = facts._replace(unread=((0, f"more than {limit} bytes when unpacked"),))
+    try:
+        inner.append(part.inner(f"({found.kind})", found.data, packed=len(part.data)))
+        if found.rest.strip(b"\0"):
+            inner.append(part.inner("(behind it)", found.rest))
+    except Spent as reason:
+        facts = facts._replace(unread=((0, str(reason)),))
+    yield Formatted(found.kind, examine(ARCHIVE_CHECKS, facts))
+    yield from inner
+
+
+def is_archive(part: Part) -> bool:
+    """Whether this is a zip, or ends as one whatever stands before it."""
+    return is_zip(part.head) or has_end(part.data)
+
+
+def examine_zip(part: Part) -> Iterator[Formatted | Part]:
+    """What its members hold."""
+    archive = read_archive(part.data)
+    facts = ArchiveFacts(
+        part,
+        ambiguous=tuple((fault.offset, plain(fault.what)) for fault in archive.faults),
+        leaving=tuple(
+            (one.header, plain(one.name)) for one in archive.entries if _leaves(one.name, one.mode)
+        ),
+    )
+    members = _zip_members(part, archive)
+    inner = [one.part for one in members if one.part]
+    facts = facts._replace(
+        damaged=tuple((one.offset, one.fault) for one in members if one.fault and not one.unread),
+        unread=tuple((one.offset, one.fault) for one in members if one.unread),
+    )
+    yield Formatted("zip", examine(ARCHIVE_CHECKS, facts))
+    yield from inner
+
+
+class _Member(NamedTuple):
+    part: Part | None
+    offset: int
+    fault: str = ""
+    unread: bool = False
+
+
+def _zip_members(part: Part, archive: Archive) -> list[_Member]:
+    is_torch = any(TORCH_PICKLES.fullmatch(one.name) for one in archive.entries)
+    found: list[_Member] = []
+    try:
+        held = [one for one in archive.entries if not one.name.endswith("/") or one.content_bytes]
+        found += (_zip_member(part, entry, is_torch=is_torch) for entry in held)
+        for start, stop in archive.strays:
+            stray = bytes(part.data[start:stop])
+            if stray.strip(b"\0"):
+                found.append(_Member(part.inner(f"(bytes {start} to {stop})", stray), start))
+    except Spent as reason:
+        found.append(_Member(None, 0, str(reason), unread=True))
+    return found
+
+
+def _zip_member(part: Part, entry: Entry, *, is_torch: bool) -> _Member:
+    is_packed = entry.method != 0
+    if is_packed:
+        part.allowance.take(entry.content_bytes, packed=entry.packed_bytes)
+    held, fault = content(part.data, entry, limit_bytes=part.allowance.unpacked_bytes)
+    said = f"{plain(entry.name, 80)}: {fault}" if fault else ""
+    if entry.flags & ENCRYPTED or fault.startswith("it does not unpack"):
+        # The flag alone encrypts nothing, and not every reader minds it
+        return _Member(part.inner(entry.name, held, torch=is_torch), entry.header, said, unread=True)
+    return _Member(part.inner(entry.name, held, torch=is_torch), entry.header, said)
+
+
+def is_tar(part: Part) -> bool:
+    """Whether this is a tar archive: POSIX.1-1988 ustar and what came after."""
+    return part.head[TAR_MAGIC] == b"ustar"
+
+
+def examine_tar(part: Part) -> Iterator[Formatted | Part]:
+    """What its members hold; links and devices are told, not followed."""
+    leaving: list[tuple[int, str]] = []
+    inner: list[Part] = []
+    facts = ArchiveFacts(part)
+    try:
+        with tarfile.open(fileobj=io.BytesIO(part.data), mode="r:") as archive:
+            for one in archive:
+                if one.issym() or one.islnk() or one.isdev() or _leaves(one.name, 0):
+                    leaving.append((one.offset, plain(f"{one.name} {one.linkname}".strip())))
+                if one.isreg():
+                    held = part.data[one.offset_data : one.offset_data + one.size]
+                    inner.append(part.inner(one.name, bytes(held)))
+    except Spent as reason:
+        facts = facts._replace(unread=((0, str(reason)),))
+    except (tarfile.TarError, ValueError, OSError, EOFError) as reason:
+        facts = facts._replace(damaged=((0, plain(str(reason))),))
+    facts = facts._replace(leaving=tuple(leaving))
+    yield Formatted("tar", examine(ARCHIVE_CHECKS, facts))
+    yield from inner
+
+
+def _leaves(name: str, mode: int) -> bool:
+    """Whether a member of this name would land outside the folder, in either slash form, or is a link."""
+    steps = name.replace("\\", "/").split("/")
+    return ".." in steps or name.startswith(("/", "\\")) or bool(DRIVE.match(name)) or stat.S_ISLNK(mode)

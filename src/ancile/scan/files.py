@@ -1,0 +1,132 @@
+"""Files as they are found: every regular one below a folder, hashed from the bytes that are judged."""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import os
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from ancile.core.check import Check, Remark, check, error, examine
+from ancile.core.errors import AncileError
+from ancile.core.finding import Location
+from ancile.core.subject import percent_encoded
+from ancile.core.text import plain
+from ancile.formats.held import Held
+from ancile.scan.examine import Examination, examine_part, verdict_of
+from ancile.scan.part import Part
+
+
+class Found(NamedTuple):
+    """A file that was asked for: where it is, and how it is shown."""
+
+    path: Path
+    shown: str
+
+
+class Scanned(NamedTuple):
+    """A file with its digest (empty where it could not be read) and what was found."""
+
+    shown: str
+    digest: str
+    found: Examination
+
+
+class Unread(NamedTuple):
+    """A file that could not be read, and why."""
+
+    shown: str
+    why: str
+
+
+@check("file-not-read", severity="medium", refs=())
+def file_not_read(facts: Unread) -> Iterator[Remark]:
+    """A file could not be read, or changed while it was.
+
+    Why   Nothing is known of it.
+    Fix   Give the scan the right to read it, wait until its writer is done, or leave it out.
+    """
+    yield error(facts.why, where=Location(path=facts.shown))
+
+
+FILE_CHECKS: tuple[Check[Unread], ...] = (file_not_read,)
+
+
+def find_files(paths: Sequence[Path]) -> list[Found]:
+    """Every regular file of the paths, in order; AncileError for a path that is not there.
+
+    A folder's files are all taken, whatever they are called; links in it, pipes and devices are left out.
+    """
+    found: list[Found] = []
+    for path in paths:
+        try:
+            mode = path.stat().st_mode
+        except (OSError, ValueError) as reason:
+            words = getattr(reason, "strerror", None) or str(reason)
+            raise AncileError(
+                "no such file or folder",
+                value=f"{plain(str(path))}: {words}",
+                remedy="name a file or folder to scan",
+            ) from reason
+        if stat.S_ISDIR(mode):
+            found += sorted(_below(path), key=lambda one: one.shown)
+        elif stat.S_ISREG(mode):
+            found.append(Found(path, percent_encoded(path)))
+        else:
+            raise AncileError(
+                "neither a file nor a folder", value=plain(str(path)), remedy="copy what it gives to a file"
+            )
+    return found
+
+
+def _below(folder: Path) -> Iterator[Found]:
+    for root, _, names in os.walk(folder):
+        for name in names:
+            path = Path(root, name)
+            if path.is_file() and not path.is_symlink():
+                yield Found(path, percent_encoded(path.relative_to(folder)))
+
+
+def scan_file(found: Found) -> Scanned:
+    """A file's digest and what is in it; whatever keeps it from being read is a finding."""
+    try:
+        with _mapped(found.path) as (data, unchanged):
+            digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+            examined = examine_part(Part(found.shown, data))
+            if unchanged():
+                return Scanned(found.shown, digest, examined)
+    except OSError as reason:
+        return _unread(found, plain(reason.strerror or str(reason)))
+    return _unread(found, "it changed while it was read")
+
+
+def _unread(found: Found, why: str) -> Scanned:
+    said = examine(FILE_CHECKS, Unread(found.shown, why))
+    verdict = verdict_of(said.findings, packages=False)
+    return Scanned(found.shown, "", Examination("unread", verdict, said.findings, said.passed, ()))
+
+
+@contextmanager
+def _mapped(path: Path) -> Iterator[tuple[Held, Callable[[], bool]]]:
+    """The bytes of a regular file, mapped, and whether they are still the same."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0))
+    try:
+        before = os.fstat(descriptor)
+        if not stat.S_ISREG(before.st_mode):
+            raise OSError(0, "it is no regular file")
+
+        def unchanged() -> bool:
+            after = os.fstat(descriptor)
+            return (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
+
+        if before.st_size == 0:
+            yield b"", unchanged
+        else:
+            with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as data:
+                yield data, unchanged
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,87 @@
+"""Some bytes that are looked at, where they stand, and how much may still be taken out of containers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from ancile.core.check import Examined
+from ancile.core.finding import Location
+from ancile.core.text import plain
+from ancile.formats.held import Held
+
+DEEPEST = 12  # containers within each other
+UNPACKED_BYTES = 4 << 30  # out of all containers of one file
+PARTS = 200_000  # members, of all containers of one file
+RATIO = 1000  # a container that unpacks to so many times its size, beyond RATIO_FREE_BYTES, is a bomb
+RATIO_FREE_BYTES = 64 << 20
+
+
+class Spent(Exception):  # noqa: N818 - a limit, not a fault of the scanner
+    """More than a scan takes on."""
+
+
+@dataclass
+class Allowance:
+    """What is left of the limits for one file."""
+
+    unpacked_bytes: int = UNPACKED_BYTES
+    parts: int = PARTS
+
+    def take(self, size: int, *, packed: int) -> None:
+        """Account for something that is unpacked; Spent where that is too much.
+
+        packed  bytes that it takes in its container
+        """
+        self.parts -= 1
+        self.unpacked_bytes -= size
+        if self.parts < 0:
+            raise Spent(f"more than {PARTS} members")
+        if self.unpacked_bytes < 0:
+            raise Spent(f"more than {UNPACKED_BYTES >> 30} GiB when unpacked")
+        if size > RATIO_FREE_BYTES and size > RATIO * max(1, packed):
+            raise Spent(f"{packed} bytes unpack to {size}")
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Bytes of a file, or of a member of a container in it.
+
+    path     of the file as it is shown
+    members  names on the way in, outermost first
+    torch    whether torch's own unpickler reads it, which knows what a persistent id is
+    """
+
+    path: str
+    data: Held
+    members: tuple[str, ...] = ()
+    torch: bool = False
+    allowance: Allowance = field(default_factory=Allowance)
+
+    def inner(self, name: str, data: bytes, *, packed: int | None = None, torch: bool = False) -> Part:
+        """A member of this part; Spent where it is one too many.
+
+        packed  bytes that it takes in here; None where it is not packed
+        """
+        self.allowance.take(0 if packed is None else len(data), packed=packed or 0)
+        if len(self.members) >= DEEPEST:
+            raise Spent(f"more than {DEEPEST} containers within each other")
+        return replace(self, data=data, members=(*self.members, name), torch=torch)
+
+    def where(self, offset: int | None = None) -> Location:
+        """The place in here."""
+        member = " > ".join(plain(name, 80) for name in self.members[-4:])
+        return Location(path=self.path, member=member or None, offset=offset)
+
+    @property
+    def head(self) -> bytes:
+        """The first bytes."""
+        return bytes(self.data[:4096])
+
+
+class Formatted(NamedTuple):
+    """What was found in one part, and which packages whoever opens it would need."""
+
+    format: str
+    examined: Examined
+    packages: frozenset[str] = frozenset()

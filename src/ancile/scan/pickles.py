@@ -1,0 +1,53 @@
+"""Pickles under any name: how they are known, and what is said of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ancile.core.check import examine
+from ancile.formats.pickle_machine import Event, Lookup
+from ancile.formats.pickle_walk import walk
+from ancile.scan.part import Formatted, Part
+from ancile.scan.pickle_checks import PICKLE_CHECKS, PickleFacts
+from ancile.scan.pickle_reading import read_pickles
+
+NAME = re.compile(r"[^\s:()=\[\]{}\"'#,;]+")  # source code that begins with a c asks for nothing
+PROBED_BYTES = 1 << 16
+BINARY = re.compile(rb"\x80[\x00-\x09]")
+# A protocol-0 or -1 pickle has no mark of its own: a look-up, or containers and texts as picklers write them
+TEXTUAL = re.compile(
+    rb"\s*(\(*[ldt)\]}]*(c[\w.\x80-\xff]+ *\r?\n[\w.\x80-\xff]+ *\r?\n|i[\w.]+\r?\n[\w.]+\r?\n)"
+    rb"|\(?(lp\d+\n|dp\d+\n|l\.|d\.)|[\]}]q\x00|\(?[VSI][^\n]{0,4096}\n[\w(\]}.]|P[^\n]{1,200}\n\.)"
+)
+
+
+def is_pickle(part: Part) -> bool:
+    """Whether an unpickler would get anywhere with these bytes."""
+    head = part.head
+    return BINARY.match(head) is not None or TEXTUAL.match(head) is not None or _asks(part)
+
+
+def _asks(part: Part) -> bool:
+    """Whether, read as a pickle from its first byte, it looks anything up before it breaks."""
+    events: list[Event] = []
+    walk(part.data, 0, events.append, end=min(len(part.data), PROBED_BYTES))
+    return any(isinstance(one, Lookup) and NAME.fullmatch(one.name.module) for one in events)
+
+
+def examine_pickle(part: Part) -> Iterator[Formatted | Part]:
+    """What its pickles would do, and what they unpickle in turn."""
+    inner: list[Part] = []
+
+    def nested(held: bytes, offset: int) -> None:
+        inner.append(part.inner(f"bytes at {offset}", held))
+
+    persistent = part.torch or _is_legacy_torch(part)
+    reading = read_pickles(part.data, persistent=persistent, nested=nested)
+    yield Formatted("pickle", examine(PICKLE_CHECKS, PickleFacts(part, reading)), frozenset(reading.packages))
+    yield from inner
+
+
+def _is_legacy_torch(part: Part) -> bool:
+    """Whether the first pickle is torch's magic number: torch/serialization.py, ``MAGIC_NUMBER``."""
+    return part.head[2:14] == b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"

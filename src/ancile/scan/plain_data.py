@@ -1,0 +1,100 @@
+"""What holds data alone, and what is not known: nothing is called clean that was not read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ancile.core.check import Check, Remark, check, error, examine, fail, ok
+from ancile.scan.part import Formatted, Part
+from ancile.scan.pickle_checks import PICKLE_CHECKS, PickleFacts
+from ancile.scan.pickle_reading import hidden_pickles
+
+TEXT_BYTES = 64 << 20
+SHOWN_HEAD = 8
+
+
+class DataFacts(NamedTuple):
+    """A part that is no program, and why nothing more is known of it."""
+
+    part: Part
+    is_empty: bool = False
+    unknown: str = ""
+
+
+@check("file-empty", severity="medium", refs=("CWE-20 (CWE 4.17)",))
+def empty_file(facts: DataFacts) -> Iterator[Remark]:
+    """A file holds nothing.
+
+    Why   It is no model, and a loader that falls back to another file would take that one.
+    Fix   Take the file from its source once more.
+    """
+    yield fail("0 bytes", where=facts.part.where()) if facts.is_empty else ok()
+
+
+@check("file-unknown-format", severity="medium", refs=("CWE-434 (CWE 4.17)",))
+def unknown_format(facts: DataFacts) -> Iterator[Remark]:
+    """A file is of a format that is not judged.
+
+    Why   Nothing is known of it: it may be harmless, and it may be a program.
+    Fix   Convert it to a format that is judged, or remove it from what you ship.
+    """
+    yield error(facts.unknown, where=facts.part.where()) if facts.unknown else ok()
+
+
+DATA_CHECKS: tuple[Check[DataFacts], ...] = (empty_file, unknown_format)
+
+
+def is_empty(part: Part) -> bool:
+    """Whether there is nothing."""
+    return len(part.data) == 0
+
+
+def examine_empty(part: Part) -> Iterator[Formatted | Part]:
+    """An empty member of an archive is ordinary; an empty file is told."""
+    yield Formatted("empty", examine(DATA_CHECKS, DataFacts(part, is_empty=not part.members)))
+
+
+def is_storage(part: Part) -> bool:
+    """Whether torch reads these bytes as numbers: members ``data/0`` and so on of its archives."""
+    if not part.torch or not part.members:
+        return False
+    folder, _, name = part.members[-1].rpartition("/")
+    return name.isdecimal() and folder.endswith(("data", "constants", "weights"))
+
+
+def examine_storage(part: Part) -> Iterator[Formatted | Part]:
+    """Numbers, in which no pickle should hide."""
+    yield _hidden(part, "numbers")
+
+
+def is_text(part: Part) -> bool:
+    """Whether this is text: UTF-8 without control characters in its first 64 KiB."""
+    head = bytes(part.data[: 1 << 16])
+    try:
+        text = head.decode("utf-8")
+    except UnicodeDecodeError as reason:
+        if reason.start < len(head) - 3 or len(part.data) <= len(head):
+            return False
+        text = head[: reason.start].decode("utf-8")
+    return not any(char < " " and char not in "\t\n\r\f\x1b" for char in text)
+
+
+def examine_text(part: Part) -> Iterator[Formatted | Part]:
+    """Text that is no program by its form."""
+    yield Formatted("text", examine(DATA_CHECKS, DataFacts(part)))
+
+
+def examine_unknown(part: Part) -> Iterator[Formatted | Part]:
+    """What nobody knows: named, and searched for pickles."""
+    head = bytes(part.data[:SHOWN_HEAD]).hex(" ")
+    facts = DataFacts(part, unknown=f"its first bytes are {head}")
+    said = examine(DATA_CHECKS, facts)
+    found = _hidden(part, "unknown")
+    joined = found.examined._replace(findings=(*found.examined.findings, *said.findings))
+    yield found._replace(examined=joined)
+
+
+def _hidden(part: Part, format_: str) -> Formatted:
+    reading = hidden_pickles(part.data)
+    return Formatted(format_, examine(PICKLE_CHECKS, PickleFacts(part, reading)))

@@ -1,0 +1,34 @@
+"""Every format that is judged: how it is known by content, what looks at it; the first that fits counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from ancile.scan import archives, pickles, plain_data
+from ancile.scan.part import Formatted, Part
+
+
+class Row(NamedTuple):
+    """A format: ``examine`` yields what it found, and parts to be looked at in turn."""
+
+    name: str
+    is_it: Callable[[Part], bool]
+    examine: Callable[[Part], Iterator[Formatted | Part]]
+
+
+FORMATS: tuple[Row, ...] = (
+    Row("empty", plain_data.is_empty, plain_data.examine_empty),
+    Row("zip", archives.is_archive, archives.examine_zip),
+    Row("tar", archives.is_tar, archives.examine_tar),
+    Row("compressed", archives.is_compressed, archives.examine_compressed),
+    Row("pickle", pickles.is_pickle, pickles.examine_pickle),
+    Row("numbers", plain_data.is_storage, plain_data.examine_storage),
+    Row("text", plain_data.is_text, plain_data.examine_text),
+)
+UNKNOWN = Row("unknown", lambda _: True, plain_data.examine_unknown)
+
+
+def row_of(part: Part) -> Row:
+    """The format of a part."""
+    return next((row for row in FORMATS if row.is_it(part)), UNKNOWN)
