@@ -171,6 +171,15 @@ def test_a_result_is_never_written_over_what_ancile_keeps_or_what_it_comes_from(
     assert home("ledger", "verify").code == 0
 
 
+@pytest.mark.parametrize("target", ["net.py", "bundle.json", "report.json"])
+def test_a_decision_is_never_written_over_what_it_comes_from(assessed: Place, target: str) -> None:
+    assert assessed("evidence", "export", "bundle.json").code == 0
+    before = (assessed.folder / target).read_bytes()
+    read = ("--evidence", "bundle.json", "--against", "report.json")
+    assert "over what it comes from" in clear(assessed("gate", "net.py:predict", *read, "-o", target))
+    assert (assessed.folder / target).read_bytes() == before
+
+
 def test_the_report_and_the_examples_are_two_files(home: Place) -> None:
     clear(home(*ASSESS, "-o", "both", "--adversarial", "both"))
 
@@ -195,6 +204,9 @@ def test_no_command_writes_over_what_ancile_keeps(assessed: Place, command: tupl
         ("evidence", "import", "pipe"),
         ("gate", "net.py:predict", "--evidence", "pipe"),
         ("keys", "trust", "pipe"),
+        ("ledger", "verify", "--against", "pipe"),
+        ("ledger", "check-proof", "pipe"),
+        ("ledger", "checkpoint", "--quorum", "pipe"),
     ],
 )
 def test_a_pipe_that_nobody_writes_to_is_not_waited_for(home: Place, command: tuple[str, ...]) -> None:

@@ -8,7 +8,7 @@ import click
 
 from ancile.cli.gating import decided, named, question
 from ancile.cli.home import need_home
-from ancile.cli.output import chosen, deliver, output_options, talk, writable
+from ancile.cli.output import apart, chosen, deliver, output_options, talk, writable
 from ancile.cli.values import factory_arguments
 from ancile.core.errors import AncileError
 from ancile.core.report import Record, exit_code
@@ -50,6 +50,12 @@ def gate(
     way, home = chosen(format_, output, strict=strict), need_home(Path.cwd())
     if copy_to is not None:
         writable("the copy", copy_to)
+    if output is not None:
+        apart(
+            "the report",
+            output,
+            read=map(str, (model, model.rpartition(":")[0], weights or "", *files, *against)),
+        )
     judged = _judged(model, weights, factory_args)
     if copy_to is not None and judged is None:
         raise AncileError("an endpoint has no bytes to hand over", value=model, remedy="leave --copy-to out")

@@ -10,6 +10,7 @@ import click
 
 from ancile.cli.home import Home, find_config, need_home
 from ancile.cli.output import chosen, deliver, output_options, talk, write_whole
+from ancile.cli.reading import no_waiting
 from ancile.cli.recorder import open_recorder
 from ancile.cli.reprint import recorded
 from ancile.cli.upkeep import accept, backup, erase, erasing, restore
@@ -290,7 +291,7 @@ for command in (erase, backup, restore, accept):
 def read_text(path: Path, what: str) -> str:
     """The text of a small file that a user names."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=no_waiting) as file:
             return file.read(LARGEST_KEPT).decode("utf-8", "replace")
     except OSError as reason:
         raise AncileError(

@@ -124,7 +124,7 @@ def page_width() -> int:
 def apart(what: str, path: Path, *, read: Iterable[str]) -> None:
     """Refuse to write a result over one of the files that were read for it."""
     real = os.path.realpath(path)
-    if not _is_device(path) and any(real == os.path.realpath(one) for one in read):
+    if not _is_device(path) and any(real == os.path.realpath(one) for one in read if one):
         raise AncileError(
             f"{what} would be written over what it comes from", value=str(path), remedy="name another file"
         )
