@@ -2,7 +2,8 @@
 
 At ``quick``. The best attack on a masked network is the better of ours and of a long PGD of someone who knows
 the mask: it climbs on the network below it and tries what it meets on the masked one. Stochastic networks are
-judged by most of several passes. The control ignores what the second look found.
+judged by most of several passes. A network that is refused with an error has neither figure nor pass. The
+control ignores what the second look found.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ from ancile.assess.evasion import Assessment, Context, Settings, assess_evasion
 from ancile.assess.run import Samples
 from ancile.attacks.constraint import Constraint
 from ancile.attacks.losses import margin
+from ancile.core.errors import AncileError
 from ancile.core.subject import Subject, digest_of
 from ancile.models.in_process import model_here
 from bar import Bar
 from masked_models import Case
 
-SAMPLES = 100
+SAMPLES = 60
 STEPS, EVERY, PASSES, JUDGED, HALF = 60, 4, 10, 30, 0.5
 POINTS = 3.0  # above the best attack that a figure may lie
 ACCUSATIONS = frozenset(
@@ -50,8 +52,12 @@ class Seen(NamedTuple):
 def seen(case: Case) -> Seen:
     """The assessment of one model, and the attack of someone who knows its mask."""
     torch.manual_seed(0)
-    net, x, y = case.make(), *masked_models.samples(case.world, SAMPLES)
-    made = assessed(case, net, x, y)
+    net, (x, y) = case.make(), masked_models.samples(case.world, SAMPLES)
+    try:
+        made = assessed(case, net, x, y)
+    except AncileError as refusal:  # no figure, no pass: nothing flatters
+        told = f"refused: {refusal.what}"
+        return Seen(0.0, 0.0, 0.0, told, told, ())
     result, findings = made.result, made.report.findings
     places = [i for i, effect in enumerate(result.state.log) if not effect.name.startswith("doubt")]
     early = result.correct & ~(result.broken & np.isin(result.broken_by, places))

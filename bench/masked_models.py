@@ -7,7 +7,7 @@ knows the mask attacks there, and what breaks is tried on the masked one. Needs 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -47,6 +47,8 @@ class Masked(nn.Module):
 
 class Thermometer(nn.Module):
     """A code of levels reached (Buckman et al., ICLR 2018), read as the share of them."""
+
+    levels: torch.Tensor
 
     def __init__(self, levels: int) -> None:
         super().__init__()
@@ -91,7 +93,7 @@ def _trained(net: nn.Module, x: torch.Tensor, y: torch.Tensor, steps: int) -> nn
     for _ in range(steps):
         rows = torch.randint(0, len(x), (128,), generator=drawn)
         adam.zero_grad()
-        functional.cross_entropy(net(x[rows]), y[rows]).backward()
+        functional.cross_entropy(net(x[rows]), y[rows]).backward()  # type: ignore[no-untyped-call] # torch's
         adam.step()
     return net.eval().requires_grad_(False)
 
@@ -236,10 +238,11 @@ class _Company(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Scores that depend on the batch."""
-        h, norm = self.net[0](x), self.net[1]
-        found: torch.Tensor = self.net[2:](
-            functional.batch_norm(h, None, None, norm.weight, norm.bias, training=True)
-        )
+        norm = self.net[1]
+        if not isinstance(norm, nn.BatchNorm2d):
+            raise TypeError(type(norm))
+        h = functional.batch_norm(self.net[0](x), None, None, norm.weight, norm.bias, training=True)
+        found: torch.Tensor = self.net[2:](h)
         return found
 
 
@@ -254,14 +257,7 @@ def masked() -> Iterator[Case]:
     for kind, variants in MASKS.items():
         for name, below, at, mask in variants:
             eps = 0.1 if below in ("plain", "normed") else 0.3
-            yield Case(
-                f"{name} ({below})",
-                kind,
-                made(below, at, mask),
-                lambda below=below: base(below),
-                "digits",
-                eps,
-            )
+            yield Case(f"{name} ({below})", kind, made(below, at, mask), partial(base, below), "digits", eps)
 
 
 class _Scaled(nn.Module):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -59,6 +61,26 @@ def test_every_pass_of_a_mean_is_counted() -> None:
     assert averaged.usage.forwards == 5 * len(samples.x)
 
 
+def test_a_pass_that_is_very_sure_does_not_outweigh_the_others() -> None:
+    """Three passes in four are right by a little, one is wrong by far."""
+    answers = itertools.cycle([[0.0, 1.0], [0.0, 1.0], [100.0, 0.0], [0.0, 1.0]])
+    model, samples = problem(1, features=8, classes=2)
+    lots = Masked(model, after=lambda z: 0 * z + torch.tensor(next(answers)))
+    averaged = Averaged(job_of(lots, samples, EPS).model, passes=4)
+    x = torch.from_numpy(samples.x)
+    assert bool((averaged.logits(x).argmax(dim=1) == 1).all())
+    assert bool((averaged.scores(samples.x).argmax(axis=1) == 1).all())
+
+
+def test_probabilities_are_averaged_as_they_are() -> None:
+    answers = itertools.cycle([[0.2, 0.8], [0.6, 0.4]])
+    model, samples = problem(1, features=8, classes=2)
+    lots = Masked(model, after=lambda z: 0 * z + torch.tensor(next(answers)))
+    averaged = Averaged(job_of(lots, samples, EPS).model, passes=2)
+    assert averaged.traits.output == "probabilities"
+    np.testing.assert_allclose(averaged.scores(samples.x[:3]), [[0.4, 0.6]] * 3, rtol=1e-6)
+
+
 def test_the_mean_of_passes_is_steadier_than_one_and_climbs_along_the_slope() -> None:
     torch.manual_seed(0)
     model, samples = problem(1, features=8, classes=2)
@@ -66,8 +88,9 @@ def test_the_mean_of_passes_is_steadier_than_one_and_climbs_along_the_slope() ->
     inner = job_of(noisy, samples, EPS).model
     averaged = Averaged(inner, passes=64)
     x, y = torch.from_numpy(samples.x), torch.from_numpy(samples.y)
-    truth = model(x)
-    assert (averaged.logits(x) - truth).square().mean() < (inner.logits(x) - truth).square().mean() / 20
+    truth = torch.stack([noisy(x) for _ in range(4000)]).softmax(dim=2).mean(dim=0)
+    far, near = (one.logits(x).softmax(dim=1) - truth for one in (inner, averaged))
+    assert near.square().mean() < far.square().mean() / 20
     found = averaged.gradient(x, lambda logits: margin(logits, y).sum())
     torch.testing.assert_close(found.gradient, slope(model, x, y))
 

@@ -49,3 +49,10 @@ def steadiness(model: Model, x: NDArray[np.float32]) -> Steadiness:
 def _difference(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     with np.errstate(invalid="ignore"):
         return float(np.nan_to_num(np.abs(a - b)).mean()) if len(a) else 0.0
+
+
+def lead(scores: NDArray[np.float64], y: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(n,) how far the highest other class lies above the true one."""
+    others, rows = scores.copy(), np.arange(len(y))
+    others[rows, y] = -np.inf
+    return np.asarray(others.max(axis=1) - scores[rows, y])

@@ -8,11 +8,12 @@ look breaks counts: the figure is that of the best attack, whichever it was.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from ancile.assess.behaviour import Steadiness, steadiness
+from ancile.assess.behaviour import Steadiness, lead, steadiness
 from ancile.assess.plan import Step, step
 from ancile.assess.run import (
     BATCH,
@@ -41,14 +42,15 @@ if TYPE_CHECKING:
     from ancile.assess.slopes import Slopes
 
 PROBED = 48  # samples whose neighbourhood is looked at
-ALTERED = 16  # of them, those with a network of their own, which is dear:
+ALTERED = 10  # of them, those with a network of their own, which is dear:
 PER, FEWEST = 20, 4  # one in so many samples where there are few, but not fewer than these
 CROSSED, HALVINGS = 24, 12  # broken samples whose boundary is looked at, and halvings on the way to it
-UNBOUNDED = 24  # of them, those attacked as far as the bounds allow
-CHANCE = 0.5  # share of helpful gradients below which they lead nowhere: chance alone gives a fifth
+UNBOUNDED = 16  # of them, those attacked as far as the bounds allow
+HELPFUL = 0.75  # share of helpful gradients below which they lead nowhere: by chance 0.2, sound nets 0.98
 DEAD = 0.2  # share of points without a gradient above which a good part of the search goes nowhere
 ODD = 0.02  # share of such points from which attacks that do without are worth their time
-KEPT = 0.3  # share of the promised gain below which slopes are those of a rough surface, not of its shape
+LEAST, MOST = 0.3, 2.0  # of the promised gain: 0.8 to 1.1 on sound networks, next to nothing on rough
+# surfaces, far more where a part of the gradient is cut off
 STEADY = 1e-3  # of the spread of scores: float32 sums in another order differ by a hundredth of that
 COMPANY = 10 * STEADY  # between a sample alone and in a batch other kernels may be at work
 FEW_BROKEN = 2  # samples that a search without gradients breaks before it is let loose on all
@@ -57,6 +59,8 @@ MORE = 0.03  # of all samples, broken by the last search: reason for a longer on
 
 LOOKS: dict[Effort, tuple[int, int]] = {"quick": (20, 100), "standard": (10, 200), "thorough": (4, 1000)}
 # one in so many samples that stand, and queries about each
+LAST: dict[Effort, tuple[int, ...]] = {"quick": (500, 2500), "standard": (1000, 5000), "thorough": (10000,)}
+# queries about each of those that stand in the end where gradients are worth little
 
 
 @dataclass(kw_only=True)
@@ -102,7 +106,9 @@ class Doubt:
         """Whether gradients lead nowhere on a good part of the points that were looked at."""
         s = self.slopes
         return s is not None and (
-            s.helpful < CHANCE * s.points or s.zero + s.not_finite > DEAD * s.points or s.kept < KEPT
+            s.helpful < HELPFUL * s.points
+            or s.zero + s.not_finite > DEAD * s.points
+            or not LEAST <= s.kept <= MOST
         )
 
     @property
@@ -225,7 +231,7 @@ def _again(look: _Look) -> None:
     elif not look.job.stop():
         found.stood_in += _soft(look, estimated=False, place=-107)
         _soft(look, estimated=True, place=-108)
-    for place, queries in enumerate((1000, 5000)):
+    for place, queries in enumerate(LAST[look.effort]):
         if look.job.stop():
             return
         one = step("square", queries=queries // fewer)
@@ -245,7 +251,10 @@ def _paying(look: _Look, attack: Callable[[NDArray[np.intp]], int]) -> int:
 
 
 def _on_average(look: _Look) -> tuple[_Look, int]:
-    """The same look at the mean of passes, and how many there are; claims that do not hold there are none."""
+    """The same look at the mean of passes, and how many there are; claims that do not hold there are none.
+
+    What only the first pass got wrong is attacked as well: most passes decide in the end.
+    """
     from ancile.assess.softened import PASSES, Averaged  # noqa: PLC0415 - needs an extra
 
     job, state = look.job._replace(model=Watched(Averaged(look.job.model))), look.state
@@ -256,32 +265,35 @@ def _on_average(look: _Look) -> tuple[_Look, int]:
         state.broken_by[lucky], state.scores[lucky] = UNBROKEN, np.nan
         state.x_adv[lucky] = job.samples.x[lucky]
         look.found.recanted = len(lucky)
-    return look._replace(job=job), PASSES
+    mostly = np.flatnonzero(~wrong(predicted(job.model, job.samples.x), job.samples.y))
+    return look._replace(job=job, right=np.union1d(look.right, mostly)), PASSES
 
 
 def _sharpened(look: _Look) -> None:
     """Climb to what is most wrong, broken samples too: the farther, the fewer passes are right."""
     from ancile.assess.softened import on_average  # noqa: PLC0415 - needs an extra
+    from ancile.assess.white import straight_search  # noqa: PLC0415 - needs an extra
 
     job, state = look.job, look.state
-    find = on_average(job)
+    climbs = [("gradients of repeated passes", on_average(job, job.model))]
+    with suppress(AncileError):  # a network that cannot be run so has been told of
+        climbs.append(("gradients without chance", on_average(job, straight_search(job))))
     before = look.right[state.broken_by[look.right] != UNBROKEN]
-    effect = Effect(name="gradients of repeated passes", blind=False)
-    broken(job, state, effect, _left(look), find, place=-113)
-    for start in range(0, len(before), BATCH):
-        rows = before[start : start + BATCH]
-        x, y = job.samples.x[rows], job.samples.y[rows]
-        got = find(x, y, Streams(step_seed(job.seed, -114), job.samples.ids[rows]))
-        old, new = predicted(job.model, state.x_adv[rows]), predicted(job.model, got)
-        better = wrong(new, y) & (_lead(new, y) > _lead(old, y)) & job.constraint.holds(got, x)
-        state.x_adv[rows[better]], state.scores[rows[better]] = got[better], new[better]
+    for place, (name, find) in enumerate(climbs):
+        broken(job, state, Effect(name=name, blind=False), _left(look), find, place=-113 - place)
+        for start in range(0, len(before), BATCH):
+            if not job.stop():
+                _worsened(look, find, before[start : start + BATCH])
 
 
-def _lead(scores: NDArray[np.float64], y: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(n,) how far the highest other class lies above the true one."""
-    others, rows = scores.copy(), np.arange(len(y))
-    others[rows, y] = -np.inf
-    return np.asarray(others.max(axis=1) - scores[rows, y])
+def _worsened(look: _Look, find: Found, rows: NDArray[np.intp]) -> None:
+    """Other examples in place of these, where they are more wrong."""
+    job, state = look.job, look.state
+    x, y = job.samples.x[rows], job.samples.y[rows]
+    got = find(x, y, Streams(step_seed(job.seed, -120), job.samples.ids[rows]))
+    old, new = predicted(job.model, state.x_adv[rows]), predicted(job.model, got)
+    better = wrong(new, y) & (lead(new, y) > lead(old, y)) & job.constraint.holds(got, x)
+    state.x_adv[rows[better]], state.scores[rows[better]] = got[better], new[better]
 
 
 def _soft(look: _Look, *, estimated: bool, place: int) -> int:

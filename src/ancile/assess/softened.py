@@ -8,6 +8,7 @@ is judged, and climbed on, by the mean of several passes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -96,7 +97,11 @@ class Softened:
 
 
 class Averaged:
-    """A ``GradientModel`` that answers with the mean of some passes, and climbs along the mean gradient."""
+    """A ``GradientModel`` that answers as most of some passes do, and climbs along the mean gradient.
+
+    Probabilities are averaged, be it that they come as logits: in the mean of logits a single pass that is
+    very sure outweighs all others.
+    """
 
     def __init__(self, model: Watched, *, passes: int = PASSES) -> None:
         self._model, self._passes = model, passes
@@ -129,18 +134,27 @@ class Averaged:
         return self._model.search_form(sample.cpu().numpy(), form)
 
     def scores(self, x: NDArray[np.floating]) -> NDArray[np.float64]:
-        """The mean of the scores."""
-        return np.asarray(np.mean([self._model.scores(x) for _ in range(self._passes)], axis=0))
+        """The mean of the probabilities, as logits where the model answers with those."""
+        found = np.stack([self._model.scores(x) for _ in range(self._passes)])
+        if self.traits.output != "logits":
+            return np.asarray(found.mean(axis=0))
+        return np.asarray(_mean(torch.from_numpy(found)).numpy())
 
     def logits(self, x: torch.Tensor) -> torch.Tensor:
-        """The mean of the logits."""
-        return torch.stack([self._model.logits(x) for _ in range(self._passes)]).mean(dim=0)
+        """The mean of the probabilities, as logits."""
+        return _mean(torch.stack([self._model.logits(x) for _ in range(self._passes)]))
 
     def gradient(self, x: torch.Tensor, loss: Loss) -> Gradient:
         """The means of logits and gradients; a pass without a finite gradient has no say."""
         found = [self._model.gradient(x, loss) for _ in range(self._passes)]
         gradients = torch.stack([one.gradient.nan_to_num(0.0, 0.0, 0.0) for one in found])
-        return Gradient(torch.stack([one.logits for one in found]).mean(dim=0), gradients.mean(dim=0))
+        return Gradient(_mean(torch.stack([one.logits for one in found])), gradients.mean(dim=0))
+
+
+def _mean(passes: torch.Tensor) -> torch.Tensor:
+    """(n, classes) logits of the mean probabilities of (passes, n, classes); of equal passes, any one."""
+    scale = passes.logsumexp(dim=2, keepdim=True)
+    return (passes - scale).logsumexp(dim=0) - math.log(len(passes)) + scale.mean(dim=0)
 
 
 def drift(
@@ -174,7 +188,7 @@ def softly(
     job: Job, *, estimated: bool
 ) -> Callable[[NDArray[np.float32], NDArray[np.int64], Streams], NDArray[np.float32]]:
     """A climb on gradients over a neighbourhood of the ball's size."""
-    constraint, steps, draws = job.constraint, *((40, 64) if estimated else (20, 8))
+    constraint, steps, draws = job.constraint, *((30, 32) if estimated else (20, 8))
     size = job.samples.x[0].size
     share = {"linf": 1.0, "l2": size**-0.5}.get(constraint.norm, 1.0 / size)
     reach = torch.from_numpy(np.asarray(constraint.unit * share * constraint.eps))
@@ -189,10 +203,10 @@ def softly(
 
 
 def on_average(
-    job: Job,
+    job: Job, model: GradientModel
 ) -> Callable[[NDArray[np.float32], NDArray[np.int64], Streams], NDArray[np.float32]]:
-    """A climb to the most wrong point in the mean of passes that ``job.model`` answers with."""
-    return _drifting(job, job.model, MEAN_STEPS)
+    """A climb to the most wrong point of a model that answers with a mean, or as if nothing were drawn."""
+    return _drifting(job, model, MEAN_STEPS)
 
 
 def _drifting(

@@ -75,8 +75,7 @@ def straightened(
     from ancile.attacks.cascade import cascade  # noqa: PLC0415 - an extra
 
     white = cast("GradientModel", job.model)
-    precision: Precision = "float64" if white.dtype == torch.float64 else "float32"
-    search = job.model.search_form(job.samples.x, Form(precision=precision, straight=True)).model
+    search = straight_search(job)
 
     def found(x: NDArray[np.float32], y: NDArray[np.int64], streams: Streams) -> NDArray[np.float32]:
         inputs = torch.from_numpy(x).to(device=white.device, dtype=white.dtype)
@@ -87,6 +86,15 @@ def straightened(
         return job.constraint.project(got.cpu().numpy().astype(np.float32), x)
 
     return found
+
+
+def straight_search(job: Job) -> GradientModel:
+    """The network with stand-ins for what cuts or flattens gradients, or draws lots."""
+    import torch  # noqa: PLC0415 - an extra
+
+    double = cast("GradientModel", job.model).dtype == torch.float64
+    precision: Precision = "float64" if double else "float32"
+    return job.model.search_form(job.samples.x, Form(precision=precision, straight=True)).model
 
 
 def _begun(
