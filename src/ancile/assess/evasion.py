@@ -18,7 +18,7 @@ from ancile.assess.curve import Near, Rung, climb, ladder, median_distance, near
 from ancile.assess.doubt import Doubt, doubted
 from ancile.assess.exhibits import exhibits
 from ancile.assess.measures import measures
-from ancile.assess.plan import curve_step, plan
+from ancile.assess.plan import curve_step, flat, plan
 from ancile.assess.result import Result, concluded
 from ancile.assess.resume import restored, save
 from ancile.assess.run import BATCH, UNBROKEN, Effect, Job, Samples, State, attack_plan, wrong
@@ -111,10 +111,10 @@ def assess_evasion(
     costs = Costs(model, context.clock)
     _check_labels(model, samples)
     _check_budget(settings.budget, len(samples.y))
-    steps = plan(settings.effort, model.traits.access)
     stop = _stop(model, settings.budget, n=len(samples.y), clock=context.clock)
     with costs.part("clean"):
         clean = clean_pass(watched, samples, stop)
+    steps = plan(settings.effort, model.traits.access, constraint.norm, flat=flat(clean.scores))
     job = Job(watched, clean.samples, constraint, steps, settings.seed, stop, context.clock.cpu, _idle)
     with costs.part("cascade" if model.traits.access == "white-box" else "attacks"):
         attacked = _attacked(job, clean, settings, context) if clean.complete else _Attacked.none(job)
@@ -295,7 +295,7 @@ def _curve(
     """The curve; where the model raises or gives no scores on the way, the result says so too."""
     if model.traits.access == "white-box":
         return result, ladder(near, result.constraint, result.robust) if near else ()
-    one, before = curve_step(model.traits.access), model.not_finite
+    one, before = curve_step(model.traits.access, result.constraint.norm), model.not_finite
     try:
         rungs = climb(
             model,

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from ancile.attacks.decisions import Scores
 
 PROBES = 20  # of the first turn, times the square root of the turn: 100 in the paper
-RADIUS = {"linf": 0.1, "l2": 0.3}  # of the distance: how far from the edge is asked
-ROUNDS = (8, 5)  # of bisection: at the start, and after each step
+RADIUS = {"linf": 0.1, "l2": 0.8}  # of the distance: how far from the edge is asked
+FIRST = 8  # rounds of bisection at the start, and those after each step
+ROUNDS = {"linf": 6, "l2": 8}
 COARSE = 7  # windows along the shorter side of an image, in the first turn; then ever finer, and again
 HALVINGS = 6  # of a step until it fools
 MOST = 1 << 24  # features of probes that lie in memory at a time, where one sample's are not more
@@ -69,7 +70,7 @@ def hopskipjump(
         return x.copy()
     change = begin(asker, rng)
     who = asker.alive()
-    change[who] = halved(asker, change[who], who, rounds=ROUNDS[0])
+    change[who] = halved(asker, change[who], who, rounds=FIRST)
     asker.settle(asker.length(change[who]), who)
     turn = 0
     while len(who := asker.alive()):
@@ -96,7 +97,7 @@ def _turn(
         length /= 2
         if not len(rest):
             break
-    ended = halved(asker, best, who, rounds=ROUNDS[1])
+    ended = halved(asker, best, who, rounds=ROUNDS[asker.ball.norm])
     nearer = asker.length(ended) < distance
     return np.where(nearer[:, None], ended, change)
 
