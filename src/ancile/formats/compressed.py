@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 
 CHUNK = 1 << 20
 MEMBERS = 1000  # streams in a row
-ZFILE_BYTES = 21  # joblib up to 0.9: "ZF", then the length as 19 characters of hexadecimal
+ZFILE = slice(20, 24)  # joblib up to 0.9: "ZF", the length as 19 characters or 20, then zlib's first byte
 
 
 class Unpacked(NamedTuple):
@@ -85,7 +85,7 @@ def unpack(data: bytes, *, limit_bytes: int) -> Unpacked:
     """All streams in a row, to ``limit_bytes`` of what they hold."""
     kind = kind_of(data[:16])
     if kind == "joblib-zlib":
-        data = data[ZFILE_BYTES:]
+        data = data[max(0, data.find(b"\x78", ZFILE.start, ZFILE.stop)) :]
     out, pos, fault = bytearray(), 0, ""
     for _ in range(MEMBERS):
         found, used, fault = _one(data[pos:], limit_bytes - len(out))

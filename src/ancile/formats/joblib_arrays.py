@@ -16,7 +16,7 @@ from ancile.formats.pickle_values import Box, Made, Name, Value
 WRAPPER = ("joblib.numpy_pickle", "NumpyArrayWrapper")
 TYPE = re.compile(r"[<>=|]?([?bBhHiIuUlLqQpPefdgFDGSVOMmcat])(\d*)(\[.*\])?")
 ITEM_BYTES = {  # of type codes without a size
-    **dict.fromkeys("?bBc", 1), **dict.fromkeys("hHe", 2), **dict.fromkeys("iIf", 4),
+    **dict.fromkeys("?bBc", 1), **dict.fromkeys("hHe", 2), **dict.fromkeys("fiI", 4),
     **dict.fromkeys("lLqQpPdFMmO", 8), "g": 16, "D": 16, "G": 32,
 }  # fmt: skip
 DIMENSIONS = 64  # numpy's own limit
