@@ -7,6 +7,7 @@ import os
 import resource
 import shutil
 import signal
+import socket
 import stat
 from pathlib import Path
 
@@ -224,3 +225,20 @@ def test_evidence_comes_through_a_pipe_of_the_shell(assessed: Place) -> None:
 def test_an_option_that_is_no_utf_8_is_one_error(home: Place, option: str) -> None:
     clear(home(*ASSESS, option, os.fsdecode(b'{"\xff": 1}')))
     clear(home(*ASSESS, option, os.fsdecode(b"\xff")))
+
+
+def test_a_neighbour_whose_name_is_no_utf_8_is_no_matter_and_a_model_is_one_error(home: Place) -> None:
+    strange = home.folder / os.fsdecode(b"\xff.py")
+    shutil.copy(home.folder / "net.py", strange)
+    assert home(*ASSESS).code == 0
+    assert "no UTF-8" in clear(home("assess", f"{strange.name}:predict", *ASSESS[2:]))
+    shutil.copytree(home.folder, home.folder.parent / os.fsdecode(b"\xfe"), symlinks=True)
+    assert "no UTF-8" in clear(Place(home.folder.parent / os.fsdecode(b"\xfe"))(*ASSESS))
+
+
+def test_a_witness_that_cannot_listen_is_one_error(home: Place) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        said = clear(home("ledger", "witness", "--name", "a.example/w", "--port", port))
+    assert f"cannot listen there: 127.0.0.1:{port}" in said
+    clear(home("ledger", "witness", "--name", "a.example/w", "--host", "no such host"))

@@ -123,6 +123,12 @@ def module_file(name: str, folders: Sequence[str]) -> Path:
 def _code(request: ModelRequest, source: Source, name: str, *, module: str | None) -> Referred:
     """Code and its weights; ``module`` is the dotted name, None for a file given by path."""
     whole = source.path.resolve()
+    if any("\ud800" <= sign <= "\udfff" for sign in str(whole)):  # how Python holds bytes that are no UTF-8
+        raise AncileError(
+            "the name of the model's code is no UTF-8",
+            value=plain(str(whole)),
+            remedy="give the file and its folders other names",
+        )
     title = f"{module or source.path.name}:{name}"
     parts = {percent_encoded(title): source.digest}
     arguments = dict(request.factory_args)

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from ancile.core.errors import AncileError
+from ancile.core.text import plain
 from ancile.trust.checkpoint import Head, parse_head
 from ancile.trust.encoding import b64, unb64
 from ancile.trust.merkle import DECIMAL, EMPTY_ROOT, verify_consistency
@@ -237,6 +238,13 @@ def witness_server(witness: Witness, *, host: str = "127.0.0.1", port: int = 0) 
         def log_message(self, *_: object) -> None:
             """Requests are not logged: the state says what was cosigned."""
 
-    server = ThreadingHTTPServer((host, port), Handler)
+    try:
+        server = ThreadingHTTPServer((host, port), Handler)
+    except (OSError, UnicodeError) as reason:
+        raise AncileError(
+            "the witness cannot listen there",
+            value=plain(f"{host}:{port}: {getattr(reason, 'strerror', None) or reason}"),
+            remedy="give an address of this machine and a port that is free",
+        ) from reason
     server.daemon_threads = True
     return server

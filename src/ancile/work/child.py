@@ -122,8 +122,8 @@ class Child:
         # One thread talks to the child. A Ctrl-C hits the main thread alone, so no frame is ever half read,
         # and the next request waits behind the one that nobody waits for any more.
         self._talker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ancile-child")
-        asked = _confinement(self.folder, code=code, readable=readable, denied=denied)
         try:
+            asked = _confinement(self.folder, code=code, readable=readable, denied=denied)
             answer = self.ask("confine", msgspec.msgpack.encode(asked), seconds=seconds, limit_bytes=0)
             self.confined = decoded(answer.body, Confined)
         except BaseException:
@@ -330,14 +330,33 @@ def child_environment(environment: Mapping[str, str], folder: Path) -> dict[str,
 def _confinement(
     folder: Path, *, code: Sequence[Path], readable: Sequence[Path], denied: Sequence[Path]
 ) -> Confinement:
-    own = (*interpreter_reach(_search_path()), *(part for one in code for part in code_reach(one)), *readable)
+    own = (*interpreter_reach(_search_path()), *(part for one in code for part in code_reach(one)))
+    told = (name for name in map(str, own) if _is_utf_8(name))  # the others stay closed
     return Confinement(
-        readable=tuple(map(str, dict.fromkeys(own))),
-        denied=tuple(map(str, denied)),
-        folders=tuple(map(str, code)),
-        writable=(str(folder),),
+        readable=tuple(dict.fromkeys((*told, *_names(readable)))),
+        denied=_names(denied),
+        folders=_names(code),
+        writable=_names((folder,)),
         memory_bytes=memory_limit(),
     )
+
+
+def _names(paths: Sequence[Path]) -> tuple[str, ...]:
+    """The paths as the child is told them; one that cannot be told must not be left out."""
+    for path in paths:
+        if not _is_utf_8(str(path)):
+            raise AncileError(
+                "a folder's name is no UTF-8", value=plain(str(path)), remedy="give the folder another name"
+            )
+    return tuple(map(str, paths))
+
+
+def _is_utf_8(name: str) -> bool:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def memory_limit() -> int | None:
