@@ -2,8 +2,8 @@
 
 Adam on the squared distance and c times the margin's shortfall, under a search for the least c that succeeds.
 Deviations, to the attacker's gain: c and the first point are what a linear model would want; a round goes on
-from the best of those before; the bounds are kept by cutting, not by tanh; what is found is turned to the
-sample's foot.
+from the best of those before, and every other one heads for the class whose edge is nearest by the slopes;
+the bounds are kept by cutting, not by tanh; what is found is turned to the sample's foot.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ else:
     torch = needs("torch", "torch")
 
 FAR = 0.02  # of the widest range: longest first step; the paper's 0.01 is for 1,000 steps and more
-NEAR = 1.0  # of the mean change of a feature at the distance in view: the first step
+NEAR = 0.5  # of the mean change of a feature at the distance in view: the first step
 LAST = 0.03  # of the first step
 BETA = (0.9, 0.999)  # Kingma and Ba 2015, arXiv:1412.6980
 FEET = 3  # turns to it at the end
@@ -97,9 +97,9 @@ def cw(
         first = 2 * edge.value[place].abs() / steep
         weight = _Weight(first, torch.zeros_like(first), torch.full_like(first, math.inf))
         begin = edge.step[place]
-        aim: torch.Tensor | None = edge.goal[place]
         away = room.length(begin)
-        for _ in range(rounds):
+        for turn in range(rounds):
+            aim = None if turn % 2 else edge.goal[place]
             best = found.distance[place].isfinite()
             start = torch.where(best[:, None], found.change[place], begin)
             success = _descend(
@@ -107,7 +107,7 @@ def cw(
             )
             if success is None:
                 break
-            weight, begin, aim = weight.after(success), (room.least + room.most) / 2, None
+            weight, begin = weight.after(success), (room.least + room.most) / 2
             away = found.distance[place]
         turn_back(model, whole, y, found, turns=FEET)
     return settled(model, x, y, constraint, whole, found)
@@ -126,7 +126,7 @@ def _descend(
     steps: int,
     on_step: Callable[[], bool] | None,
 ) -> torch.Tensor | None:
-    """(m,) whether a round succeeded for the samples at ``place``; None when told to stop.
+    """(m,) whether the later half of a round fooled, for the samples at ``place``; None when told to stop.
 
     away  (m,) the distance in view, by the slopes or as it was found
     """
@@ -139,7 +139,7 @@ def _descend(
             return None
         _, fooled, slope = value_and_slope(model, room, change, y, aim)
         found.judge(change, fooled, room.length(change), place)
-        success |= fooled
+        success |= fooled & (2 * step >= steps)
         pull = 2 * change - torch.where(fooled, 0.0, weight)[:, None] * slope
         mean, square = mean.lerp(pull, 1 - BETA[0]), square.lerp(pull.square(), 1 - BETA[1])
         centred, spread = mean / (1 - BETA[0] ** (step + 1)), (square / (1 - BETA[1] ** (step + 1))).sqrt()
