@@ -72,3 +72,12 @@ def test_costs_are_told_part_by_part_and_add_up() -> None:
     assert set(cost.parts) == {"clean", "cascade", "curves", "doubt"}
     for count in ("forwards", "backwards", "queries"):
         assert sum(getattr(part, count) for part in cost.parts.values()) == getattr(cost, count)
+
+
+def test_what_broke_a_sample_keeps_the_credit_for_it() -> None:
+    """The search for the nearest example finds nearer ones of what the cascade broke, and broke none itself."""
+    net, samples = problem(0)
+    result = assessed(net, samples, 0.06, settings=WITH_CURVE).result
+    named = [effect.name for effect in result.state.log]
+    assert result.broken.any()
+    assert not (result.broken_by == named.index("doubt: nearest examples: fmn")).any()

@@ -27,8 +27,8 @@ def adversarial_examples(result: Result) -> Iterator[Remark]:
     """A change within the budget makes the model err.
 
     Why   Whoever can send inputs can have them misread, at a cost that the threat model calls affordable.
-    Fix   Train against these perturbations (PGD adversarial training), lower the input's precision, or detect
-          and refuse such inputs; then assess again and let a gate hold the bound.
+    Fix   Train against these perturbations: PGD adversarial training for a network, robust splits or fewer
+          features that an attacker can move for trees; then assess again and let a gate hold the bound.
     """
     if not result.right_count:
         yield skip("the model is wrong on every sample as it is: there is nothing to break")
@@ -47,13 +47,13 @@ def black_box_figure(result: Result) -> Iterator[Remark]:
 
     Why   Without gradients an attack is weaker than what an owner of the weights can do: true robustness may
           lie far below the figure.
-    Fix   Assess the PyTorch or torch.export form of the model as well, and let the gate ask for white-box
-          evidence.
+    Fix   Where a form with gradients exists (PyTorch, torch.export), assess that as well, and let the gate ask
+          for white-box evidence; read the figure of trees and endpoints as what this many queries found.
     """
     if result.traits.access == "white-box":
         yield ok()
     else:
-        yield warn(f"a {result.traits.kind} model is attacked through its {result.traits.access}")
+        yield warn(f"this {result.traits.kind} model is attacked through its {result.traits.access}")
 
 
 @check("evasion-unconfirmed-claim", severity="medium", refs=EVASION)

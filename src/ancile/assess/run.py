@@ -174,14 +174,18 @@ def attack_batch(job: Job, state: State, one: Step, chosen: NDArray[np.intp], *,
 def confirm(
     job: Job, state: State, chosen: NDArray[np.intp], found: NDArray[np.float32], *, place: int
 ) -> NDArray[np.bool_]:
-    """(len(chosen),) which candidates the model misreads on a fresh pass, inside ball and bounds."""
+    """(len(chosen),) which candidates the model misreads on a fresh pass, inside ball and bounds.
+
+    A sample that was broken before keeps the example that broke it, and what it is put down to.
+    """
     x, y, effect = job.samples.x[chosen], job.samples.y[chosen], state.log[place]
     scores = predicted(job.model, found)
     claimed = wrong(scores, y)
     kept = claimed & job.constraint.holds(found, x)
-    state.x_adv[chosen[kept]] = found[kept]
-    state.scores[chosen[kept]] = scores[kept]
-    state.broken_by[chosen[kept]] = place
+    new = kept & (state.broken_by[chosen] == UNBROKEN)
+    state.x_adv[chosen[new]] = found[new]
+    state.scores[chosen[new]] = scores[new]
+    state.broken_by[chosen[new]] = place
     effect.moved += int((found != x).reshape(len(x), -1).any(axis=1).sum())
     effect.unconfirmed += int((claimed & ~kept).sum())
     return kept
