@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ancile.core.budget import Budget, seconds_of
+from ancile.core.budget import Budget, bytes_in_words, bytes_of, seconds_of
 from ancile.core.errors import AncileError
 
 
@@ -62,3 +62,45 @@ def test_a_limit_that_is_read_is_positive(field: str, value: int) -> None:
 
 def test_no_limit_is_none() -> None:
     assert msgspec.convert({}, Budget) == Budget(seconds=None, queries=None, memory_bytes=None)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("500MB", 5 * 10**8), ("1.5 GB", 15 * 10**8), ("2gb", 2 * 10**9), ("3kB", 3000), (" 1TB ", 10**12)],
+)
+def test_a_size_is_a_number_with_a_unit(text: str, size: int) -> None:
+    assert bytes_of(text) == size
+
+
+@pytest.mark.parametrize(
+    "text", ["", "2", "2G", "GB", "-1GB", "1e3MB", "1GiB", "1 000MB", "inf GB", "1GB2MB"]
+)
+def test_other_sizes_are_refused(text: str) -> None:
+    with pytest.raises(AncileError, match="not a size of memory"):
+        bytes_of(text)
+
+
+def test_a_size_of_nothing_is_refused() -> None:
+    with pytest.raises(AncileError, match="a size of nothing"):
+        bytes_of("0GB")
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (340_000, "340 kB"),
+        (1_234_567, "1.2 MB"),
+        (17 * 10**9, "17 GB"),
+    ],
+)
+def test_a_size_is_told_in_two_digits(size: int, words: str) -> None:
+    assert bytes_in_words(size) == words
+
+
+@given(st.floats(1, 999), st.sampled_from(["kB", "MB", "GB"]))
+def test_a_size_in_words_is_read_back_within_its_digits(number: float, unit: str) -> None:
+    size = bytes_of(f"{number:.3f}{unit}")
+    assert math.isclose(bytes_of(bytes_in_words(size)), size, rel_tol=0.06)

@@ -21,6 +21,7 @@ from ancile.assess.measures import measures
 from ancile.assess.plan import curve_step, flat, plan
 from ancile.assess.result import Result, concluded
 from ancile.assess.resume import restored, save
+from ancile.assess.room import Room, room_for
 from ancile.assess.run import BATCH, UNBROKEN, Effect, Job, Samples, State, attack_plan, wrong
 from ancile.assess.watch import Watched
 from ancile.assess.white import attack_white
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ancile.attacks.constraint import Constraint
-    from ancile.models.model import Model
+    from ancile.models.model import GradientModel, Model
 
 SAVE_SECONDS = 20.0  # between two saves of a run: below a percent of the time at 100 MB of samples
 
@@ -75,6 +76,7 @@ class Context:
     doubts      what was assumed of the data
     resume      folder for saved runs, None to keep none
     seal        secret that saved runs are sealed with; empty where there is no author
+    announce    told, before the first pass over the samples, how many fit into memory at once
     progress    told (samples settled, samples, robust accuracy so far) after every batch
     """
 
@@ -88,6 +90,7 @@ class Context:
     doubts: tuple[str, ...] = ()
     resume: Path | None = None
     seal: bytes = b""
+    announce: Callable[[Room], None] | None = None
     progress: Callable[[int, int, float], None] | None = None
     clock: Clock = field(default_factory=system_clock)
 
@@ -107,12 +110,13 @@ def assess_evasion(
     Ctrl-C and a spent budget end the run between steps: the report then speaks of what was done so far and is
     marked incomplete. The same call with the same ``context.resume`` goes on from there.
     """
-    started, watched = context.clock.now(), Watched(model)
-    costs = Costs(model, context.clock)
+    started, costs = context.clock.now(), Costs(model, context.clock)
     _check_labels(model, samples)
     _check_budget(settings.budget, len(samples.y))
     stop = _stop(model, settings.budget, n=len(samples.y), clock=context.clock)
     with costs.part("clean"):
+        room = _room(model, samples, settings, context)
+        watched = Watched(model, most=room.most if room else None)
         clean = clean_pass(watched, samples, stop)
     steps = plan(settings.effort, model.traits.access, constraint.norm, flat=flat(clean.scores))
     job = Job(watched, clean.samples, constraint, steps, settings.seed, stop, context.clock.cpu, _idle)
@@ -137,7 +141,13 @@ def assess_evasion(
             attacked.saved.unlink(missing_ok=True)
     distance = median_distance(near, constraint) if near and rungs else None
     report = _report(
-        result, rungs, (distance,) if distance else (), settings=settings, context=context, attacked=attacked
+        result,
+        rungs,
+        (distance,) if distance else (),
+        settings=settings,
+        context=context,
+        attacked=attacked,
+        room=room,
     )
     costed = msgspec.structs.replace(
         report, cost=costs.total(), started=started, finished=context.clock.now()
@@ -199,6 +209,16 @@ def _right(clean: Clean) -> NDArray[np.bool_]:
     """(n,) samples that the first pass got right."""
     finite = np.isfinite(clean.scores).all(axis=1)
     return np.asarray(finite & ~wrong(clean.scores, clean.samples.y))
+
+
+def _room(model: Model, samples: Samples, settings: Settings, context: Context) -> Room | None:
+    """How many samples fit at once, announced; None for a model of scores, which keeps no graph."""
+    if model.traits.access != "white-box":
+        return None
+    room = room_for(cast("GradientModel", model), samples.x, settings.budget.memory_bytes)
+    if room and context.announce:
+        context.announce(room)
+    return room
 
 
 def _idle(_: State) -> None:
@@ -322,6 +342,7 @@ def _report(
     settings: Settings,
     context: Context,
     attacked: _Attacked,
+    room: Room | None,
 ) -> Report:
     examined = examine(EVASION_CHECKS, result)
     assumed = examine(INPUT_CHECKS, (*context.doubts, *uneven(result.constraint), *faint(result.constraint)))
@@ -332,7 +353,8 @@ def _report(
         complete=result.complete,
         subject=context.subject,
         parameters=_parameters(result, settings, context)
-        | {"resumed": attacked.resumed, "search_form": form_name(attacked.form)},
+        | {"resumed": attacked.resumed, "search_form": form_name(attacked.form)}
+        | {"samples_at_once": room.most if room else None},
         measures=(*numbers, *more, *curve),
         findings=(*examined.findings, *context.findings, *assumed.findings),
         passed=examined.passed | assumed.passed,
@@ -367,5 +389,6 @@ def _parameters(result: Result, settings: Settings, context: Context) -> Paramet
         "attacks": [one.name for one in result.plan],
         "budget_seconds": settings.budget.seconds,
         "budget_queries": settings.budget.queries,
+        "budget_memory_bytes": settings.budget.memory_bytes,
     }
     return found | context.parameters

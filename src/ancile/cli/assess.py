@@ -35,6 +35,7 @@ from ancile.cli.output import chosen, output_options
 @click.option("--search-form", help="As an earlier report names it, to repeat its run; else the fastest.")
 @click.option("--budget", help="Time, such as 10m; then the report speaks of what was done.")
 @click.option("--query-cap", type=click.IntRange(1, LARGEST), help="Most samples sent to the model.")
+@click.option("--memory", help="For a batch of samples, such as 2GB; without it half of what is free.")
 @click.option("--weights", type=click.Path(path_type=Path), help="safetensors or state dict for a factory.")
 @click.option(
     "--allow-read",

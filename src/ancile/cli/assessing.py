@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -14,6 +15,7 @@ import msgspec
 from ancile.assess.config import AssessConfig, ThreatModel
 from ancile.assess.evasion import Assessment, Context, Settings, assess_evasion
 from ancile.assess.examples import examples_file
+from ancile.assess.room import Room
 from ancile.assess.run import Samples
 from ancile.attacks.constraint import Constraint
 from ancile.cli.gating import Question, gate_answer, named, question
@@ -21,7 +23,7 @@ from ancile.cli.home import Home, find_config, find_home, need_home
 from ancile.cli.output import Output, apart, deliver, talk, writable, write_whole
 from ancile.cli.recorder import Recorder, open_recorder
 from ancile.cli.values import factory_arguments, numbers
-from ancile.core.budget import Budget, seconds_of
+from ancile.core.budget import Budget, bytes_of, seconds_of
 from ancile.core.errors import AncileError
 from ancile.core.measure import Scalar
 from ancile.core.report import Parameters, Record
@@ -107,7 +109,11 @@ def request(model: str, options: dict[str, object], config: AssessConfig) -> Req
         "mean": numbers("--mean", given.get("mean")) or tuple(config.mean),
         "std": std,
         "factory_args": factory_arguments(given.get("factory_args")),
-        "budget": {"seconds": seconds_of(str(budget)) if budget else None, "queries": given.get("query_cap")},
+        "budget": {
+            "seconds": seconds_of(str(budget)) if budget else None,
+            "queries": given.get("query_cap"),
+            "memory_bytes": bytes_of(str(given["memory"])) if "memory" in given else None,
+        },
     }
     if 0 in std:
         raise AncileError(
@@ -268,10 +274,17 @@ def _attacked(
                 doubts=data.doubts,
                 resume=_cache(home) / "assess",
                 seal=recorder.seal if recorder else b"",
+                announce=partial(_announce, asked),
                 progress=line.robust,
                 clock=opened.clock,
             ),
         )
+
+
+def _announce(asked: Request, room: Room) -> None:
+    """Say how batches fit into memory, where that was asked for or makes them smaller."""
+    if asked.budget.memory_bytes is not None or room.binds:
+        talk(str(room))
 
 
 def _identity(asked: Request, data: Dataset) -> Parameters:

@@ -41,7 +41,14 @@ FREE = frozenset(
             "feature_scale",
         ),
         *("model_kind", "model_output", "model_notes", "factory_args"),
-        *("budget_seconds", "budget_queries", "resumed", "search_form"),
+        *(
+            "budget_seconds",
+            "budget_queries",
+            "budget_memory_bytes",
+            "samples_at_once",
+            "resumed",
+            "search_form",
+        ),
     }
 )
 THREAT = "threat_"  # who attacks, in words: it changes no figure

@@ -70,6 +70,13 @@ def form_named(name: str) -> Form:
         ) from reason
 
 
+class Footprint(msgspec.Struct, frozen=True, kw_only=True):
+    """Memory that a sample takes in a batch for a gradient, 0 where it cannot be told; and what is free."""
+
+    sample_bytes: Annotated[int, msgspec.Meta(ge=0)]
+    free_bytes: Annotated[int, msgspec.Meta(ge=0)]
+
+
 class Searching(NamedTuple):
     """A model to search with, and the form in which it answers."""
 
@@ -104,4 +111,13 @@ def search_form(
         precision: Precision = "float64" if str(model.dtype) == "torch.float64" else "float32"
         return Searching(model, form or Form(precision=precision))
     answer: Searching = found(sample, form=form, seconds=seconds)
+    return answer
+
+
+def footprint(model: GradientModel, sample: torch.Tensor) -> Footprint | None:
+    """The memory that a model takes for samples (n, *shape), where it computes; None if it cannot tell."""
+    found = getattr(model, "footprint", None)
+    if found is None:
+        return None
+    answer: Footprint = found(sample)
     return answer

@@ -13,7 +13,7 @@ import msgspec
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
 from ancile.models.blocks import array_of, block_of
-from ancile.models.form import search_form
+from ancile.models.form import Footprint, footprint, search_form
 from ancile.models.kinds import open_kind
 from ancile.models.order import Asked, Opened, Order, Trial, Tuned
 from ancile.models.outside import outside
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ancile.models.model import GradientModel, Model
 
 LARGEST_BYTES = 1 << 40  # the parent is not hostile
-WORDS = ("scores", "logits", "gradient", "search-form")
+WORDS = ("scores", "logits", "gradient", "search-form", "footprint")
 FLOATS = ("float32", "float64")
 
 
@@ -97,6 +97,9 @@ class Host:
             found = block_of(asked.scores(samples))
             return Frame(frame.number, "scores", blocks=(found,))
         white = cast("GradientModel", asked)
+        if frame.word == "footprint":
+            told = footprint(white, _tensor(white, samples)) or Footprint(sample_bytes=0, free_bytes=0)
+            return Frame(frame.number, "footprint", msgspec.msgpack.encode(told))
         if frame.word == "logits":
             found = _block(white.logits(_tensor(white, samples)))
             return Frame(frame.number, "logits", blocks=(found,))

@@ -14,7 +14,7 @@ import msgspec
 
 from ancile.core.extras import needs
 from ancile.models.blocks import array_of, block_of
-from ancile.models.form import TRIAL_SECONDS, Form, Searching
+from ancile.models.form import TRIAL_SECONDS, Footprint, Form, Searching
 from ancile.models.model import Gradient, Loss, Seen, Traits, Usage, traits_now
 from ancile.models.order import Asked, Trial, Tuned
 from ancile.models.request import ANSWER_SECONDS
@@ -139,7 +139,7 @@ class RemoteGradientModel(RemoteModel):
             met.append(
                 self._like(self._torch.from_numpy(array_of(first, 0, dtype=self._dtype, axes=wanted)), x)
             )
-            pull = self._numpy(_pull(loss, met[0]))
+            pull = self._numpy(pull_of(loss, met[0]))
             return Question("pull", blocks=(block_of(pull),), limit_bytes=samples.nbytes)
 
         answer = self._child.ask(
@@ -176,6 +176,12 @@ class RemoteGradientModel(RemoteModel):
         )
         return Searching(model, form or tuned.form)
 
+    def footprint(self, sample: torch.Tensor) -> Footprint:
+        """What a gradient takes in the network's process for each of such samples, and what is free there."""
+        block = block_of(self._numpy(sample))
+        answer = self._child.ask("footprint", self._asked, (block,), seconds=self._seconds, limit_bytes=0)
+        return decoded(answer.body, Footprint)
+
     def _numpy(self, x: torch.Tensor) -> NDArray[np.floating]:
         found: NDArray[np.floating] = x.detach().to(device="cpu", dtype=self.dtype).numpy()
         return found
@@ -190,7 +196,7 @@ def batches(x: NDArray[np.floating]) -> list[slice]:
     return [slice(at, at + rows) for at in range(0, len(x), rows)]
 
 
-def _pull(loss: Loss, logits: torch.Tensor) -> torch.Tensor:
+def pull_of(loss: Loss, logits: torch.Tensor) -> torch.Tensor:
     """The gradient of the loss on the logits; zeros where it does not depend on them."""
     from torch import autograd, enable_grad, zeros_like  # noqa: PLC0415 - an extra
 

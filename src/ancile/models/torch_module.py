@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Literal
 from ancile.core.errors import AncileError
 from ancile.core.extras import needs
 from ancile.models.answers import ROUNDED_TOLERANCE, seen_note
-from ancile.models.form import TRIAL_SECONDS, Form, Searching
+from ancile.models.footprint import sample_bytes
+from ancile.models.form import TRIAL_SECONDS, Footprint, Form, Searching
 from ancile.models.model import Gradient, Loss, Seen, Traits, Usage, traits_now
 from ancile.models.network import Network, Prepare, home_of, input_gradient, training
 from ancile.models.tuned import fastest, formed
 from ancile.numeric import np
+from ancile.work.memory import free_bytes
 
 if TYPE_CHECKING:
     import torch
@@ -176,6 +178,12 @@ class TorchModule:
             lower = self._given.output == "logits"
             network, form = fastest(self._network, sample, lower=lower, seconds=seconds)
         return Searching(TorchModule(network, self._given, seen=self._seen), form)
+
+    def footprint(self, sample: torch.Tensor) -> Footprint:
+        """What a gradient takes for each of such samples, and what its device has free; not counted."""
+        on_gpu = self._network.device.type == "cuda"
+        free = torch.cuda.mem_get_info(self._network.device)[0] if on_gpu else free_bytes()
+        return Footprint(sample_bytes=sample_bytes(self._network, sample), free_bytes=free or 0)
 
     def _columns(self, x: torch.Tensor) -> torch.Tensor:
         """(n, classes) of the network's own kind."""
