@@ -47,8 +47,8 @@ def black_box_figure(result: Result) -> Iterator[Remark]:
 
     Why   Without gradients an attack is weaker than what an owner of the weights can do: true robustness may
           lie far below the figure.
-    Fix   Where a form with gradients exists (PyTorch, torch.export), assess that as well, and let the gate ask
-          for white-box evidence; read the figure of trees and endpoints as what this many queries found.
+    Fix   Where a form with gradients exists (PyTorch, torch.export), assess that as well, and let the gate
+          ask for white-box evidence; read the figure of trees and endpoints as what this many queries found.
     """
     if result.traits.access == "white-box":
         yield ok()
