@@ -10,6 +10,7 @@ from ancile.core.check import Check
 TUPLES = (
     "ancile.scan.pickle_checks:PICKLE_CHECKS",
     "ancile.scan.archive_checks:ARCHIVE_CHECKS",
+    "ancile.scan.tensor_checks:TENSOR_CHECKS",
     "ancile.scan.plain_data:DATA_CHECKS",
     "ancile.scan.files:FILE_CHECKS",
     "ancile.assess.checks:EVASION_CHECKS",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from ancile.scan import archives, pickles, plain_data
+from ancile.scan import archives, pickles, plain_data, tensors
 from ancile.scan.part import Formatted, Part
 
 
@@ -21,6 +21,7 @@ FORMATS: tuple[Row, ...] = (
     Row("empty", plain_data.is_empty, plain_data.examine_empty),
     Row("zip", archives.is_archive, archives.examine_zip),
     Row("tar", archives.is_tar, archives.examine_tar),
+    Row("safetensors", tensors.is_safetensors, tensors.examine_safetensors),
     Row("compressed", archives.is_compressed, archives.examine_compressed),
     Row("pickle", pickles.is_pickle, pickles.examine_pickle),
     Row("numbers", plain_data.is_storage, plain_data.examine_storage),

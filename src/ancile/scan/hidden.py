@@ -1,0 +1,88 @@
+"""Programs that hide in what is data: pickles among numbers, and texts that decode to a program."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterable, Iterator
+
+from ancile.core.check import examine
+from ancile.formats.compressed import kind_of, unpack
+from ancile.formats.zip_entries import is_zip
+from ancile.scan.part import Formatted, Part
+from ancile.scan.pickle_checks import PICKLE_CHECKS, PickleFacts
+from ancile.scan.pickle_reading import hidden_pickles
+from ancile.scan.wrong import Reading, Wrong
+
+SEARCHED_BYTES = 4 << 20  # of the numbers of one file: a search is thirty times slower than their digest
+ENCODED_BYTES = 64 << 20  # of all texts of one file
+SHORTEST = 12  # no call fits in less
+BASE64 = re.compile(r"[A-Za-z0-9+/_-]{20,}={0,2}")
+HEX = re.compile(r"(?:[0-9a-fA-F]{2}){12,}")
+BEGIN = re.compile(rb"\x80[\x02-\x05]|c[A-Za-z_][\w.]*\n[A-Za-z_][\w.]*\n|\(")
+CALLS = (Wrong.UNLISTED_CALL, Wrong.UNLISTED_NAME)
+
+
+def search_numbers(part: Part, format_: str, regions: Iterable[tuple[int, int]]) -> Formatted:
+    """Pickles in regions of the part that hold numbers, as far as SEARCHED_BYTES go."""
+    reading, left = Reading(), SEARCHED_BYTES
+    for start, stop in regions:
+        size = min(stop - start, left)
+        if size <= 0:
+            continue
+        left -= size
+        found = hidden_pickles(bytes(part.data[start : start + size]))
+        for kind, places in found.wrong.items():
+            for place in places:
+                reading.note(kind, start + place.offset, place.detail)
+    return Formatted(format_, examine(PICKLE_CHECKS, PickleFacts(part, reading)))
+
+
+def search_texts(part: Part, format_: str, texts: Iterable[tuple[str, str]]) -> Iterator[Formatted | Part]:
+    """Texts that are a pickle that calls something, and what other texts decode to.
+
+    texts  names, and the texts themselves
+    """
+    reading, left = Reading(), ENCODED_BYTES
+    inner: list[Part] = []
+    for name, text in texts:
+        if len(text) < SHORTEST:
+            continue
+        left -= len(text)
+        if left < 0:
+            reading.note(Wrong.UNREAD, 0, f"more than {ENCODED_BYTES >> 20} MiB of texts")
+            break
+        raw = text.encode("utf-8", "surrogatepass")
+        if "\n" in text or "\x80" in text:
+            latin = text.encode("latin-1", "replace")
+            for held in {raw, latin}:
+                for place in hidden_pickles(held).wrong.get(Wrong.UNLISTED_CALL, []):
+                    reading.note(Wrong.UNLISTED_CALL, place.offset, f"{name}: {place.detail}")
+        inner += (part.inner(f"{name} (decoded)", one) for one in _decoded(text))
+    yield Formatted(format_, examine(PICKLE_CHECKS, PickleFacts(part, reading)))
+    yield from inner
+
+
+def _decoded(text: str) -> Iterator[bytes]:
+    for found in HEX.finditer(text):
+        if _is_program(held := bytes.fromhex(found[0])):
+            yield held
+    for found in BASE64.finditer(text):
+        body = found[0].rstrip("=").translate({ord("-"): "+", ord("_"): "/"})
+        try:
+            held = base64.b64decode(body + "=" * (-len(body) % 4))
+        except (binascii.Error, ValueError):
+            continue
+        if _is_program(held):
+            yield held
+
+
+def _is_program(held: bytes) -> bool:
+    """Whether decoded bytes are worth a look: an archive, or a pickle that calls or looks up something."""
+    if is_zip(held) or (kind_of(held[:16]) and unpack(held, limit_bytes=1).data):
+        return True
+    if BEGIN.match(held) is None:
+        return False
+    reading = hidden_pickles(held)
+    return any(kind in reading.wrong for kind in CALLS)
