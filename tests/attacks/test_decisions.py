@@ -237,3 +237,32 @@ def test_on_the_way_the_distance_grows_evenly(share: float, seed: int) -> None:
     for norm, order in (("linf", np.inf), ("l2", 2)):
         far = np.linalg.norm(along(norm, change, np.array([share]))[0], ord=order)
         assert far == pytest.approx(share * np.linalg.norm(change[0], ord=order))
+
+
+@every_search
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0)])
+def test_samples_or_features_of_no_number_are_no_work(
+    search: Search, norm: Norm, shape: tuple[int, int]
+) -> None:
+    x, y = np.zeros(shape), np.zeros(shape[0], dtype=np.int64)
+
+    def never(z: NDArray[np.floating]) -> NDArray[np.floating]:
+        raise AssertionError
+
+    assert search(never, x, y, Constraint(norm, 0.5), Streams(0, np.arange(shape[0]))).shape == shape
+
+
+@every_search
+def test_a_batch_equals_its_samples_one_by_one_bit_for_bit(search: Search, norm: Norm) -> None:
+    rng = np.random.default_rng(0)
+    weights, x = rng.normal(size=(5, 192)), rng.random((9, 3, 8, 8)).astype(np.float32)
+
+    def scores(z: NDArray[np.floating]) -> NDArray[np.floating]:
+        return np.stack([(one * z.reshape(len(z), -1)).sum(axis=1) for one in weights], axis=1)
+
+    y, c = scores(x).argmax(axis=1), Constraint(norm, REACH[norm])
+    whole = search(scores, x, y, c, Streams(0, np.arange(9)), queries=300)
+    for i in range(9):
+        alone = search(scores, x[i : i + 1], y[i : i + 1], c, Streams(0, np.array([i])), queries=300)
+        assert np.array_equal(alone[0], whole[i])
+    assert (whole != x).any(axis=(1, 2, 3)).all()

@@ -66,7 +66,7 @@ def hopskipjump(
             remedy="give linf or l2",
         )
     asker = Asker.of(scores, x, y, constraint, queries=queries, goal=goal, stop=on_step)
-    if not len(x) or constraint.eps == 0 or constraint.reach == 0:
+    if not x.size or constraint.eps == 0 or constraint.reach == 0:
         return x.copy()
     change = begin(asker, rng)
     who = asker.alive()
@@ -111,7 +111,7 @@ def _direction(
     grid, sides = asker.grid, window_sides(asker.grid)
     side = sides[turn % len(sides)]
     probes = max(2, round(PROBES * math.sqrt(turn + 1)))
-    way, part = np.empty_like(change), max(1, min(BATCH, MOST // max(1, width)) // probes)
+    way, part = np.empty_like(change), max(1, min(BATCH, MOST // width) // probes)
     for some in np.split(np.arange(m), range(part, m, part)):
         bits = window_bits(grid, side, probes, rng.take(some), turn)
         points = either(spread(grid, bits, side), around.up[some], around.down[some])
@@ -141,7 +141,7 @@ class _Around(NamedTuple):
     @classmethod
     def of(cls, asker: Asker, change: NDArray[np.floating], who: NDArray[np.intp]) -> _Around:
         m, width = change.shape
-        share = RADIUS[asker.ball.norm] / (1.0 if asker.ball.norm == "linf" else math.sqrt(max(1, width)))
+        share = RADIUS[asker.ball.norm] / (1.0 if asker.ball.norm == "linf" else math.sqrt(width))
         scale = (share * asker.length(change))[:, None].astype(change.dtype)
         up, down = np.minimum(change + scale, asker.most[who]), np.maximum(change - scale, asker.least[who])
         points = [asker.points(edge, who).reshape(m, 1, width) for edge in (up, down)]

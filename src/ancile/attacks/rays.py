@@ -55,7 +55,7 @@ def rays(
             "rays is not defined in this norm", value=plain(f"norm={constraint.norm}"), remedy="give linf"
         )
     asker = Asker.of(scores, x, y, constraint, queries=queries, goal=goal, stop=on_step)
-    if not len(x) or constraint.eps == 0 or constraint.reach == 0:
+    if not x.size or constraint.eps == 0 or constraint.reach == 0:
         return x.copy()
     everyone = np.arange(len(x))
     asker.left[asker.fools(asker.ball.around, everyone)] = 0
