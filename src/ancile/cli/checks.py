@@ -12,6 +12,7 @@ TUPLES = (
     "ancile.scan.archive_checks:ARCHIVE_CHECKS",
     "ancile.scan.tensor_checks:TENSOR_CHECKS",
     "ancile.scan.plain_data:DATA_CHECKS",
+    "ancile.scan.onnx:ONNX_CHECKS",
     "ancile.scan.files:FILE_CHECKS",
     "ancile.assess.checks:EVASION_CHECKS",
     "ancile.assess.checks:INPUT_CHECKS",

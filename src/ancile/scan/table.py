@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from ancile.scan import archives, pickles, plain_data, tensors
+from ancile.scan import archives, onnx, pickles, plain_data, tensors
 from ancile.scan.part import Formatted, Part
 
 
@@ -24,6 +24,7 @@ FORMATS: tuple[Row, ...] = (
     Row("safetensors", tensors.is_safetensors, tensors.examine_safetensors),
     Row("compressed", archives.is_compressed, archives.examine_compressed),
     Row("pickle", pickles.is_pickle, pickles.examine_pickle),
+    Row("onnx", onnx.is_onnx, onnx.examine_onnx),
     Row("numbers", plain_data.is_storage, plain_data.examine_storage),
     Row("text", plain_data.is_text, plain_data.examine_text),
 )
