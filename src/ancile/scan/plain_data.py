@@ -80,11 +80,6 @@ def is_text(part: Part) -> bool:
     return not any(char < " " and char not in "\t\n\r\f\x1b" for char in text)
 
 
-def examine_text(part: Part) -> Iterator[Formatted | Part]:
-    """Text that is no program by its form."""
-    yield Formatted("text", examine(DATA_CHECKS, DataFacts(part)))
-
-
 def examine_unknown(part: Part) -> Iterator[Formatted | Part]:
     """What nobody knows: named, and searched for pickles."""
     head = bytes(part.data[:SHOWN_HEAD]).hex(" ")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from ancile.scan import archives, onnx, pickles, plain_data, tensors
+from ancile.scan import archives, onnx, pickles, plain_data, tensors, texts
 from ancile.scan.part import Formatted, Part
 
 
@@ -26,7 +26,7 @@ FORMATS: tuple[Row, ...] = (
     Row("pickle", pickles.is_pickle, pickles.examine_pickle),
     Row("onnx", onnx.is_onnx, onnx.examine_onnx),
     Row("numbers", plain_data.is_storage, plain_data.examine_storage),
-    Row("text", plain_data.is_text, plain_data.examine_text),
+    Row("text", plain_data.is_text, texts.examine_text),
 )
 UNKNOWN = Row("unknown", lambda _: True, plain_data.examine_unknown)
 
