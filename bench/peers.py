@@ -11,18 +11,19 @@ from pathlib import Path
 HERE = Path(__file__).parent
 HOME = HERE / ".peers"
 PINS = HERE / "peers.txt"
-ALONE = ("torchattacks",)  # installed without what it declares: see peers.txt
+ALONE = ("torchattacks", "adv-lib")  # installed without what it declares: see peers.txt
 
 
 def peers_python() -> Path:
     """The interpreter with every peer of peers.txt; installing takes minutes and a gigabyte, once."""
     python, ready = HOME / "bin" / "python", HOME / ".ready"
     if not ready.exists() or ready.read_text("utf-8") != PINS.read_text("utf-8"):
-        venv.create(HOME, with_pip=True)
+        if not python.exists():
+            venv.create(HOME, with_pip=True)
         pins = [line for line in PINS.read_text("utf-8").splitlines() if line and not line.startswith("#")]
         alone = [pin for pin in pins if pin.startswith(ALONE)]
         torch = [pin for pin in pins if pin.startswith("torch=")]
-        install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         subprocess.run([*install, *torch], check=True)
         subprocess.run([*install, *(pin for pin in pins if pin not in alone)], check=True)
         subprocess.run([*install, "--no-deps", *alone], check=True)
