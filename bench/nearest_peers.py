@@ -7,6 +7,7 @@ minute. What nearest_race.py says of its settings holds for all sides. Needs the
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -68,7 +69,7 @@ def against(name: str, attack: str, sides: dict[str, dict[str, object]], peer: s
         measured=f"median distance {near:.4g} against {far:.4g}, ours / {peer} = {median(ratios):.2f} "
         f"({min(ratios):.2f} to {max(ratios):.2f}), {SAMPLES} samples",
         wanted=f"not farther, at most {MOST:g}",
-        met=near <= far * (1 + SLACK) and median(ratios) <= MOST,
+        met=math.isfinite(near) and near <= far * (1 + SLACK) and median(ratios) <= MOST,
         raw={"ancile": mine["seconds"], peer: theirs["seconds"]},  # type: ignore[dict-item]  # lists
     )
 
