@@ -36,6 +36,9 @@ from ancile.cli.output import chosen, output_options
 @click.option("--budget", help="Time, such as 10m; then the report speaks of what was done.")
 @click.option("--query-cap", type=click.IntRange(1, LARGEST), help="Most samples sent to the model.")
 @click.option("--memory", help="For a batch of samples, such as 2GB; without it half of what is free.")
+@click.option(
+    "--workers", type=click.IntRange(1, 256), default=1, help="Processes that the samples are spread over."
+)
 @click.option("--weights", type=click.Path(path_type=Path), help="safetensors or state dict for a factory.")
 @click.option(
     "--allow-read",

@@ -58,6 +58,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     budget: Budget
     weights: str | None
     factory_args: dict[str, Scalar]
+    workers: int
     scores: Literal["auto", "logits", "probabilities", "labels"]
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -233,6 +234,7 @@ def _opened(asked: Request, data: Dataset, home: Home | None) -> OpenedModel:
         mean=asked.mean,
         std=asked.std,
         query_cap=asked.budget.queries,
+        workers=asked.workers,
         allow_read=tuple(Path(one) for one in asked.allow_read),
         deny=(home.folder,) if home else (),
     )
@@ -298,6 +300,7 @@ def _identity(asked: Request, data: Dataset) -> Parameters:
         "where": asked.where,
         "drop": list(asked.drop),
         "allow_read": list(asked.allow_read),
+        "workers": asked.workers if asked.workers > 1 else None,
         "factory_args": msgspec.json.encode(asked.factory_args).decode(),
     }
     return {name: value for name, value in found.items() if value not in (None, [], "{}")}

@@ -46,6 +46,7 @@ FREE = frozenset(
             "budget_queries",
             "budget_memory_bytes",
             "samples_at_once",
+            "workers",
             "resumed",
             "search_form",
         ),

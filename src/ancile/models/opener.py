@@ -21,6 +21,7 @@ from ancile.models.model import GradientModel, Model, Traits
 from ancile.models.order import Opened, Order, Wanted
 from ancile.models.reference import Referred, refer
 from ancile.models.remote import RemoteGradientModel, RemoteModel
+from ancile.models.replicas import replicas
 from ancile.models.request import ModelRequest
 from ancile.numeric import np
 from ancile.work.child import Child
@@ -91,13 +92,24 @@ def open_model(
     """
     probe = np.ascontiguousarray(sample[:PROBE_ROWS])
     if request.is_endpoint():
+        if request.workers > 1:
+            raise AncileError(
+                "an endpoint is asked by one process",
+                value=f"{request.workers} workers",
+                remedy="leave --workers out: how many answer is the endpoint's affair",
+            )
         return _endpoint(request, probe, classes)
     referred = refer(request)
     order = msgspec.structs.replace(referred.order, **_told(request, classes))
     with ExitStack() as stack:
-        child = stack.enter_context(_child(request, referred))
-        opened = _opened(child, order, referred, probe)
-        model = _model(child, opened, seconds=request.seconds)
+        children = [stack.enter_context(_child(request, referred)) for _ in range(request.workers)]
+        child, opened = children[0], _opened(children[0], order, referred, probe)
+        models = [_model(child, opened, seconds=request.seconds)]
+        models += [
+            _model(other, _opened(other, order, referred, probe), seconds=request.seconds)
+            for other in children[1:]
+        ]
+        model = models[0] if len(models) == 1 else replicas(models, probe)
         opening = Opening(
             code=referred.code,
             trusted=referred.trusted,
@@ -105,7 +117,7 @@ def open_model(
             unfixed=bool(referred.code) and not referred.order.weights and opened.access == "white-box",
             confined=child.confined,
         )
-        return OpenedModel(stack.pop_all(), model, referred.subject, opening, clock=clock_with(child))
+        return OpenedModel(stack.pop_all(), model, referred.subject, opening, clock=clock_with(*children))
 
 
 def _endpoint(request: ModelRequest, probe: NDArray[np.floating], classes: int | None) -> OpenedModel:
@@ -146,12 +158,12 @@ def denied_folders(base: Path, folder: Path, deny: Sequence[Path]) -> tuple[Path
     return tuple(sorted({*homes, *(one.resolve() for one in deny)}))
 
 
-def clock_with(child: Child) -> Clock:
-    """The machine's clock, with the cost of the child in it."""
+def clock_with(*children: Child) -> Clock:
+    """The machine's clock, with the cost of the children in it."""
     own = system_clock()
     return own._replace(
-        cpu=lambda: own_cpu_seconds() + child.cpu_seconds(),
-        memory=lambda: own_peak_bytes() + child.peak_bytes(),
+        cpu=lambda: own_cpu_seconds() + sum(child.cpu_seconds() for child in children),
+        memory=lambda: own_peak_bytes() + sum(child.peak_bytes() for child in children),
     )
 
 

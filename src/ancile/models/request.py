@@ -28,6 +28,7 @@ class ModelRequest:
     seconds       for one batch
     token_env     environment variable that holds an endpoint's token
     query_cap     most samples sent to an endpoint
+    workers       processes that the model is opened in, each call spread over them
     """
 
     reference: str
@@ -44,6 +45,7 @@ class ModelRequest:
     seconds: float = ANSWER_SECONDS
     token_env: str = TOKEN_VARIABLE
     query_cap: int | None = None
+    workers: int = 1
 
     def is_endpoint(self) -> bool:
         """Whether it is asked over the network."""
