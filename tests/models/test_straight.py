@@ -62,6 +62,10 @@ CUT: dict[str, Function] = {
     "cast and back": lambda x: (x * 255).to(torch.uint8).float() / 255,
     "cast and divided": lambda x: (x * 255).int() / 255,
     "clipped steeply": lambda x: (1000 * (x - 0.5)).clamp(0, 1),
+    "a slope without end": lambda x: x + 0 * torch.sqrt(x - x),
+    "a division without end": lambda x: (
+        x + 0 * torch.rsqrt((x - x) ** 2 + 1e-30) / (1 + x * 0) + 0 * (x - x).norm()
+    ),
     "saturated": lambda x: torch.sigmoid(1e4 * (x - 0.5)),
 }
 

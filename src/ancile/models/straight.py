@@ -4,9 +4,9 @@ Backward pass differentiable approximation (Athalye et al., ICML 2018, arXiv:180
 operation instead of by hand: rounding, clipping, comparisons and casts pass gradients straight through
 (Bengio et al. 2013, arXiv:1308.3432), and so does what leaves as an array and comes back, and a function that
 brings a backward pass of its own. Saturated softmax, sigmoid and tanh are cooled down, steep powers left out;
-waves have no say, noise and dropout are what they are on average, NaN is not chosen where there is an
-alternative, and what is detached or computed without a graph keeps its graph. Answers may differ from the
-network's: this is for searching, and what it claims the network itself confirms.
+waves and slopes without end have no say, noise and dropout are what they are on average, NaN is not chosen
+where there is an alternative, and what is detached or computed without a graph keeps its graph. Answers may
+differ from the network's: this is for searching, and what it claims the network itself confirms.
 """
 
 from __future__ import annotations
@@ -33,6 +33,29 @@ CLIPS = frozenset(("clamp", "clip", "clamp_min", "clamp_max", "hardtanh", "fake_
 SATURATING = frozenset(("softmax", "sigmoid", "tanh"))
 POWERS = frozenset(("pow", "__pow__"))
 WAVES = frozenset(("sin", "cos", "frac", "fmod", "remainder", "__mod__"))
+ENDLESS = frozenset(
+    (
+        "sqrt",
+        "rsqrt",
+        "log",
+        "log2",
+        "log10",
+        "pow",
+        "__pow__",
+        "div",
+        "true_divide",
+        "__truediv__",
+        "__rtruediv__",
+        "reciprocal",
+        "norm",
+        "std",
+        "acos",
+        "arccos",
+        "asin",
+        "arcsin",
+        "atanh",
+    )
+)
 WHOLE = frozenset(("floor_divide", "__floordiv__"))
 CUTS = frozenset(("detach", "alias", "lift_fresh_copy"))
 DROPOUT = frozenset(
@@ -139,8 +162,24 @@ def _of_floats(
         stand_in = _drawn(func, x, rest, given)
     if stand_in is not None:
         return stand_in
+    if name in ENDLESS and not _in_place(func):
+        x, rest = _finite(x), tuple(_finite(one) for one in rest)
     found = func(x.detach() if name in WAVES else x, *rest, **given)
     return _marked(found, name, x, rest) if isinstance(found, torch.Tensor) else found
+
+
+def _finite(one: Any) -> Any:
+    """The same, and a gradient that is not finite ends here."""
+    if not isinstance(one, torch.Tensor) or not one.requires_grad:
+        return one
+    same: Any = one.view_as(one)
+    same.register_hook(lambda gradient: gradient.nan_to_num(0.0, 0.0, 0.0))
+    return same
+
+
+def _in_place(func: Callable[..., Any]) -> bool:
+    name = str(getattr(func, "__name__", ""))
+    return name.endswith("_") and not name.startswith("__")
 
 
 def _stand_in(
