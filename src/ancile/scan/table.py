@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from ancile.scan import archives, onnx, pickles, plain_data, tensors, texts
+from ancile.scan import archives, keras, onnx, pickles, plain_data, tensors, texts
 from ancile.scan.part import Formatted, Part
 
 
@@ -25,6 +25,7 @@ FORMATS: tuple[Row, ...] = (
     Row("compressed", archives.is_compressed, archives.examine_compressed),
     Row("pickle", pickles.is_pickle, pickles.examine_pickle),
     Row("onnx", onnx.is_onnx, onnx.examine_onnx),
+    Row("keras", keras.is_keras, keras.examine_keras),
     Row("numbers", plain_data.is_storage, plain_data.examine_storage),
     Row("text", plain_data.is_text, texts.examine_text),
 )
