@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ancile.attacks.arms import OPENING, portfolio
+from ancile.attacks.arms import OPENING, aimed, portfolio
 from ancile.attacks.cascade import Cascade, advance, begin, cascade
 from ancile.attacks.climb import climb, climb_precisely
 from ancile.attacks.constraint import Constraint
@@ -156,7 +156,9 @@ def test_the_hardest_meet_the_arms_that_mean_a_class_once_when_the_scout_passed_
     kinds = [one.kind for one in run.phases]
     for _ in range(kinds.index("turn")):
         advance(run)
-    late = run.standing.hardest(0.2)[:3]
+    hardest = run.standing.hardest(0.4)
+    run.reached[:, hardest] = 0.0
+    late = hardest[:3]
     run.reached[:, late] = -torch.inf
     for _ in range(kinds.count("turn")):
         before = run.reached.clone()
@@ -164,7 +166,8 @@ def test_the_hardest_meet_the_arms_that_mean_a_class_once_when_the_scout_passed_
         assert entry is not None
         assert entry.tried == 3
         assert torch.equal((run.reached != before).any(dim=0).nonzero().squeeze(1), late)
-    assert kinds.count("turn") == sum(arm.raised == "target" for arm in run.arms)
+    assert kinds.count("turn") == 2
+    assert len(aimed("l2", (OPENING, *portfolio(Constraint("l2", 1.0), classes=10)))) == 4
 
 
 def test_an_attack_stronger_than_one_climb_leaves_fewer_standing() -> None:
@@ -338,3 +341,17 @@ def test_sparse_norms_have_their_cascade_too(norm: Literal["l1", "l0"]) -> None:
     assert c.holds(run.candidates, here.x).all()
     assert np.array_equal(~robust(here, run.candidates), run.broken.numpy())
     assert run.broken.any()
+
+
+def test_where_walks_paid_only_climbs_from_where_they_ended_follow() -> None:
+    here = digits_world(100)
+    run = finished(started(here, Constraint("l2", 0.6)))
+    took = {run.phases[entry.phase].kind: 0 for entry in run.log}
+    walked_all = any(entry.tried and run.phases[entry.phase][:2] == ("walk", 1.0) for entry in run.log)
+    assert walked_all
+    for entry in run.log:
+        one = run.phases[entry.phase]
+        took[one.kind] += bool(entry.tried)
+        if one.kind in ("scout", "turn") and entry.tried:
+            assert run.arms[one.arm].start == "best"
+    assert took["turn"] == 0

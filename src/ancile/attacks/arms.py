@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from ancile.attacks.ball import Norm
 from ancile.attacks.constraint import Constraint
 
 Start = Literal["random", "corner", "diverse", "middle", "best"]
@@ -82,6 +83,15 @@ def portfolio(constraint: Constraint, *, classes: int) -> tuple[Arm, ...]:
     suited = tuple(arm for arm in ARMS if arm == ARMS[0] or arm.start != "middle") if far else ARMS
     fitting = (fitted(arm, classes) for arm in suited)
     return tuple(dict.fromkeys(arm for arm in fitting if arm is not None))
+
+
+def aimed(norm: Norm, arms: tuple[Arm, ...]) -> tuple[int, ...]:
+    """Places of the arms that mean one wrong class; of those from the middle one in Linf is like another."""
+    return tuple(
+        place
+        for place, arm in enumerate(arms)
+        if arm.raised == "target" and not (norm == "linf" and arm.start == "middle")
+    )
 
 
 def fitted(arm: Arm, classes: int) -> Arm | None:

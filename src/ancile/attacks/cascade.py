@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from ancile.attacks.arms import OPENING, Arm, portfolio
+from ancile.attacks.arms import OPENING, Arm, aimed, portfolio
 from ancile.attacks.climb import climb, climb_precisely
 from ancile.attacks.constraint import Constraint
 from ancile.attacks.edges import Walk, walked, walks
@@ -181,7 +181,7 @@ def begin(
         phases=plan(
             effort,
             arms=len(arms),
-            aimed=tuple(place for place, arm in enumerate(arms) if arm.raised == "target"),
+            aimed=aimed(constraint.norm, arms),
             walks=len(ways),
             rows=grid_of(tuple(x.shape[1:])).row,
             outside=constraint.norm != "linf",
@@ -227,6 +227,8 @@ def differs(search: GradientModel, model: GradientModel, x: torch.Tensor) -> boo
 
 def _taken(run: Cascade, one: Phase) -> torch.Tensor:
     """Places of the samples that a phase takes."""
+    if one.kind in ("scout", "turn") and _outdone(run, run.arms[one.arm]):
+        return run.standing.hardest(0.0)
     if one.kind != "scout":
         paid = _paid(run, one) if one.after else not _hopeless(run, one)
         rows = run.standing.hardest(one.share if paid else 0.0)
@@ -234,6 +236,12 @@ def _taken(run: Cascade, one: Phase) -> torch.Tensor:
     if not run.cohort.any():
         run.cohort[run.standing.hardest(one.share)] = True
     return (run.cohort & ~run.broken).nonzero().squeeze(1)
+
+
+def _outdone(run: Cascade, arm: Arm) -> bool:
+    """Whether walks paid before: what they left falls, if at all, to climbs from where they ended."""
+    walked_all = any(entry.tried and run.phases[entry.phase][:2] == ("walk", 1.0) for entry in run.log)
+    return walked_all and arm.start != "best"
 
 
 def _paid(run: Cascade, one: Phase) -> bool:

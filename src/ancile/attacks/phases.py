@@ -71,17 +71,19 @@ def plan(
     """The phases for an effort; ``thorough`` begins as ``standard`` and goes on.
 
     aimed    places of arms that mean one wrong class: which class falls is each sample's own, so that these
-             have their turn on what became one of the nearest to an error after the scout
+             have their turn on those too that were not in the scout
     rows     the samples have no places side by side: few features are soon gone through without gradients,
              and a query costs little more for many samples than for few; nor does a step, so that late rounds
              on a few follow only where the last one broke any
     outside  walks are likely to break more than climbs, as in all norms but Linf: they come before the scout,
-             which then has only what they left
+             which then has only what they left; a query is dearer, as points are projected onto the ball
     """
     going = ONE if rows else 0.0
     first, second = (Phase("scores", 0.03, 400), Phase("scores", 0.06, 600, after=ONE))
     if rows:
         first, second = (one._replace(share=4 * one.share, steps=one.steps // 4) for one in (first, second))
+    if outside:
+        first, second = (one._replace(steps=one.steps // 2) for one in (first, second))
     opening = Phase("clean"), Phase("sweep", 1.0, 10, 0)
     if effort == "quick":
         near = edges(min(walks, 2), 0.02, 20), scout(min(arms, QUICK_ARMS), 0.1, 10)
@@ -90,7 +92,7 @@ def plan(
         *opening,
         *_in_order(edges(walks, 0.1, 30), scout(arms, 0.2, 20), outside=outside),
         *rounds(40, 0.5, 0.3, 0.2),
-        *(Phase("turn", 0.2, 20, arm) for arm in aimed),
+        *(Phase("turn", 0.4, 20, arm) for arm in aimed),
         first,
         *rounds(60, 0.1, 0.1, 0.1, 0.1, after=going, precise=True),
         second,
