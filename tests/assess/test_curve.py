@@ -81,3 +81,26 @@ def test_what_broke_a_sample_keeps_the_credit_for_it() -> None:
     named = [effect.name for effect in result.state.log]
     assert result.broken.any()
     assert not (result.broken_by == named.index("doubt: nearest examples: fmn")).any()
+
+
+def scores_of(net: torch.nn.Module) -> object:
+    """The network as a function of arrays, without gradients."""
+
+    def answer(x: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.no_grad():
+            return np.asarray(net(torch.as_tensor(x)).numpy())
+
+    return answer
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_no_rung_of_a_black_box_contradicts_the_figure(seed: int) -> None:
+    """At the eps asked for the curve is the figure, it falls with eps, and costs no more than twice the attack."""
+    net, samples = problem(seed)
+    done = assessed(scores_of(net), samples, 0.06, settings=WITH_CURVE)
+    found, headline = rungs(done), done.report.measure("robust_accuracy")
+    assert headline is not None
+    assert found[0.06] == headline.value
+    assert list(found.values()) == sorted(found.values(), reverse=True)
+    parts = done.report.cost.parts
+    assert parts["curves"].queries <= 2 * parts["attacks"].queries

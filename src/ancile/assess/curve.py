@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ancile.assess.result import Result
     from ancile.attacks.constraint import Constraint
     from ancile.core.strength import Effort
     from ancile.models.model import Model
 
 LADDER = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0)  # of the eps asked for
+SHORT = 1 - 1e-6  # a smaller change stays within its ball when it is rounded
 SAMPLES = 200  # of the drawn ones, for a curve of attacks: about 7 points either way, enough to see a shape
 MEASURED: dict[Effort, int] = {
     "quick": 100,
@@ -113,41 +115,64 @@ def median_distance(near: Near, constraint: Constraint) -> Bound | None:
 
 def climb(
     model: Model,
-    samples: Samples,
-    constraint: Constraint,
+    result: Result,
     step: Step,
     *,
     seed: int,
-    correct: NDArray[np.bool_],
-    taken: NDArray[np.bool_],
     stop: Callable[[], bool],
 ) -> tuple[Rung, ...]:
     """The rungs by an attack at each, for a model without gradients.
 
-    taken  (n,) what the whole plan broke at the eps asked for
-
-    What breaks at a smaller eps stays broken. Ends early, with the rungs that are whole, when ``stop`` says
-    so or on Ctrl-C.
+    Below the eps asked for only what was broken there is attacked, first by its example made smaller; above
+    it only what stands. So no rung breaks what the figure says stands, and the curve costs about as much as
+    one short attack. Ends early, with the rungs that are whole, when ``stop`` says so or on Ctrl-C.
     """
-    few = slice(0, min(SAMPLES, len(samples.y)))
-    standing = correct[few].copy()
-    rungs = [Rung(0.0, robust_accuracy(standing, {"eps": 0.0}))]
+    samples, constraint = result.samples, result.constraint
+    few = np.arange(len(samples.y)) < SAMPLES
+    fallen = few & ~result.correct
+    rungs = [_rung(0.0, fallen[few])]
     try:
         for place, factor in enumerate(LADDER):
             eps = factor * constraint.eps
             if eps == 0 or (constraint.norm == "linf" and eps > constraint.reach):
                 break
-            _attack(
-                model, samples, constraint.at(eps), step, standing, seed=seed, place=-1 - place, stop=stop
-            )
+            ball = constraint.at(eps)
+            if factor < 1:
+                _shrink(model, result, ball, factor, fallen, chosen=few & result.broken)
+            else:
+                fallen |= few & result.broken
+            if factor != 1:
+                aim = few & ~fallen & (result.broken if factor < 1 else ~result.broken)
+                _attack(model, samples, ball, step, fallen, aim=aim, seed=seed, place=-1 - place, stop=stop)
             if stop():
                 break
-            if factor >= 1:
-                standing &= ~taken[few]
-            rungs.append(Rung(eps, robust_accuracy(standing, {"eps": eps})))
+            rungs.append(_rung(eps, fallen[few]))
     except KeyboardInterrupt:
         pass
     return tuple(rungs)
+
+
+def _rung(eps: float, fallen: NDArray[np.bool_]) -> Rung:
+    return Rung(eps, robust_accuracy(~fallen, {"eps": eps}))
+
+
+def _shrink(
+    model: Model,
+    result: Result,
+    ball: Constraint,
+    factor: float,
+    fallen: NDArray[np.bool_],
+    *,
+    chosen: NDArray[np.bool_],
+) -> None:
+    """What falls to the same change made smaller."""
+    rows = np.flatnonzero(chosen & ~fallen)
+    for start in range(0, len(rows), BATCH):
+        part = rows[start : start + BATCH]
+        x, y = result.samples.x[part], result.samples.y[part]
+        change = (result.x_adv[part] - x) * np.float32(factor * SHORT)
+        found = (x + change).astype(x.dtype)
+        fallen[part[wrong(predicted(model, found), y) & ball.holds(found, x)]] = True
 
 
 def _attack(
@@ -155,17 +180,18 @@ def _attack(
     samples: Samples,
     ball: Constraint,
     step: Step,
-    standing: NDArray[np.bool_],
+    fallen: NDArray[np.bool_],
     *,
+    aim: NDArray[np.bool_],
     seed: int,
     place: int,
     stop: Callable[[], bool],
 ) -> None:
-    """One rung: whoever falls no longer stands."""
-    chosen = np.flatnonzero(standing)
+    """One rung: whoever falls is marked."""
+    chosen = np.flatnonzero(aim)
     for start in range(0, len(chosen), BATCH):
         part = chosen[start : start + BATCH]
         x, y = samples.x[part], samples.y[part]
         streams = Streams(step_seed(seed, place), samples.ids[part])
         found = launch(step.attack, model, x, y, ball, streams, settings=dict(step.settings), stop=stop)
-        standing[part[wrong(predicted(model, found), y) & ball.holds(found, x)]] = False
+        fallen[part[wrong(predicted(model, found), y) & ball.holds(found, x)]] = True

@@ -317,16 +317,7 @@ def _curve(
         return result, ladder(near, result.constraint, result.robust) if near else ()
     one, before = curve_step(model.traits.access, result.constraint.norm), model.not_finite
     try:
-        rungs = climb(
-            model,
-            result.samples,
-            result.constraint,
-            one,
-            seed=settings.seed,
-            correct=result.correct,
-            taken=result.broken,
-            stop=stop,
-        )
+        rungs = climb(model, result, one, seed=settings.seed, stop=stop)
     except AncileError as fault:
         return replace(result, faults=(*result.faults, plain(str(fault))), complete=False), ()
     if bad := model.not_finite - before:

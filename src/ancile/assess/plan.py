@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from ancile.numeric import np
 
+CURVE_QUERIES = 100  # a sample and eps, of three below or two above the one asked for
 MOSTLY = 0.5  # of the samples
 
 
@@ -68,7 +69,7 @@ def curve_step(access: Access, norm: Norm) -> Step:
     if access == "white-box":
         return step("pgd", loss="margin", steps=20)
     labels = access == "labels" and norm in BY_LABELS
-    return _by_labels(norm, 200) if labels else step("square", queries=200)
+    return _by_labels(norm, CURVE_QUERIES) if labels else step("square", queries=CURVE_QUERIES)
 
 
 def _by_labels(norm: Norm, queries: int) -> Step:
