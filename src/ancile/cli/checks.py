@@ -14,6 +14,8 @@ TUPLES = (
     "ancile.scan.plain_data:DATA_CHECKS",
     "ancile.scan.onnx:ONNX_CHECKS",
     "ancile.scan.templates:TEMPLATE_CHECKS",
+    "ancile.scan.code:CODE_CHECKS",
+    "ancile.scan.machine_code:MACHINE_CHECKS",
     "ancile.scan.keras:KERAS_CHECKS",
     "ancile.scan.files:FILE_CHECKS",
     "ancile.assess.checks:EVASION_CHECKS",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ancile.core.check import examine
+from ancile.scan.code import examine_python, examine_script
 from ancile.scan.part import Formatted, Part
 from ancile.scan.plain_data import DATA_CHECKS, TEXT_BYTES, DataFacts
 from ancile.scan.templates import examine_template, is_template
@@ -24,3 +25,6 @@ def examine_text(part: Part) -> Iterator[Formatted | Part]:
 def _readings(part: Part, text: str) -> Iterator[Formatted | Part]:
     if is_template(text):
         yield examine_template(part, text)
+    for one in (examine_python(part, text), examine_script(part, text)):
+        if one is not None:
+            yield one

