@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import struct
+import zipfile
 
 import pytest
 
@@ -66,3 +68,33 @@ def test_a_pickle_that_begins_like_a_length_is_a_pickle() -> None:
     text = b'\0{"a":1}'
     data = b"\x80\x02X" + struct.pack("<I", len(text)) + text + b"0" + HOSTILE[2:]
     assert examined(data).verdict == "block"
+
+
+def npy(descr: str = "'<f4'", data: bytes = bytes(8), shape: str = "(2,)") -> bytes:
+    raw = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}".encode()
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(raw)) + raw + data
+
+
+def test_arrays_of_numbers_are_data_and_objects_are_what_their_pickle_is() -> None:
+    assert (examined(npy()).format, examined(npy()).verdict) == ("npy", "data-only")
+    assert examined(npy() + npy()).verdict == "data-only"
+    assert examined(npy("'|O'", b"\x80\x02]q\x00K\x01a.")).verdict == "data-only"
+    assert examined(npy("[('a', '<i4'), ('b', 'O')]", HOSTILE)).verdict == "block"
+
+
+def test_what_stands_behind_an_array_is_looked_at() -> None:
+    assert examined(npy() + b"some words").verdict == "review"
+    assert examined(npy() + HOSTILE).verdict == "block"
+    assert examined(npy(shape="(9,)")).verdict == "review"
+
+
+def test_a_header_that_runs_is_blocked() -> None:
+    assert examined(npy(shape="(__import__('os').getpid(),)")).verdict == "block"
+
+
+def test_members_of_an_npz_are_judged_by_content() -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as made:
+        made.writestr("a.npy", npy())
+        made.writestr("raw", npy("'O'", HOSTILE))
+    assert examined(file.getvalue()).verdict == "block"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from ancile.scan import archives, keras, machine_code, onnx, pickles, plain_data, tensors, texts
+from ancile.scan import archives, keras, machine_code, npy, onnx, pickles, plain_data, tensors, texts
 from ancile.scan.part import Formatted, Part
 
 
@@ -21,6 +21,7 @@ FORMATS: tuple[Row, ...] = (
     Row("empty", plain_data.is_empty, plain_data.examine_empty),
     Row("zip", archives.is_archive, archives.examine_zip),
     Row("tar", archives.is_tar, archives.examine_tar),
+    Row("npy", npy.is_npy, npy.examine_npy),
     Row("safetensors", tensors.is_safetensors, tensors.examine_safetensors),
     Row("compressed", archives.is_compressed, archives.examine_compressed),
     Row("machine code", machine_code.is_machine_code, machine_code.examine_machine_code),
