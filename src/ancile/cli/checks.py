@@ -18,6 +18,7 @@ TUPLES = (
     "ancile.scan.code:CODE_CHECKS",
     "ancile.scan.machine_code:MACHINE_CHECKS",
     "ancile.scan.keras:KERAS_CHECKS",
+    "ancile.scan.hdf5:HDF5_CHECKS",
     "ancile.scan.files:FILE_CHECKS",
     "ancile.assess.checks:EVASION_CHECKS",
     "ancile.assess.checks:INPUT_CHECKS",

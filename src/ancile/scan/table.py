@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from ancile.scan import archives, keras, machine_code, npy, onnx, pickles, plain_data, tensors, texts
+from ancile.scan import archives, hdf5, keras, machine_code, npy, onnx, pickles, plain_data, tensors, texts
 from ancile.scan.part import Formatted, Part
 
 
@@ -25,6 +25,7 @@ FORMATS: tuple[Row, ...] = (
     Row("safetensors", tensors.is_safetensors, tensors.examine_safetensors),
     Row("compressed", archives.is_compressed, archives.examine_compressed),
     Row("machine code", machine_code.is_machine_code, machine_code.examine_machine_code),
+    Row("hdf5", hdf5.is_hdf5, hdf5.examine_hdf5),
     Row("pickle", pickles.is_pickle, pickles.examine_pickle),
     Row("onnx", onnx.is_onnx, onnx.examine_onnx),
     Row("keras", keras.is_keras, keras.examine_keras),
