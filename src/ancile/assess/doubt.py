@@ -271,13 +271,15 @@ def _on_average(look: _Look) -> tuple[_Look, int]:
 
 def _sharpened(look: _Look) -> None:
     """Climb to what is most wrong, broken samples too: the farther, the fewer passes are right."""
-    from ancile.assess.softened import on_average  # noqa: PLC0415 - needs an extra
+    from ancile.assess.softened import on_average, softly  # noqa: PLC0415 - needs an extra
     from ancile.assess.white import straight_search  # noqa: PLC0415 - needs an extra
 
     job, state = look.job, look.state
     climbs = [("gradients of repeated passes", on_average(job, job.model))]
     with suppress(AncileError):  # a network that cannot be run so has been told of
-        climbs.append(("gradients without chance", on_average(job, straight_search(job))))
+        calm = straight_search(job)
+        climbs.append(("gradients without chance", on_average(job, calm)))
+        climbs.append(("gradients without chance, averaged", softly(job, estimated=False, on=calm)))
     before = look.right[state.broken_by[look.right] != UNBROKEN]
     for place, (name, find) in enumerate(climbs):
         broken(job, state, Effect(name=name, blind=False), _left(look), find, place=-113 - place)

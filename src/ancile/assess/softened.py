@@ -45,7 +45,7 @@ class Softened:
     """
 
     def __init__(
-        self, model: Watched, *, reach: float | torch.Tensor, draws: int, estimated: bool, seed: int
+        self, model: GradientModel, *, reach: float | torch.Tensor, draws: int, estimated: bool, seed: int
     ) -> None:
         self._model, self._reach, self._draws, self._estimated = model, reach, draws, estimated
         # One stream for the whole climb: what it finds is confirmed, and where it looks is no claim
@@ -185,15 +185,15 @@ def drift(
 
 
 def softly(
-    job: Job, *, estimated: bool
+    job: Job, *, estimated: bool, on: GradientModel | None = None
 ) -> Callable[[NDArray[np.float32], NDArray[np.int64], Streams], NDArray[np.float32]]:
-    """A climb on gradients over a neighbourhood of the ball's size."""
+    """A climb on gradients over a neighbourhood of the ball's size, of another model where one is given."""
     constraint, steps, draws = job.constraint, *((30, 32) if estimated else (20, 8))
     size = job.samples.x[0].size
     share = {"linf": 1.0, "l2": size**-0.5}.get(constraint.norm, 1.0 / size)
     reach = torch.from_numpy(np.asarray(constraint.unit * share * constraint.eps))
     model = Softened(
-        job.model,
+        on or job.model,
         reach=reach.to(device=job.model.device, dtype=job.model.dtype),
         draws=draws,
         estimated=estimated,
