@@ -98,3 +98,17 @@ def test_members_of_an_npz_are_judged_by_content() -> None:
         made.writestr("a.npy", npy())
         made.writestr("raw", npy("'O'", HOSTILE))
     assert examined(file.getvalue()).verdict == "block"
+
+
+def gguf(template: str, *, tail: bytes = b"") -> bytes:
+    key, text = b"tokenizer.chat_template", template.encode()
+    head = b"GGUF" + struct.pack("<IQQQ", 3, 0, 1, len(key)) + key + struct.pack("<IQ", 8, len(text)) + text
+    return head + bytes(-len(head) % 32) + tail
+
+
+def test_a_template_in_gguf_is_judged_and_what_stands_behind_is_looked_at() -> None:
+    plain = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
+    assert (examined(gguf(plain)).format, examined(gguf(plain)).verdict) == ("gguf", "data-only")
+    assert examined(gguf("{{ cycler.__init__.__globals__.os.popen('id').read() }}")).verdict == "block"
+    assert examined(gguf(plain, tail=b"y" * 64)).verdict == "review"
+    assert examined(gguf(plain)[:60]).verdict == "review"

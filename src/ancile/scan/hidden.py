@@ -53,7 +53,7 @@ def search_texts(part: Part, format_: str, texts: Iterable[tuple[str, str]]) -> 
         if left < 0:
             reading.note(Wrong.UNREAD, 0, f"more than {ENCODED_BYTES >> 20} MiB of texts")
             break
-        raw = text.encode("utf-8", "surrogatepass")
+        raw = text.encode("utf-8", "surrogateescape")
         if "\n" in text or "\x80" in text:
             latin = text.encode("latin-1", "replace")
             for held in {raw, latin}:

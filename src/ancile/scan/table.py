@@ -22,6 +22,7 @@ FORMATS: tuple[Row, ...] = (
     Row("zip", archives.is_archive, archives.examine_zip),
     Row("tar", archives.is_tar, archives.examine_tar),
     Row("npy", npy.is_npy, npy.examine_npy),
+    Row("gguf", tensors.is_gguf, tensors.examine_gguf),
     Row("safetensors", tensors.is_safetensors, tensors.examine_safetensors),
     Row("compressed", archives.is_compressed, archives.examine_compressed),
     Row("machine code", machine_code.is_machine_code, machine_code.examine_machine_code),

@@ -6,12 +6,16 @@ from collections.abc import Iterable, Iterator
 
 from ancile.core.check import examine
 from ancile.formats.extents import LayoutFault
+from ancile.formats.gguf import is_gguf as begins_as_gguf
+from ancile.formats.gguf import parse_gguf
 from ancile.formats.safetensors import is_safetensors as begins_as_safetensors
 from ancile.formats.safetensors import is_whole, parse_safetensors
 from ancile.scan.hidden import search_numbers, search_texts
 from ancile.scan.part import Formatted, Part
 from ancile.scan.pickles import is_pickle
 from ancile.scan.tensor_checks import TENSOR_CHECKS, TensorFacts
+
+TEMPLATE_MARKS = ("{{", "{%")  # Jinja, wherever it stands: a chat template may have any key
 
 
 def is_safetensors(part: Part) -> bool:
@@ -27,6 +31,23 @@ def examine_safetensors(part: Part) -> Iterator[Formatted | Part]:
     yield from held_in_gaps(part, facts.gaps)
     yield from search_texts(part, "safetensors", facts.strings)
     yield search_numbers(part, "safetensors", [(facts.start, len(part.data))])
+
+
+def is_gguf(part: Part) -> bool:
+    """Whether this begins as GGUF does."""
+    return begins_as_gguf(part.head)
+
+
+def examine_gguf(part: Part) -> Iterator[Formatted | Part]:
+    """What its head says; each template in it is looked at in turn."""
+    facts = parse_gguf(part.data)
+    yield layout(part, "gguf", facts.faults, facts.gaps)
+    yield from held_in_gaps(part, facts.gaps)
+    for name, text in facts.texts:
+        if "template" in name or any(mark in text for mark in TEMPLATE_MARKS):
+            yield part.inner(name, text.encode("utf-8", "surrogateescape"))
+    yield from search_texts(part, "gguf", facts.texts)
+    yield search_numbers(part, "gguf", [(facts.start, len(part.data))])
 
 
 def layout(
