@@ -122,7 +122,7 @@ def company(result: Result) -> Iterator[Remark]:
     """
     steady = result.doubt.steadiness
     if steady is None:
-        yield skip("not looked at")
+        yield skip("the run was cut short before")
     elif result.doubt.crowded:
         yield error(f"scores alone and in a batch differ by {100 * steady.company:.2g} % of their spread")
     else:
@@ -157,7 +157,7 @@ def unbounded_failures(result: Result) -> Iterator[Remark]:
     """
     doubt = result.doubt
     if not doubt.unbounded_tried:
-        yield skip("not looked at")
+        yield skip("no sample was attacked without limits: the run was cut short")
     elif doubt.unbounded > STANDING * doubt.unbounded_tried:
         tell = error if result.traits.access == "white-box" else warn
         yield tell(f"{doubt.unbounded} of {doubt.unbounded_tried} samples stand at the largest eps there is")
@@ -176,9 +176,9 @@ def single_step(result: Result) -> Iterator[Remark]:
     """
     share = result.doubt.single / result.n
     if result.doubt.slopes is None:
-        yield skip("not looked at")
+        yield skip("the model has no gradients, or the run was cut short before")
     elif share > SUSPICIOUS:
-        yield warn(f"{100 * share:.1f} points")
+        yield warn(f"{100 * share:.1f} % of all samples fell to one step after many left them standing")
     else:
         yield ok()
 

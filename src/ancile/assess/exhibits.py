@@ -100,7 +100,9 @@ def trust_table(result: Result) -> Table:
         low, high = min(result.passes), max(result.passes)
         told = f"{100 * low:.1f} to {100 * high:.1f} % in {len(result.passes)} passes"
         rows.append(("robust accuracy from pass to pass", told, "the same in all"))
-    rows.append(("stand with little effort spent on them", f"{unresolved} of {result.n}", "effort"))
+    rows.append(
+        ("stand with little effort spent on them", f"{unresolved} of {result.n}", "the fewer, the better")
+    )
     note = (
         "Indicators of attack failure (Pintor et al. 2022), checks of Carlini et al. 2019 and an active test "
         "(Zimmermann et al. 2022). Silent success cannot happen: every iterate is judged; nor transfer "
@@ -113,13 +115,15 @@ def trust_table(result: Result) -> Table:
 def eps_curve(result: Result, rungs: Sequence[Rung]) -> Curve:
     """Robust accuracy against eps, with intervals."""
     points = tuple(Point(r.eps, r.bound.value, r.bound.low, r.bound.high) for r in rungs)
+    white = result.traits.access == "white-box"
+    how = "the nearest example found for each" if white else "one short attack at each eps"
     return Curve(
         title="Robust accuracy against eps",
         x_label=f"eps ({result.constraint.norm})",
         y_label="robust accuracy, at most",
         series=(Series(name="attacked", points=points),),
-        note=f"{rungs[0].bound.n} of the samples, by the nearest example found for each; without gradients "
-        "by one short attack at each eps. The headline figure comes from the whole plan on all samples.",
+        note=f"{rungs[0].bound.n} of the samples, by {how}. "
+        "The headline figure comes from the whole plan on all samples.",
     )
 
 
