@@ -1,8 +1,9 @@
 """HopSkipJump and RayS, by labels alone, against Foolbox's and ART's HopSkipJump at equal queries.
 
 On an MNIST checkpoint that thresholds its input and on a small network for traffic signs, hardened here in a
-minute. Neither peer has RayS: it is held against their HopSkipJump. What hard_label_race.py says of its
-settings holds for all sides. Needs the data beside the checkout.
+minute. Neither peer has RayS: it is held against their HopSkipJump, at their CPU time and not half of it, as it
+asks one question about each sample at a time. What hard_label_race.py says of its settings holds for all sides.
+Needs the data beside the checkout.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import nets
 from bar import Bar
 from peers import in_peers
 
-MOST = 0.5  # of a peer's CPU time
+MOST = {"hopskipjump": 0.5, "rays": 1.0}  # of a peer's CPU time
 SAMPLES = 20
 QUERIES = (1000, 5000)
 WORLDS = {"fast_at": "fast_at", "traffic signs": "signs"}  # name in the claims, kind of network
@@ -70,13 +71,13 @@ def measure(control: bool = False) -> list[Bar]:
 
 def against(what: str, mine: dict[str, float], peer: str, theirs: dict[str, float]) -> Bar:
     """The bar on one peer."""
-    ratio = mine["seconds"] / theirs["seconds"]
+    ratio, most = mine["seconds"] / theirs["seconds"], MOST[what.partition(" ")[0]]
     return Bar(
-        claim=f"{what}: nearer than {peer}'s HopSkipJump at half its CPU time",
+        claim=f"{what}: nearer than {peer}'s HopSkipJump at {most:.0%} of its CPU time",
         measured=f"median distance {mine['median']:.4g} against {theirs['median']:.4g}, "
         f"ours / {peer} = {ratio:.2f}, {SAMPLES} samples, one run each",
-        wanted=f"not farther, at most {MOST:g}",
-        met=mine["median"] <= theirs["median"] and ratio <= MOST,
+        wanted=f"not farther, at most {most:g}",
+        met=mine["median"] <= theirs["median"] and ratio <= most,
     )
 
 

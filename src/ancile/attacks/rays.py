@@ -63,9 +63,8 @@ def rays(
     while len(who := asker.alive()):
         ray.ask(who)
         asker.settle(ray.distance[who], who)
-    found = np.isfinite(ray.distance)[:, None]
-    change = np.where(found, ray.change(ray.signs, ray.distance, everyone), x.dtype.type(0))
-    return handed_back(asker, x, constraint, change)
+    far = np.where(np.isfinite(ray.distance), ray.distance, 0.0).astype(x.dtype)
+    return handed_back(asker, x, constraint, ray.signs * far[:, None])
 
 
 class _Ray:
@@ -75,47 +74,51 @@ class _Ray:
     """
 
     def __init__(self, asker: Asker) -> None:
-        self.asker = asker
+        self.asker, self.ball = asker, asker.ball
         n, self.width = asker.least.shape
         self.signs = np.ones((n, self.width), dtype=asker.least.dtype)
         self.distance, self.low = np.full(n, np.inf), np.full(n, np.inf)
-        self.places = np.arange(self.width)
         self.level, self.window = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
         self.farthest = np.maximum(asker.most, -asker.least).max(axis=1, initial=0.0).astype(np.float64)
         self.begun = np.zeros(n, dtype=bool)
+        self.asked = n
 
     def ask(self, who: NDArray[np.intp]) -> None:
-        """One question about each of these samples."""
-        bisecting = self.distance[who] > self.low[who] + FINE * self.farthest[who]
-        signs = self.signs[who].copy()
-        turning = np.flatnonzero(~bisecting)
-        signs[turning] *= np.where(self._turns(who[turning]), -1, 1).astype(signs.dtype)
-        far = np.where(bisecting, (self.low[who] + self.distance[who]) / 2, self.distance[who] * NEARER)
-        fooled = self.asker.fools(self.asker.points(self.change(signs, far, who), who), who)
+        """One question about each of the samples that may still be asked about."""
+        if len(who) < self.asked:
+            self.asked, self.ball = len(who), self.asker.ball.take(self.asker.left > 0)
+        distance, low = self.distance[who], self.low[who]
+        bisecting = distance > low + FINE * self.farthest[who]
+        signs = self.signs[who]
+        self._turn(signs, who, np.flatnonzero(~bisecting))
+        far = np.where(bisecting, (low + distance) / 2, distance * NEARER)
+        far = np.where(np.isfinite(far), far, self.farthest[who])
+        fooled = self.asker.fools(self._points(signs, far), who)
         # A bisection that failed raises its lower end; a turn that failed leaves all as it is
-        up = who[bisecting & ~fooled]
-        self.low[up] = far[bisecting & ~fooled]
+        up = bisecting & ~fooled
+        self.low[who[up]] = far[up]
         self.signs[who[fooled]] = signs[fooled]
-        self.distance[who[fooled]] = np.where(np.isfinite(far), far, self.farthest[who])[fooled]
+        self.distance[who[fooled]] = far[fooled]
         self.low[who[fooled & ~bisecting]] = 0.0
 
-    def change(
-        self, signs: NDArray[np.floating], distance: NDArray[np.floating], who: NDArray[np.intp]
-    ) -> NDArray[np.floating]:
+    def _points(self, signs: NDArray[np.floating], far: NDArray[np.float64]) -> NDArray[np.floating]:
         """So far along the corners, cut by the bounds."""
-        far = np.where(np.isfinite(distance), distance, self.farthest[who]).astype(signs.dtype)[:, None]
-        return np.asarray(np.clip(signs * far, self.asker.least[who], self.asker.most[who]))
+        around = self.ball.around
+        moved = (signs * far.astype(signs.dtype)[:, None]).reshape(around.shape)
+        if self.ball.unit is not None:
+            moved *= self.ball.unit.astype(around.dtype)
+        moved += around
+        return np.clip(moved, self.ball.low, self.ball.high, out=moved)
 
-    def _turns(self, who: NDArray[np.intp]) -> NDArray[np.bool_]:
-        """The next window of each sample; the one after it is then next. Before all others none."""
-        level, window = self.level[who], self.window[who]
+    def _turn(self, signs: NDArray[np.floating], who: NDArray[np.intp], places: NDArray[np.intp]) -> None:
+        """Turn the next window of those at ``places`` of ``who``; before all others, none."""
+        some = who[places]
+        level, window, begun = self.level[some], self.window[some], self.begun[some]
         count = np.minimum(1 << np.minimum(level, 62), self.width)
-        start, end = window * self.width // count, (window + 1) * self.width // count
-        begun = self.begun[who]
-        inside = (self.places >= start[:, None]) & (self.places < end[:, None]) & begun[:, None]
+        starts, ends = window * self.width // count, (window + 1) * self.width // count
+        for k in np.flatnonzero(begun):
+            signs[places[k], starts[k] : ends[k]] *= -1
         last = window + 1 >= count
-        self.window[who] = np.where(begun & ~last, window + 1, 0)
-        ended = np.where(count >= self.width, 0, level + 1)
-        self.level[who] = np.where(begun & last, ended, level)
-        self.begun[who] = True
-        return np.asarray(inside)
+        self.window[some] = np.where(begun & ~last, window + 1, 0)
+        self.level[some] = np.where(begun & last, np.where(count >= self.width, 0, level + 1), level)
+        self.begun[some] = True
