@@ -16,6 +16,8 @@ TUPLES = (
     "ancile.scan.onnx:ONNX_CHECKS",
     "ancile.scan.templates:TEMPLATE_CHECKS",
     "ancile.scan.code:CODE_CHECKS",
+    "ancile.scan.configs:CONFIG_CHECKS",
+    "ancile.scan.notebooks:NOTEBOOK_CHECKS",
     "ancile.scan.machine_code:MACHINE_CHECKS",
     "ancile.scan.keras:KERAS_CHECKS",
     "ancile.scan.hdf5:HDF5_CHECKS",

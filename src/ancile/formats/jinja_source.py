@@ -10,6 +10,7 @@ import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 
 from jinja2 import Environment, TemplateSyntaxError, nodes
 from jinja2.ext import Extension
@@ -115,13 +116,10 @@ def parse(source: str) -> Template:
         if STATEMENT.search(source):
             found.fault = f"more than {LARGEST} characters"
         return found
-    environment = Environment(  # noqa: S701 - nothing is rendered
-        extensions=["jinja2.ext.loopcontrols", "jinja2.ext.do", "jinja2.ext.i18n", _Generation]
-    )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an unknown escape in a string is not ours to mend
-            tree = environment.parse(source)
+            tree = _environment().parse(source)
     except (TemplateSyntaxError, ValueError, OverflowError, SyntaxError) as reason:
         _scan(source, found)
         if STATEMENT.search(source):
@@ -135,6 +133,13 @@ def parse(source: str) -> Template:
     except RecursionError:
         found.heavy.append((1, "it nests too deep to be followed"))
     return found
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(  # noqa: S701 - nothing is rendered
+        extensions=["jinja2.ext.loopcontrols", "jinja2.ext.do", "jinja2.ext.i18n", _Generation]
+    )
 
 
 def _scan(source: str, found: Template) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ancile.formats.python_folding import folded
-from ancile.formats.python_names import BUILTIN, CODE, INSIDE, INSIDES, PRIVATE, reach
+from ancile.formats.python_names import BUILTIN, CODE, INSIDE, INSIDES, PICKLE, PRIVATE, reach
 
 LARGEST = 2 << 20  # characters that are parsed: a tree takes a hundred times as much
 # What a loader, an installer or a server calls by itself
@@ -229,6 +229,8 @@ class _Walk:
         values = [folded(one, self.values) for one in [*node.args, *(one.value for one in node.keywords)]]
         if reach(function):
             self.found.texts += [(node.lineno, one) for one in values if isinstance(one, str)]
+        if reach(function) == PICKLE and any(isinstance(one, bytes) for one in values):
+            self.found.reaches.append(Reach(node.lineno, CODE, "a pickle in the source itself", now))
         first = values[0] if values else None
         if function == "builtins.__import__" and not isinstance(first, str) and node.args:
             self.found.reaches.append(Reach(node.lineno, CODE, "a computed import", now))

@@ -7,24 +7,22 @@ from __future__ import annotations
 import re
 
 SHEBANG = re.compile(
-    r"\A\ufeff?#![ \t]*[^\n]*?\b((?:ba|da|z|k|c|tc|a|fi)?sh|python[\d.]*|perl|ruby|node|php|osascript)\b"
+    r"\A\ufeff?#![ \t]*[^\n]{0,200}?\b((?:ba|da|z|k|c|tc|a|fi)?sh|python[\d.]*|perl|ruby|node|php|osascript)\b"
 )
-RUNNER = (
-    r"(?:(?:sudo|env|exec|nohup)\s+)*(?:[\w./]*/)?(?:(?:ba|da|z|k|c|a)?sh|python[\d.]*|perl|ruby|node|php)\b"
-)
+RUNNER = r"(?:(?:sudo|env|exec|nohup)\s{1,9}){0,3}(?:[\w./]{0,80}/)?(?:(?:ba|da|z|k|c|a)?sh|python[\d.]*|perl|ruby|node|php)\b"
 HOSTILE: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (what, re.compile(form))
     for what, form in (
-        ("what is fetched or decoded is run", rf"\b(?:curl|wget|fetch|base64|base32|xxd|openssl|gunzip|zcat|rev|nc|ncat|dig|echo|printf)\b[^\n;&]*\|\s*{RUNNER}"),
+        ("what is fetched or decoded is run", rf"\b(?:curl|wget|fetch|base64|base32|xxd|openssl|gunzip|zcat|rev|nc|ncat|dig|echo|printf)\b[^\n;&]{{0,500}}\|\s*{RUNNER}"),
         ("what is fetched is run", rf"(?:{RUNNER}\s+-c|\beval|\bsource|\bexec|{RUNNER}|(?<![\w/])\.)\s+[\"']?(?:\$\(|`|<\(|<<<)\s*[\"']?\$?\(?\s*(?:curl|wget|fetch|base64|echo|printf|xxd)\b"),
-        ("a file is fetched and run", r"(?s)\b(?:curl|wget)\b.{0,400}\bchmod\s+[^\n]*(?:\+x|[0-7]*7[0-7]*)\b"),
-        ("a shell for someone else", r"/dev/(?:tcp|udp)/|\b(?:nc|ncat|netcat|socat)\b[^\n]*(?:\s-\w*[ec]\b|EXEC:)|\bbash\s+-i\b|\bmkfifo\b"),
-        ("files are destroyed", r"\brm\s+-\w*[rf]\w*\s+(?:-\w+\s+)*(?:/|~|\$HOME|\*|--no-preserve-root)|\bdd\b[^\n]*\bof=/dev/|\bmkfs\b|:\(\)\s*\{"),
+        ("a file is fetched and run", r"(?s)\b(?:curl|wget)\b.{0,400}\bchmod\s+[^\n]{0,500}(?:\+x|[0-7]*7[0-7]*)\b"),
+        ("a shell for someone else", r"/dev/(?:tcp|udp)/|\b(?:nc|ncat|netcat|socat)\b[^\n]{0,500}(?:\s-\w*[ec]\b|EXEC:)|\bbash\s+-i\b|\bmkfifo\b"),
+        ("files are destroyed", r"\brm\s+-\w*[rf]\w*\s+(?:-\w+\s+){0,4}(?:/|~|\$HOME|\*|--no-preserve-root)|\bdd\b[^\n]{0,500}\bof=/dev/|\bmkfs\b|:\(\)\s*\{"),
         ("secrets or start-up files are touched", r"\.ssh/|\bid_rsa\b|\.aws/|/etc/(?:passwd|shadow|cron|sudoers)|\.netrc\b|\.(?:bashrc|zshrc|bash_profile|profile)\b|\bcrontab\b|authorized_keys|LD_PRELOAD|169\.254\.169\.254"),
-        ("files are sent away", r"\bcurl\b[^\n]*(?:\s(?:-d|--data\S*|-F|--form|-T|--upload-file)\s*\S*(?:@|\$\(|`)|\$\(|`)|\b(?:env|printenv|history)\b[^\n]*\|[^\n]*\b(?:curl|nc|wget)\b"),
+        ("files are sent away", r"\bcurl\b[^\n]{0,500}(?:\s(?:-d|--data\S*|-F|--form|-T|--upload-file)\s*\S*(?:@|\$\(|`)|\$\(|`)|\b(?:env|printenv|history)\b[^\n]{0,500}\|[^\n]{0,500}\b(?:curl|nc|wget)\b"),
         ("a program of Windows that runs what it is given", r"(?i)\b(?:powershell|pwsh|mshta|certutil|rundll32|regsvr32|bitsadmin|wscript|cscript)(?:\.exe)?\b"),
-        ("packages from elsewhere", r"\bpip[\d.]*\s+install\b[^\n]*(?:--trusted-host|(?:--index-url|--extra-index-url|-i|-f|--find-links)[ =]+http:|\s\S*http://)"),
-        ("hidden code", rf"\\x[0-9a-f]{{2}}(?:\\x[0-9a-f]{{2}}){{7}}[^\n]*\|\s*{RUNNER}|\$\{{IFS\}}|\beval\s+[\"']?\$"),
+        ("packages from elsewhere", r"\bpip[\d.]*\s+install\b[^\n]{0,500}(?:--trusted-host|(?:--index-url|--extra-index-url|-i|-f|--find-links)[ =]+http:|\s\S*http://)"),
+        ("hidden code", rf"\\x[0-9a-f]{{2}}(?:\\x[0-9a-f]{{2}}){{7}}[^\n]{{0,500}}\|\s*{RUNNER}|\$\{{IFS\}}|\beval\s+[\"']?\$"),
     )
 )  # fmt: skip
 FETCHES = re.compile(

@@ -103,3 +103,8 @@ def is_template(text: str) -> bool:
 def examine_template(part: Part, text: str) -> Formatted:
     """What a template does."""
     return Formatted("template", examine(TEMPLATE_CHECKS, TemplateFacts(part, parse(text))))
+
+
+def is_acting(found: Formatted) -> bool:
+    """Whether a template does what only an attack does, wherever it was found."""
+    return any(one.severity in ("critical", "high") for one in found.examined.findings)

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ancile.core.check import examine
+from ancile.formats import json_text
+from ancile.formats.json_text import Document, walk
 from ancile.scan.code import examine_python, examine_script
+from ancile.scan.configs import examine_json, examine_lines
+from ancile.scan.notebooks import examine_notebook, is_notebook
 from ancile.scan.part import Formatted, Part
 from ancile.scan.plain_data import DATA_CHECKS, TEXT_BYTES, DataFacts
-from ancile.scan.templates import examine_template, is_template
+from ancile.scan.templates import examine_template, is_acting, is_template
 
 
 def examine_text(part: Part) -> Iterator[Formatted | Part]:
@@ -23,8 +27,25 @@ def examine_text(part: Part) -> Iterator[Formatted | Part]:
 
 
 def _readings(part: Part, text: str) -> Iterator[Formatted | Part]:
+    document = json_text.parse(text)
+    if document is not None and is_notebook(document):
+        yield from examine_notebook(part, document)
+    elif document is not None:
+        yield examine_json(part, document)
+    if document is not None:
+        yield from _templates(part, document)
+        return
     if is_template(text):
         yield examine_template(part, text)
-    for one in (examine_python(part, text), examine_script(part, text)):
+    for one in (examine_python(part, text), examine_script(part, text), examine_lines(part, text)):
         if one is not None:
             yield one
+
+
+def _templates(part: Part, document: Document) -> Iterator[Formatted]:
+    """Templates among the texts of a document: those that say so, and those that do what an attack does."""
+    for one in walk(document.root):
+        if isinstance(one.value, str) and is_template(one.value):
+            found = examine_template(part, one.value)
+            if found.examined.findings and ("template" in "".join(one.path) or is_acting(found)):
+                yield found

@@ -1,0 +1,135 @@
+"""Notebooks: cells are programs, and stored outputs are pages (nbformat 4, 3: Jupyter's notebook format)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ancile.core.check import Check, Remark, check, examine, fail, ok
+from ancile.formats import python_source
+from ancile.formats.json_text import Document, Json, walk
+from ancile.scan.code import examine_python
+from ancile.scan.part import Formatted, Part
+
+SHELL_CELL = re.compile(r"%%(?:bash|sh|script|system|sx|!|cmd|ruby|perl)\b[^\n]*\n?|%%!\n?")
+OTHER_CELL = re.compile(r"%%(?:html|javascript|js|svg|latex|markdown|writefile|file|cython|R)\b")
+SHELL_LINE = re.compile(r"^\s*(?:[\w.,\s]+=\s*)?(?:!!?|%(?:sx|system|sc)\s)\s*(.*)$")
+MAGIC_LINE = re.compile(r"^\s*(?:[\w.]+\s*=\s*)?%\w|^\s*\??\??[\w.]+\?{1,2}\s*$")
+SCRIPT = re.compile(r"(?is)<script\b|\bon(?:error|load|click|mouseover)\s*=|javascript:|<iframe\b")
+ACTS = re.compile(
+    r"document\.cookie|localStorage|sendBeacon|kernel\.(?:execute|requestExecute)|notebook\.kernel"
+    r"|eval\s*\(\s*atob|String\.fromCharCode|new\s+WebSocket"
+)
+CALLS_OUT = re.compile(r"\bfetch\s*\(|XMLHttpRequest|\.src\s*=|\bimport\s*\(|window\.location")
+LIBRARY = 50_000  # characters: a plotting library that an output carries
+
+
+class NotebookFacts(NamedTuple):
+    """What the stored pages of a notebook do, and what is decoded and run."""
+
+    part: Part
+    scripts: tuple[str, ...] = ()
+
+
+@check("notebook-stored-script", severity="high", refs=("CWE-79 (CWE 4.17)",))
+def stored_script(facts: NotebookFacts) -> Iterator[Remark]:
+    """A stored output of a notebook is a script that reads cookies, calls out or drives the kernel.
+
+    Why   It runs when the notebook is opened and trusted, before any cell does.
+    Fix   Clear all outputs before you open it.
+    """
+    for one in facts.scripts[:20]:
+        yield fail(one, where=facts.part.where())
+    if not facts.scripts:
+        yield ok()
+
+
+NOTEBOOK_CHECKS: tuple[Check[NotebookFacts], ...] = (stored_script,)
+
+
+def is_notebook(document: Document) -> bool:
+    """Whether a JSON document has a notebook's cells."""
+    root = document.root
+    return isinstance(root, dict) and (
+        isinstance(root.get("cells"), list)
+        or ("nbformat" in root and isinstance(root.get("worksheets"), list))
+    )
+
+
+def examine_notebook(part: Part, document: Document) -> Iterator[Formatted]:
+    """What its cells and outputs do."""
+    python, shell, pages = [], [], []
+    for cell in _cells(document.root):
+        if cell.get("cell_type") == "code" or "input" in cell:
+            code, commands, page = _sorted(_text(cell.get("source", cell.get("input", ""))))
+            python.append(code)
+            shell.append(commands)
+            pages += [page, *_pages(cell.get("outputs"))]
+        else:
+            pages.append(_text(cell.get("source", "")))
+    sources = ["\n".join(python)]
+    if python_source.parse(sources[0]).fault:
+        sources = [one for one in python if not python_source.parse(one).fault]
+    commands = "\n".join(one for one in shell if one)
+    for number, one in enumerate(sources or [""]):
+        found = examine_python(part, one, notebook=True, commands=commands if number == 0 else "")
+        if found is not None:
+            yield found
+    scripts = [told for one in pages if (told := _acting(one))]
+    yield Formatted("notebook", examine(NOTEBOOK_CHECKS, NotebookFacts(part, tuple(scripts))))
+
+
+def _cells(root: Json) -> Iterator[dict[str, Json]]:
+    for one in walk(root):
+        if one.path and one.path[-1] == "cells" and isinstance(one.value, dict):
+            yield one.value
+
+
+def _text(value: Json) -> str:
+    if isinstance(value, list):
+        return "".join(one for one in value if isinstance(one, str))
+    return value if isinstance(value, str) else ""
+
+
+def _sorted(cell: str) -> tuple[str, str, str]:
+    """A cell's Python, its shell commands and its page."""
+    begun = cell.lstrip()
+    if SHELL_CELL.match(begun):
+        return "", SHELL_CELL.sub("", begun, count=1), ""
+    if OTHER_CELL.match(begun):
+        return "", "", f"<script>{begun}" if begun.startswith(("%%javascript", "%%js")) else begun
+    code, commands = [], []
+    for line in cell.splitlines():
+        shell = SHELL_LINE.match(line)
+        if shell:
+            commands.append(shell[1])
+            indent = line[: len(line) - len(line.lstrip())]
+            code.append(f"{indent}pass")
+        elif begun.startswith("%%") and line.startswith("%%"):
+            continue
+        elif MAGIC_LINE.match(line):
+            code.append("")
+        else:
+            code.append(line)
+    return "\n".join(code), "\n".join(commands), ""
+
+
+def _pages(outputs: Json) -> Iterator[str]:
+    for one in walk(outputs):
+        kind = one.path[-1] if one.path else ""
+        if kind in ("text/html", "application/javascript", "image/svg+xml", "html", "javascript"):
+            if isinstance(one.value, list):
+                text = _text(one.value)
+            elif isinstance(one.value, str):
+                text = one.value
+            else:
+                continue
+            yield f"<script>{text}" if "javascript" in kind else text
+
+
+def _acting(page: str) -> str:
+    if not SCRIPT.search(page):
+        return ""
+    found = ACTS.search(page) or (CALLS_OUT.search(page) if len(page) < LIBRARY else None)
+    return f"a script with {found.group()}" if found else ""
