@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable
 
 import pytest
+from backports import zstd
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,3 +59,16 @@ def test_damage_is_told_and_never_raised(data: bytes, kind: str, at: int) -> Non
     packed = bytearray(PACKERS[kind](DATA))
     packed[at : at + len(data)] = data
     assert len(unpack(bytes(packed), limit_bytes=LIMIT).data) <= LIMIT
+
+
+def test_zstd_is_unpacked_to_its_limit_and_its_faults_are_told() -> None:
+    packed = zstd.compress(b"text" * 1000)
+    assert unpack(packed + zstd.compress(b"!") + b"rest", limit_bytes=9999)[:4] == (
+        "zstd",
+        b"text" * 1000 + b"!",
+        b"rest",
+        "",
+    )
+    assert len(unpack(zstd.compress(bytes(1 << 24)), limit_bytes=100).data) == 100
+    assert unpack(packed[:-3], limit_bytes=9999).fault
+    assert unpack(packed[:6] + b"\xff" * 20, limit_bytes=9999).fault

@@ -1,4 +1,4 @@
-"""Compressed streams: gzip (RFC 1952), zlib (RFC 1950), bzip2, xz and lzma, and joblib's own ``ZF`` header.
+"""Compressed streams: gzip (RFC 1952), zlib (RFC 1950), bzip2, xz, lzma, zstd (RFC 8878), lz4; joblib's own.
 
 What is there is unpacked as far as it goes: a stream that is cut off still gives its first bytes to whoever
 opens it, and all members of a file of several are read.
@@ -12,8 +12,16 @@ import zlib
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from backports.zstd import DecompressionParameter, ZstdDecompressor, ZstdError
+
+from ancile.formats import lz4_frames
+
 CHUNK = 1 << 20
 MEMBERS = 1000  # streams in a row
+ZSTD_LIMITS = {
+    int(DecompressionParameter.window_log_max): 27
+}  # 128 MiB: what `zstd` itself accepts unless told
+SKIPPABLE = tuple(bytes((first, 0x2A, 0x4D, 0x18)) for first in range(0x50, 0x60))
 ZFILE = slice(20, 24)  # joblib up to 0.9: "ZF", the length as 19 characters or 20, then zlib's first byte
 
 
@@ -52,8 +60,27 @@ MAGIC: tuple[tuple[str, tuple[bytes, ...], Callable[[], Inflater]], ...] = (
     ("bzip2", (b"BZh",), bz2.BZ2Decompressor),
     ("xz", (b"\xfd7zXZ\x00",), lzma.LZMADecompressor),
     ("lzma", (b"\x5d\x00\x00",), lzma.LZMADecompressor),
+    ("zstd", (b"\x28\xb5\x2f\xfd",), lambda: ZstdDecompressor(options=ZSTD_LIMITS)),
+    ("lz4", (lz4_frames.MAGIC,), lz4_frames.Lz4Inflater),
+    ("skippable", SKIPPABLE, lambda: _Skipped()),  # noqa: PLW0108 - the class stands below
     ("zlib", (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda"), lambda: _Deflate(zlib.MAX_WBITS)),
 )
+
+
+class _Skipped:
+    """A frame that readers of zstd and lz4 pass over: RFC 8878, section 3.1.2."""
+
+    def __init__(self) -> None:
+        self.eof = False
+        self.unused_data = b""
+        self._held = bytearray()
+
+    def decompress(self, data: bytes, _: int, /) -> bytes:
+        self._held += data
+        stop = 8 + int.from_bytes(self._held[4:8], "little")
+        if len(self._held) >= max(8, stop):
+            self.eof, self.unused_data = True, bytes(self._held[stop:])
+        return b""
 
 
 class _Deflate:
@@ -111,6 +138,6 @@ def _one(data: bytes, limit_bytes: int) -> tuple[bytes, int, str]:
             out += found
             if not chunk and not found:
                 return bytes(out), given, "the stream is cut off"
-    except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError) as reason:
+    except (zlib.error, lzma.LZMAError, ZstdError, OSError, EOFError, ValueError) as reason:
         return bytes(out), given, str(reason)
     return bytes(out), given - len(inflater.unused_data), ""

@@ -16,6 +16,7 @@ from ancile.formats.zip_entries import ENCRYPTED, Archive, Entry, content, has_e
 from ancile.scan.archive_checks import ARCHIVE_CHECKS, ArchiveFacts
 from ancile.scan.part import Formatted, Part, Spent
 
+PROBED_BYTES = 5 << 20  # more than the longest block of lz4
 DRIVE = re.compile(r"[A-Za-z]:")
 TORCH_PICKLES = re.compile(r"(.*/)?(data|constants|bytecode|attributes)\.pkl", re.IGNORECASE)
 TAR_MAGIC = slice(257, 262)
@@ -23,7 +24,7 @@ TAR_MAGIC = slice(257, 262)
 
 def is_compressed(part: Part) -> bool:
     """Whether this is a compressed stream that unpacks to anything."""
-    return bool(kind_of(part.head)) and bool(unpack(bytes(part.data[: 1 << 20]), limit_bytes=1).data)
+    return bool(kind_of(part.head)) and bool(unpack(bytes(part.data[:PROBED_BYTES]), limit_bytes=1).data)
 
 
 def examine_compressed(part: Part) -> Iterator[Formatted | Part]:
