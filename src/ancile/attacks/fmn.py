@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 else:
     torch = needs("torch", "torch")
 
-STEPS = 30
+STEPS = 25
 CLASSES = 9  # whose edges are compared at most
 OVERSHOOT = 1.001  # of the reach: on the very edge of a class rounding would decide
 GROWTH = 1.1  # of the radius at least, from step to step while nothing was found
