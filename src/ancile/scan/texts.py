@@ -12,6 +12,7 @@ from ancile.scan.configs import examine_json, examine_lines
 from ancile.scan.notebooks import examine_notebook, is_notebook
 from ancile.scan.part import Formatted, Part
 from ancile.scan.plain_data import DATA_CHECKS, TEXT_BYTES, DataFacts
+from ancile.scan.secret_checks import examine_secrets
 from ancile.scan.templates import examine_template, is_acting, is_template
 
 
@@ -27,6 +28,13 @@ def examine_text(part: Part) -> Iterator[Formatted | Part]:
 
 
 def _readings(part: Part, text: str) -> Iterator[Formatted | Part]:
+    yield from _programs(part, text)
+    secrets = examine_secrets(part, text)
+    if secrets is not None:
+        yield secrets
+
+
+def _programs(part: Part, text: str) -> Iterator[Formatted | Part]:
     document = json_text.parse(text)
     if document is not None and is_notebook(document):
         yield from examine_notebook(part, document)

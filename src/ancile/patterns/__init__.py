@@ -1,0 +1,1 @@
+"""Published patterns as data: what secrets look like, each with its source."""

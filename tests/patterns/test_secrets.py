@@ -1,0 +1,95 @@
+"""Published patterns find what they are published for, and nothing that documentation shows."""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ancile.patterns.secrets import entropy, find_secrets, patterns
+from ancile.scan.examine import examine_part
+from ancile.scan.part import Part
+
+LETTERS = string.ascii_letters + string.digits
+
+
+def drawn(n: int, letters: str = LETTERS, seed: int = 7) -> str:
+    return "".join(random.Random(seed).choices(letters, k=n))
+
+
+HEX = "0123456789abcdef"
+PEM = "\n".join(drawn(64, LETTERS + "+/", seed) for seed in range(8))
+SECRETS = {
+    "AWS access key": "AKIA" + drawn(16, string.ascii_uppercase + "234567"),
+    "AWS secret key": "aws_secret_access_key = " + drawn(40),
+    "GitHub token": "ghp_" + drawn(36),
+    "GitLab token": "glpat-" + drawn(20),
+    "Hugging Face token": "hf_" + drawn(34),
+    "OpenAI key": "sk-" + drawn(20) + "T3BlbkFJ" + drawn(20, seed=8),
+    "Slack token": "xoxb-523497212361-871293416524-" + drawn(24),
+    "Stripe key": "sk_live_" + drawn(24),
+    "SendGrid key": "SG." + drawn(22) + "." + drawn(43, seed=9),
+    "Google API key": "AIza" + drawn(35),
+    "Mailchimp key": drawn(32, HEX) + "-us2",
+    "Azure storage key": "AccountKey=" + drawn(86) + "==",
+    "Telegram bot token": "110201543:AA" + drawn(33),
+    "private key": f"-----BEGIN RSA PRIVATE KEY-----\n{PEM}\n-----END RSA PRIVATE KEY-----",
+}
+
+
+@pytest.mark.parametrize("what", SECRETS)
+def test_a_drawn_secret_is_found_in_every_kind_of_text(what: str) -> None:
+    for text in (
+        SECRETS[what],
+        f"a: '{SECRETS[what]}'\n",
+        f'{{"a": "{SECRETS[what]}"}}'.replace("\n", "\\n"),
+    ):
+        assert what in {one.what for one in find_secrets(text)}
+        found = examine_part(Part("file", text.encode()))
+        assert found.verdict == "block"
+        assert all(SECRETS[what][12:30] not in one.detail for one in found.findings)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "AKIAIOSFODNN7EXAMPLE",
+        "aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+        "ghp_" + "x" * 36,
+        "hf_" + "X" * 34,
+        "sk-your-key-here",
+        "password: <your password>",
+        "-----BEGIN PRIVATE KEY-----\n...\n-----END PRIVATE KEY-----",
+        "-----BEGIN PUBLIC KEY-----\n" + PEM,
+        "sha256:" + drawn(64, HEX),
+        "commit " + drawn(40, HEX),
+        '"pad_token": "<pad>", "eos_token": "</s>"',
+        "prefixAKIA" + drawn(16, string.ascii_uppercase),
+    ],
+)
+def test_examples_and_hashes_are_no_secrets(text: str) -> None:
+    assert not list(find_secrets(text))
+
+
+def test_every_pattern_has_a_source_and_a_hint_that_its_secrets_hold() -> None:
+    for one in patterns():
+        assert one.source
+        assert one.hints
+        assert one.bits > 0
+    for what, text in SECRETS.items():
+        assert any(hint in text for one in patterns() if one.what == what for hint in one.hints)
+
+
+def test_entropy_of_equal_shares_is_their_logarithm() -> None:
+    assert entropy("ab" * 10) == 1
+    assert math.isclose(entropy(HEX), 4)
+
+
+@given(st.text(max_size=200))
+def test_ordinary_text_raises_nothing(text: str) -> None:
+    assert all(re.search(r"\w", one.what) for one in find_secrets(text))
