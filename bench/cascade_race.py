@@ -19,6 +19,7 @@ import torch
 
 from ancile.attacks.cascade import advance, begin
 from ancile.attacks.constraint import Constraint
+from ancile.attacks.standing import batches
 from ancile.attacks.streams import Streams
 from ancile.models.form import search_form
 from ancile.models.torch_module import torch_model
@@ -48,17 +49,17 @@ def cascade(here: World, norm: str, eps: float, effort: str) -> torch.Tensor:
 
 def autoattack(here: World, norm: str, eps: float) -> torch.Tensor:
     """AutoAttack's standard version, without its targeted parts where there are fewer than four classes."""
-    from pyautoattack import AutoAttack
+    from pyautoattack import AutoAttack  # type: ignore[import-not-found]  # of the peers' environment
 
     rows = here.x.ndim == 2  # its Square attack knows images alone: a row is one of a single line
     net = torch.nn.Sequential(torch.nn.Flatten(), here.net) if rows else here.net
     x = here.x[:, None, None] if rows else here.x
     named = {"linf": "Linf", "l2": "L2", "l1": "L1"}[norm]
     custom = {"version": "custom", "attacks": list(FEW_CLASSES)} if here.classes < 4 else {}
-    attack = AutoAttack(net, norm=named, eps=eps, seed=0, device="cpu", **custom)  # type: ignore[arg-type]  # a choice of literals
+    attack = AutoAttack(net, norm=named, eps=eps, seed=0, device="cpu", **custom)
     if custom:
         attack.apgd.n_restarts, attack.fab.n_restarts, attack.square.n_queries = 1, 1, 5000
-    found, _ = attack.run_standard_evaluation(x, here.y, batch_size=BATCH)
+    found: torch.Tensor = attack.run_standard_evaluation(x, here.y, batch_size=BATCH)[0]
     return found.reshape(here.x.shape)
 
 
@@ -67,11 +68,15 @@ def stands(here: World, found: torch.Tensor, norm: str, eps: float) -> torch.Ten
     change = (found - here.x).flatten(1).double()
     order = {"linf": torch.inf, "l2": 2, "l1": 1}[norm]
     inside = (change.norm(order, dim=1) <= eps + 1e-6) & ((found >= 0) & (found <= 1)).flatten(1).all(dim=1)
+    clean, right = right_on(here, here.x), right_on(here, found)
+    return torch.logical_and(clean, torch.logical_or(right, ~inside))
+
+
+def right_on(here: World, x: torch.Tensor) -> torch.Tensor:
+    """(n,) whether the network decides as the labels say."""
     with torch.no_grad():
-        clean, right = (
-            torch.cat([here.net(p) for p in x.split(256)]).argmax(1) == here.y for x in (here.x, found)
-        )
-    return clean & (right | ~inside)
+        decided = torch.cat([here.net(part) for part in batches(x, 256)]).argmax(dim=1)
+    return torch.eq(decided, here.y)
 
 
 def main() -> None:

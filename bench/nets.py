@@ -119,10 +119,10 @@ def _harden(
     adam = torch.optim.Adam(net.parameters())
     rates = torch.optim.lr_scheduler.OneCycleLR(adam, 4e-3, total_steps=steps)
     for epoch in range(epochs):
-        for part in torch.randperm(len(x)).split(64):
+        for part in torch.split(torch.randperm(len(x)), 64):
             seen = _moved(net, vary(x[part]), y[part], norm, eps * min(1.0, 2 * (epoch + 1) / epochs))
             adam.zero_grad()
-            nn.functional.cross_entropy(net(seen), y[part]).backward()
+            torch.autograd.backward(nn.functional.cross_entropy(net(seen), y[part]))
             adam.step()
             rates.step()
 
