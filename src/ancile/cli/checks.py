@@ -21,6 +21,7 @@ TUPLES = (
     "ancile.scan.machine_code:MACHINE_CHECKS",
     "ancile.scan.keras:KERAS_CHECKS",
     "ancile.scan.hdf5:HDF5_CHECKS",
+    "ancile.scan.tensorflow:TENSORFLOW_CHECKS",
     "ancile.scan.secret_checks:SECRET_CHECKS",
     "ancile.scan.files:FILE_CHECKS",
     "ancile.assess.checks:EVASION_CHECKS",

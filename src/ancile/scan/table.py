@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from ancile.scan import archives, hdf5, keras, machine_code, npy, onnx, pickles, plain_data, tensors, texts
+from ancile.scan import (
+    archives,
+    hdf5,
+    keras,
+    machine_code,
+    npy,
+    onnx,
+    pickles,
+    plain_data,
+    tensorflow,
+    tensors,
+    texts,
+)
+    tensorflow,
 from ancile.scan.part import Formatted, Part
 
 
@@ -29,8 +42,10 @@ FORMATS: tuple[Row, ...] = (
     Row("hdf5", hdf5.is_hdf5, hdf5.examine_hdf5),
     Row("pickle", pickles.is_pickle, pickles.examine_pickle),
     Row("onnx", onnx.is_onnx, onnx.examine_onnx),
+    Row("tensorflow", tensorflow.is_tensorflow, tensorflow.examine_tensorflow),
     Row("keras", keras.is_keras, keras.examine_keras),
     Row("numbers", plain_data.is_storage, plain_data.examine_storage),
+    Row("variables", tensorflow.is_bundle, tensorflow.examine_bundle),
     Row("text", plain_data.is_text, texts.examine_text),
 )
 UNKNOWN = Row("unknown", lambda _: True, plain_data.examine_unknown)
