@@ -22,6 +22,7 @@ TUPLES = (
     "ancile.scan.keras:KERAS_CHECKS",
     "ancile.scan.hdf5:HDF5_CHECKS",
     "ancile.scan.tensorflow:TENSORFLOW_CHECKS",
+    "ancile.scan.skops:SKOPS_CHECKS",
     "ancile.scan.secret_checks:SECRET_CHECKS",
     "ancile.scan.files:FILE_CHECKS",
     "ancile.assess.checks:EVASION_CHECKS",

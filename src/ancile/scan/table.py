@@ -14,11 +14,11 @@ from ancile.scan import (
     onnx,
     pickles,
     plain_data,
+    skops,
     tensorflow,
     tensors,
     texts,
 )
-    tensorflow,
 from ancile.scan.part import Formatted, Part
 
 
@@ -43,6 +43,7 @@ FORMATS: tuple[Row, ...] = (
     Row("pickle", pickles.is_pickle, pickles.examine_pickle),
     Row("onnx", onnx.is_onnx, onnx.examine_onnx),
     Row("tensorflow", tensorflow.is_tensorflow, tensorflow.examine_tensorflow),
+    Row("skops", skops.is_skops, skops.examine_skops),
     Row("keras", keras.is_keras, keras.examine_keras),
     Row("numbers", plain_data.is_storage, plain_data.examine_storage),
     Row("variables", tensorflow.is_bundle, tensorflow.examine_bundle),
