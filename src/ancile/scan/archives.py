@@ -56,9 +56,7 @@ def examine_zip(part: Part) -> Iterator[Formatted | Part]:
     facts = ArchiveFacts(
         part,
         ambiguous=tuple((fault.offset, plain(fault.what)) for fault in archive.faults),
-        leaving=tuple(
-            (one.header, plain(one.name)) for one in archive.entries if _leaves(one.name, one.mode)
-        ),
+        leaving=tuple((one.header, plain(one.name)) for one in archive.entries if leaves(one.name, one.mode)),
     )
     members = _zip_members(part, archive)
     inner = [one.part for one in members if one.part]
@@ -117,7 +115,7 @@ def examine_tar(part: Part) -> Iterator[Formatted | Part]:
     try:
         with tarfile.open(fileobj=io.BytesIO(part.data), mode="r:") as archive:
             for one in archive:
-                if one.issym() or one.islnk() or one.isdev() or _leaves(one.name, 0):
+                if one.issym() or one.islnk() or one.isdev() or leaves(one.name, 0):
                     leaving.append((one.offset, plain(f"{one.name} {one.linkname}".strip())))
                 if one.isreg():
                     held = part.data[one.offset_data : one.offset_data + one.size]
@@ -131,7 +129,7 @@ def examine_tar(part: Part) -> Iterator[Formatted | Part]:
     yield from inner
 
 
-def _leaves(name: str, mode: int) -> bool:
+def leaves(name: str, mode: int) -> bool:
     """Whether a member of this name would land outside the folder, in either slash form, or is a link."""
     steps = name.replace("\\", "/").split("/")
     return ".." in steps or name.startswith(("/", "\\")) or bool(DRIVE.match(name)) or stat.S_ISLNK(mode)

@@ -1,0 +1,64 @@
+"""Archives of 7-Zip: what their members hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ancile.core.check import examine
+from ancile.core.text import plain
+from ancile.formats.seven_zip import SevenZip, SevenZipError, read_seven_zip, unpack_folder
+from ancile.formats.seven_zip import is_seven_zip as begins_as_seven_zip
+from ancile.scan.archive_checks import ARCHIVE_CHECKS, ArchiveFacts
+from ancile.scan.archives import leaves
+from ancile.scan.part import Formatted, Part, Spent
+
+
+def is_seven_zip(part: Part) -> bool:
+    """Whether this begins as such an archive."""
+    return begins_as_seven_zip(part.head)
+
+
+def examine_seven_zip(part: Part) -> Iterator[Formatted | Part]:
+    """What its members hold; whatever does not unpack is told, and searched as it stands."""
+    damaged: list[tuple[int, str]] = []
+    unread: list[tuple[int, str]] = []
+    inner: list[Part] = []
+    archive = SevenZip((), (), len(part.data))
+    try:
+        archive = read_seven_zip(part.data)
+        _take_members(part, archive, inner, damaged=damaged, unread=unread)
+    except SevenZipError as reason:
+        (unread if reason.unread else damaged).append((0, plain(str(reason))))
+    except Spent as reason:
+        unread.append((0, str(reason)))
+    outside = tuple((0, plain(name)) for name in archive.names if leaves(name, 0))
+    facts = ArchiveFacts(part, leaving=outside, damaged=tuple(damaged), unread=tuple(unread))
+    yield Formatted("7z", examine(ARCHIVE_CHECKS, facts))
+    yield from inner
+
+
+def _take_members(
+    part: Part,
+    archive: SevenZip,
+    inner: list[Part],
+    *,
+    damaged: list[tuple[int, str]],
+    unread: list[tuple[int, str]],
+) -> None:
+    rest = bytes(part.data[archive.end :])
+    if rest.strip(b"\0"):
+        inner.append(part.inner("(behind it)", rest))
+    names = iter(archive.names)
+    for folder in archive.folders:
+        part.allowance.take(folder.size, packed=folder.packed_bytes)
+        try:
+            held = unpack_folder(part.data, folder)
+        except SevenZipError as reason:
+            (unread if reason.unread else damaged).append((folder.start, plain(str(reason))))
+            held = b""
+        pos = 0
+        for size in folder.sizes:
+            name = next(names, "(without a name)")
+            if held:
+                inner.append(part.inner(name, held[pos : pos + size]))
+            pos += size
