@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 PROBED = 48  # samples whose neighbourhood is looked at
 ALTERED = 10  # of them, those with a network of their own, which is dear:
-PER, FEWEST = 20, 4  # one in so many samples where there are few, but not fewer than these
+PER, FEWEST = 40, 4  # one in so many samples where there are few, but not fewer than these
 CROSSED, HALVINGS = 24, 12  # broken samples whose boundary is looked at, and halvings on the way to it
 UNBOUNDED = 16  # of them, those attacked as far as the bounds allow
 HELPFUL = 0.75  # share of helpful gradients below which they lead nowhere: by chance 0.2, sound nets 0.98
