@@ -95,3 +95,13 @@ def test_a_script_under_the_name_of_weights_is_blocked() -> None:
 )
 def test_machine_code_is_blocked_under_any_name(data: bytes) -> None:
     assert examined(data, "model.safetensors").verdict == "block"
+
+
+def test_a_control_character_does_not_hide_a_program() -> None:
+    assert examined("import os\nx = '\x01'\nos.system('x')\n").verdict == "block"
+    assert examined("\x01\x02\x03 noise").verdict == "incomplete"
+
+
+def test_braces_in_python_are_no_template() -> None:
+    assert examined("import x\na = '{{ b.__class__ }}'\n").verdict == "named-classes"
+    assert examined("import x\na = '{{ b.__class__ }}'\n", "chat.jinja").verdict == "block"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 Json: TypeAlias = dict[str, "Json"] | list["Json"] | str | int | float | bool | None
+WALKED = (str, dict, list)
 STEPS = 5_000_000  # values that are walked
 
 
@@ -51,7 +52,7 @@ def parse(text: str) -> Document | None:
 
 
 def walk(root: Json) -> Iterator[Value]:
-    """Every value with its path, outermost first; in lists the position is no part of it."""
+    """Every text, object and list with its path; in lists the position is no part of it."""
     waiting = [Value((), root)]
     for _ in range(STEPS):
         if not waiting:
@@ -59,6 +60,7 @@ def walk(root: Json) -> Iterator[Value]:
         one = waiting.pop()
         yield one
         if isinstance(one.value, dict):
-            waiting += (Value((*one.path, key), value) for key, value in one.value.items())
+            items = one.value.items()
+            waiting += (Value((*one.path, key), held) for key, held in items if isinstance(held, WALKED))
         elif isinstance(one.value, list):
-            waiting += (Value(one.path, value) for value in one.value)
+            waiting += (Value(one.path, held) for held in one.value if isinstance(held, WALKED))

@@ -24,7 +24,7 @@ REACHING: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         (
             PROCESS,
             r"(?:os|posix|nt|_posixsubprocess)\.(?:system|popen\w*|exec\w+|spawn\w+|posix_spawnp?|startfile"
-            r"|forkpty|fork_exec|putenv)|(?:subprocess|commands|popen2|pexpect|plumbum|sh|fabric|invoke)\..+"
+            r"|forkpty|fork_exec|putenv)|subprocess\.(?:Popen|run|call|check_\w+|get\w+|_\w+)|(?:commands|popen2|pexpect|plumbum|sh|fabric|invoke)\..+"
             r"|pty\.(?:spawn|fork)|platform\.popen|asyncio\.(?:create_subprocess_\w+|subprocess\..+)"
             r"|(?:distutils|setuptools\._distutils)\.spawn\..+|webbrowser\.\w+"
             r"|multiprocessing\.util\.spawnv_passfds|idlelib\..+|ensurepip\..+|venv\..+|pip\..+",

@@ -11,6 +11,7 @@ from ancile.scan.pickle_checks import PICKLE_CHECKS, PickleFacts
 from ancile.scan.pickle_reading import hidden_pickles
 
 TEXT_BYTES = 64 << 20
+FEW_CONTROLS = 20  # characters of a text for each control character in it
 SHOWN_HEAD = 8
 
 
@@ -69,7 +70,7 @@ def examine_storage(part: Part) -> Iterator[Formatted | Part]:
 
 
 def is_text(part: Part) -> bool:
-    """Whether this is text: UTF-8 without control characters in its first 64 KiB."""
+    """Whether this is text: UTF-8 with hardly any control characters in its first 64 KiB."""
     head = bytes(part.data[: 1 << 16])
     try:
         text = head.decode("utf-8")
@@ -77,7 +78,9 @@ def is_text(part: Part) -> bool:
         if reason.start < len(head) - 3 or len(part.data) <= len(head):
             return False
         text = head[: reason.start].decode("utf-8")
-    return not any(char < " " and char not in "\t\n\r\f\x1b" for char in text)
+    controls = sum(char < " " and char not in "\t\n\r\f\x1b" for char in text)
+    # One that hides among a program's letters does not keep an interpreter from running it; nul does
+    return controls * FEW_CONTROLS <= len(text) and "\0" not in text
 
 
 def examine_unknown(part: Part) -> Iterator[Formatted | Part]:

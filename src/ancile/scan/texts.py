@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ancile.core.check import examine
 from ancile.formats import json_text
 from ancile.formats.json_text import Document, walk
-from ancile.scan.code import examine_python, examine_script
+from ancile.scan.code import examine_python, examine_script, name_of
 from ancile.scan.configs import examine_json, examine_lines
 from ancile.scan.notebooks import examine_notebook, is_notebook
 from ancile.scan.part import Formatted, Part
@@ -43,7 +43,7 @@ def _programs(part: Part, text: str) -> Iterator[Formatted | Part]:
     if document is not None:
         yield from _templates(part, document)
         return
-    if is_template(text):
+    if is_template(text) and not name_of(part).endswith(".py"):  # there it stands in strings
         yield examine_template(part, text)
     for one in (examine_python(part, text), examine_script(part, text), examine_lines(part, text)):
         if one is not None:
