@@ -12,13 +12,17 @@ from typing import NamedTuple
 from ancile.core.check import examine
 from ancile.core.text import plain
 from ancile.formats.compressed import kind_of, unpack
+from ancile.formats.torch_storages import layout_faults
 from ancile.formats.zip_entries import ENCRYPTED, Archive, Entry, content, has_end, is_zip, read_archive
 from ancile.scan.archive_checks import ARCHIVE_CHECKS, ArchiveFacts
 from ancile.scan.part import Formatted, Part, Spent
 
 PROBED_BYTES = 5 << 20  # more than the longest block of lz4
 DRIVE = re.compile(r"[A-Za-z]:")
-TORCH_PICKLES = re.compile(r"(.*/)?(data|constants|bytecode|attributes)\.pkl", re.IGNORECASE)
+# Names of members that torch alone writes: of torch.save and TorchScript, and of torch.export
+TORCH_MEMBERS = re.compile(
+    r"(.*/)?((data|constants|bytecode|attributes)\.pkl|archive_format|models/model\.json)", re.IGNORECASE
+)
 TAR_MAGIC = slice(257, 262)
 
 
@@ -60,12 +64,23 @@ def examine_zip(part: Part) -> Iterator[Formatted | Part]:
     )
     members = _zip_members(part, archive)
     inner = [one.part for one in members if one.part]
+    broken = [(one.offset, one.fault) for one in members if one.fault and not one.unread]
     facts = facts._replace(
-        damaged=tuple((one.offset, one.fault) for one in members if one.fault and not one.unread),
+        damaged=(*broken, *((0, plain(fault)) for fault in _torch_faults(archive, inner))),
         unread=tuple((one.offset, one.fault) for one in members if one.unread),
     )
     yield Formatted("zip", examine(ARCHIVE_CHECKS, facts))
     yield from inner
+
+
+def _torch_faults(archive: Archive, inner: list[Part]) -> list[str]:
+    """What a torch archive lacks, or holds beside what it asks for."""
+    sizes = {one.name: one.content_bytes for one in archive.entries if not one.name.endswith("/")}
+    folder = next(iter(sizes), "").partition("/")[0]
+    if f"{folder}/version" not in sizes or any(not name.startswith(f"{folder}/") for name in sizes):
+        return []
+    pickle = next((one.data for one in inner if one.members[-1] == f"{folder}/data.pkl"), None)
+    return layout_faults(sizes, pickle)
 
 
 class _Member(NamedTuple):
@@ -76,7 +91,7 @@ class _Member(NamedTuple):
 
 
 def _zip_members(part: Part, archive: Archive) -> list[_Member]:
-    is_torch = any(TORCH_PICKLES.fullmatch(one.name) for one in archive.entries)
+    is_torch = any(TORCH_MEMBERS.fullmatch(one.name) for one in archive.entries)
     found: list[_Member] = []
     try:
         held = [one for one in archive.entries if not one.name.endswith("/") or one.content_bytes]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from ancile.scan.part import Formatted, Part
 from ancile.scan.pickle_checks import PICKLE_CHECKS, PickleFacts
 from ancile.scan.pickle_reading import hidden_pickles
 
+STORAGE = re.compile(r"((weight|tensor|param|buffer)_)?[0-9]+")
 TEXT_BYTES = 64 << 20
 FEW_CONTROLS = 20  # characters of a text for each control character in it
 SHOWN_HEAD = 8
@@ -57,11 +59,14 @@ def examine_empty(part: Part) -> Iterator[Formatted | Part]:
 
 
 def is_storage(part: Part) -> bool:
-    """Whether torch reads these bytes as numbers: members ``data/0`` and so on of its archives."""
+    """Whether torch reads these bytes as numbers: ``data/0``, ``weights/weight_0`` and so on.
+
+    Torch goes by the name and so does this: numbers that begin as a pickle does are still numbers.
+    """
     if not part.torch or not part.members:
         return False
     folder, _, name = part.members[-1].rpartition("/")
-    return name.isdecimal() and folder.endswith(("data", "constants", "weights"))
+    return STORAGE.fullmatch(name) is not None and folder.endswith(("data", "constants", "weights"))
 
 
 def examine_storage(part: Part) -> Iterator[Formatted | Part]:

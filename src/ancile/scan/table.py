@@ -33,6 +33,7 @@ class Row(NamedTuple):
 
 FORMATS: tuple[Row, ...] = (
     Row("empty", plain_data.is_empty, plain_data.examine_empty),
+    Row("numbers", plain_data.is_storage, plain_data.examine_storage),
     Row("zip", archives.is_archive, archives.examine_zip),
     Row("tar", archives.is_tar, archives.examine_tar),
     Row("7z", seven_zip.is_seven_zip, seven_zip.examine_seven_zip),
@@ -47,7 +48,6 @@ FORMATS: tuple[Row, ...] = (
     Row("tensorflow", tensorflow.is_tensorflow, tensorflow.examine_tensorflow),
     Row("skops", skops.is_skops, skops.examine_skops),
     Row("keras", keras.is_keras, keras.examine_keras),
-    Row("numbers", plain_data.is_storage, plain_data.examine_storage),
     Row("variables", tensorflow.is_bundle, tensorflow.examine_bundle),
     Row("text", plain_data.is_text, texts.examine_text),
 )
