@@ -283,6 +283,15 @@ def test_a_network_that_does_not_behave_is_refused_with_value_and_remedy(
     assert caught.value.remedy
 
 
+def test_a_network_that_answers_nan_now_and_then_is_opened_for_what_it_answers() -> None:
+    def unsure(x: torch.Tensor) -> torch.Tensor:
+        return torch.where((torch.arange(len(x)) == 0)[:, None], torch.nan, x)
+
+    model = torch_model(Does(unsure), probe=X)
+    assert model.traits.classes == X.shape[1]
+    assert np.isnan(model.scores(X)).any(axis=1).sum() == 1
+
+
 def test_a_failure_is_told_on_one_line_without_control_characters() -> None:
     def hostile(x: torch.Tensor) -> torch.Tensor:
         raise ValueError("\x1b[2J\n::error::" + "x" * 10_000)

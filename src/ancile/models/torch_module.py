@@ -56,7 +56,7 @@ def torch_model(
 
     Raises ``AncileError`` here, and at any later pass, for a network that fails on the samples, answers with
     something else than one row of floating-point scores a sample, or changes their number; here alone for one
-    that answers NaN to the probe.
+    that answers NaN to every sample of the probe.
     """
     network = Network(net, prepare, *home_of(net), mean, std)
     notes = ("the network came in train mode; it runs in eval mode",) if training(net) else ()
@@ -70,11 +70,11 @@ def torch_model(
         return TorchModule(network, _traits(output, classes, notes))
     with torch.no_grad():
         rows = network.run(network.tensor(probe))
-    if torch.isnan(rows).any():
-        bad = int(torch.isnan(rows).any(dim=1).sum())
+    answered = rows[~torch.isnan(rows).any(dim=1)]
+    if not len(answered):
         raise AncileError(
             "the network answers NaN",
-            value=f"{bad} of {len(rows)} samples",
+            value=f"{len(rows)} of {len(rows)} samples",
             remedy="check the input's range and normalisation, and the weights",
         )
     seen = max(2, rows.shape[1])
@@ -85,8 +85,8 @@ def torch_model(
             remedy=f"give classes={seen} or none",
         )
     if output == "auto":
-        output = _kind([rows, *_stretched(network, probe)])
-        notes = (*notes, seen_note(output, np.asarray(rows.cpu().numpy())))
+        output = _kind([answered, *_stretched(network, probe)])
+        notes = (*notes, seen_note(output, np.asarray(answered.cpu().numpy())))
     model = TorchModule(network, _traits(output, seen, notes))
     refusal = _refusal(network, network.tensor(probe[:FEW]))
     if not refusal:
