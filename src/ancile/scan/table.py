@@ -19,6 +19,7 @@ from ancile.scan import (
     tensorflow,
     tensors,
     texts,
+    trees,
 )
 from ancile.scan.part import Formatted, Part
 
@@ -38,6 +39,9 @@ FORMATS: tuple[Row, ...] = (
     Row("tar", archives.is_tar, archives.examine_tar),
     Row("7z", seven_zip.is_seven_zip, seven_zip.examine_seven_zip),
     Row("npy", npy.is_npy, npy.examine_npy),
+    Row("lightgbm", trees.is_lightgbm, trees.examine_lightgbm),
+    Row("catboost", trees.is_catboost, trees.examine_catboost),
+    Row("xgboost-ubj", trees.is_xgboost, trees.examine_xgboost),
     Row("gguf", tensors.is_gguf, tensors.examine_gguf),
     Row("safetensors", tensors.is_safetensors, tensors.examine_safetensors),
     Row("compressed", archives.is_compressed, archives.examine_compressed),
