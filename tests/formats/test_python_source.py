@@ -36,6 +36,9 @@ NOW = [
     "vars(__import__('os'))['system']('x')",
     "# -*- coding: rot13 -*-\nimport x",
     "__import__(x)",
+    "import operator, os\noperator.methodcaller('system', 'x')(os)",
+    "import operator, os\noperator.attrgetter('popen')(os)('x')",
+    "import os\n[f('x') for n, f in vars(os).items() if n == 'system']",
     "exec(bytes.fromhex('70617373'))",
 ]
 ORDINARY = [
@@ -71,6 +74,11 @@ def test_ordinary_sources_reach_for_nothing(text: str) -> None:
 )
 def test_what_waits_for_a_call_is_told_apart(text: str) -> None:
     assert [one.now for one in parse(text).reaches] == [False]
+
+
+def test_loading_without_care_is_told() -> None:
+    text = "import torch\ntorch.load('x', weights_only=False)\ntorch.load('x', weights_only=True)"
+    assert [one.line for one in parse(text).reaches] == [2]
 
 
 def test_imports_and_private_places_are_told() -> None:

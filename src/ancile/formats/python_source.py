@@ -25,6 +25,8 @@ EAGER = re.compile(
 HINT = re.compile(r"\b(import|exec|eval|compile|getattr|globals|open|lambda|class|def)\b|__\w+__")
 COOKIE = re.compile(r"\A(?:[^\n]*\n)?[ \t\f]*#[^\n]*?coding[:=][ \t]*([-\w.]+)")
 PLAIN_ENCODINGS = re.compile(r"(?i)utf[-_]?8(-sig)?|ascii|us-ascii|latin[-_]?1|iso-8859-1|cp1252")
+RISKY = ("os", "posix", "subprocess", "builtins", "sys", "importlib", "ctypes", "socket")
+UNSAFE = (("allow_pickle", True), ("weights_only", False), ("trust_remote_code", True))
 
 
 class Reach(NamedTuple):
@@ -235,11 +237,24 @@ class _Walk:
         if function == "builtins.__import__" and not isinstance(first, str) and node.args:
             self.found.reaches.append(Reach(node.lineno, CODE, "a computed import", now))
         if function == "builtins.getattr" and len(node.args) > 1 and not isinstance(values[1], str):
-            inner = self.resolve(node.args[0])
-            if inner in ("os", "posix", "subprocess", "builtins", "sys", "importlib", "ctypes", "socket"):
-                self.found.reaches.append(Reach(node.lineno, INSIDE, f"a computed name of {inner}", now))
+            self._names_of(node, now=now)
+        if function == "builtins.vars" and node.args:
+            self._names_of(node, now=now)
+        if function in ("operator.attrgetter", "operator.methodcaller"):
+            for one in values:
+                if isinstance(one, str) and any(reach(f"{module}.{one}") for module in RISKY):
+                    self.found.reaches.append(Reach(node.lineno, INSIDE, f"{function} of {one}", now))
+        for keyword in node.keywords:
+            if (keyword.arg, folded(keyword.value, self.values)) in UNSAFE:
+                self.found.reaches.append(Reach(node.lineno, PICKLE, f"{keyword.arg}", now=False))
         if isinstance(node.func, ast.Name) and node.func.id == "setup":
             self.found.is_script = True
+
+    def _names_of(self, node: ast.Call, *, now: bool) -> None:
+        """Names of a risky module, looked up in a way that cannot be followed."""
+        inner = self.resolve(node.args[0])
+        if inner in RISKY:
+            self.found.reaches.append(Reach(node.lineno, INSIDE, f"a computed name of {inner}", now))
 
 
 _FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
