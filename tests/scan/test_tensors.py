@@ -11,7 +11,7 @@ import zipfile
 import pytest
 
 from ancile.scan.examine import Examination, examine_part
-from ancile.scan.part import Part
+from ancile.scan.part import Allowance, Part
 
 HOSTILE = b"\x80\x02cos\nsystem\nX\x04\x00\x00\x00true\x85R."
 
@@ -112,3 +112,14 @@ def test_a_template_in_gguf_is_judged_and_what_stands_behind_is_looked_at() -> N
     assert examined(gguf("{{ cycler.__init__.__globals__.os.popen('id').read() }}")).verdict == "block"
     assert examined(gguf(plain, tail=b"y" * 64)).verdict == "review"
     assert examined(gguf(plain)[:60]).verdict == "review"
+
+
+def test_numbers_are_searched_to_a_limit_and_at_their_beginning() -> None:
+    data = safetensors(data=bytes(64) + HOSTILE, size=64 + len(HOSTILE))
+    assert examine_part(Part("file", data, allowance=Allowance(searched_bytes=0))).verdict == "block"
+    far = safetensors(data=bytes(8000) + HOSTILE, size=8000 + len(HOSTILE))
+    assert examine_part(Part("file", far, allowance=Allowance(searched_bytes=0))).verdict == "data-only"
+    assert examined(far).verdict == "block"
+    first = HOSTILE[:2] + b"X" + struct.pack("<I", 8000) + bytes(8000) + b"0" + HOSTILE[2:]
+    whole = safetensors(data=first, size=len(first))
+    assert examine_part(Part("file", whole, allowance=Allowance(searched_bytes=0))).verdict == "block"

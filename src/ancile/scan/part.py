@@ -15,6 +15,7 @@ UNPACKED_BYTES = 4 << 30  # out of all containers of one file
 PARTS = 200_000  # members, of all containers of one file
 RATIO = 1000  # a container that unpacks to so many times its size, beyond RATIO_FREE_BYTES, is a bomb
 RATIO_FREE_BYTES = 64 << 20
+SEARCHED_BYTES = 8 << 20  # of the numbers of one file: a search takes thirty times as long as their digest
 
 
 class Spent(Exception):  # noqa: N818 - a limit, not a fault of the scanner
@@ -27,6 +28,7 @@ class Allowance:
 
     unpacked_bytes: int = UNPACKED_BYTES
     parts: int = PARTS
+    searched_bytes: int = SEARCHED_BYTES
 
     def take(self, size: int, *, packed: int) -> None:
         """Account for something that is unpacked; Spent where that is too much.

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ancile.core.check import Check, Remark, check, error, examine, fail, ok
+from ancile.scan.hidden import search_numbers
 from ancile.scan.part import Formatted, Part
 from ancile.scan.pickle_checks import PICKLE_CHECKS, PickleFacts
 from ancile.scan.pickle_reading import hidden_pickles
@@ -71,7 +72,7 @@ def is_storage(part: Part) -> bool:
 
 def examine_storage(part: Part) -> Iterator[Formatted | Part]:
     """Numbers, in which no pickle should hide."""
-    yield _hidden(part, "numbers")
+    yield search_numbers(part, "numbers", [(0, len(part.data))])
 
 
 def is_text(part: Part) -> bool:
