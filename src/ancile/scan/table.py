@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from ancile.scan import (
     archives,
+    foreign,
     hdf5,
     keras,
     machine_code,
@@ -34,6 +35,7 @@ class Row(NamedTuple):
 
 FORMATS: tuple[Row, ...] = (
     Row("empty", plain_data.is_empty, plain_data.examine_empty),
+    Row("foreign", foreign.is_foreign, foreign.examine_foreign),
     Row("numbers", plain_data.is_storage, plain_data.examine_storage),
     Row("zip", archives.is_archive, archives.examine_zip),
     Row("tar", archives.is_tar, archives.examine_tar),

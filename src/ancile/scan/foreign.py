@@ -1,0 +1,38 @@
+"""Formats known by their first bytes and not judged: named, searched for pickles, never called clean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ancile.core.check import examine
+from ancile.scan.hidden import search_numbers
+from ancile.scan.part import Formatted, Part
+from ancile.scan.plain_data import DATA_CHECKS, DataFacts
+
+MAGIC = (
+    ("TFLite", re.compile(rb".{4}TFL3", re.DOTALL)),
+    ("ExecuTorch", re.compile(rb".{4}ET1[0-9]", re.DOTALL)),
+    ("R data", re.compile(rb"RD[AX][23]\n|[XAB]\n\x00\x00\x00[\x02\x03]")),
+    ("TensorRT", re.compile(rb"ptrt|ftrt")),
+    ("GGML", re.compile(rb"lmgg|fmgg|tjgg|algg")),
+    ("Parquet", re.compile(rb"PAR1")),
+    ("Arrow", re.compile(rb"ARROW1\x00\x00")),
+    ("OpenVINO", re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?<net\s[^>]*version=")),
+)
+
+
+def _name(part: Part) -> str:
+    return next((name for name, magic in MAGIC if magic.match(part.head)), "")
+
+
+def is_foreign(part: Part) -> bool:
+    """Whether the first bytes tell a format that is not judged."""
+    return bool(_name(part))
+
+
+def examine_foreign(part: Part) -> Iterator[Formatted | Part]:
+    """Its name, and pickles in it."""
+    name = _name(part)
+    yield Formatted(name, examine(DATA_CHECKS, DataFacts(part, unknown=f"{name} is not judged")))
+    yield search_numbers(part, name, [(0, len(part.data))])

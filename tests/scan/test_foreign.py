@@ -1,0 +1,26 @@
+"""Formats that are not judged are named and never called clean."""
+
+from __future__ import annotations
+
+import pytest
+
+from ancile.scan.examine import examine_part
+from ancile.scan.part import Part
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("TFLite", b"\x1c\0\0\0TFL3" + bytes(40)),
+        ("ExecuTorch", b"\x1c\0\0\0ET12" + bytes(40)),
+        ("R data", b"X\n\0\0\0\x03\0\x04\0\0"),
+        ("OpenVINO", b'<?xml version="1.0"?>\n<net name="m" version="11"></net>'),
+        ("Parquet", b"PAR1" + bytes(40)),
+    ],
+)
+def test_it_is_named_and_incomplete(name: str, data: bytes) -> None:
+    """And a pickle behind its first bytes is one."""
+    found = examine_part(Part("file", data))
+    assert (found.format, found.verdict) == (name, "incomplete")
+    hostile = data + b"\0\x80\x04\x8c\x02os\x8c\x06system\x93\x8c\x04true\x85R."
+    assert examine_part(Part("file", hostile)).verdict == "block"
