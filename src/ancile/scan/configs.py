@@ -104,7 +104,7 @@ def own_code(facts: ConfigFacts) -> Iterator[Remark]:
     return _told(facts, facts.own_code)
 
 
-@check("config-calls", severity="critical", refs=("CWE-470 (CWE 4.17)", "CVE-2025-23304"))
+@check("config-calls", severity="critical", refs=("CWE-470 (CWE 4.17)",))
 def calls(facts: ConfigFacts) -> Iterator[Remark]:
     """A configuration names a function that starts processes, runs code or reaches for the network.
 

@@ -10,7 +10,7 @@ from ancile.core.text import plain
 from ancile.formats.jinja_source import DELIMITER, Template, parse
 from ancile.scan.part import Formatted, Part
 
-RUNS = ("CWE-1336 (CWE 4.17)", "CVE-2024-34359", "AML.T0011.000 (ATLAS 5.6.0)")
+RUNS = ("CWE-1336 (CWE 4.17)", "AML.T0011.000 (ATLAS 5.6.0)")
 SHOWN = 20
 
 
