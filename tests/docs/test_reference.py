@@ -224,12 +224,14 @@ def references() -> set[str]:
 @pytest.mark.parametrize("ref", sorted(references()))
 def test_a_reference_states_its_edition(ref: str) -> None:
     assert re.fullmatch(
-        r"[\w.:-]+ \((ATLAS 5\.6\.0|OWASP ML|NIST AI 100-2e2025)\)|CWE-\d+( \(CWE \d+\.\d+\))?", ref
+        r"[\w.:-]+ \((ATLAS 5\.6\.0|OWASP ML|NIST AI 100-2e2025)\)|CWE-\d+( \(CWE \d+\.\d+\))?"
+        r"|CVE-\d{4}-\d{4,}|GHSA(-[0-9a-z]{4}){3}",
+        ref,
     )
 
 
 @needs_shared
-@pytest.mark.parametrize("ref", sorted(r for r in references() if not r.startswith("CWE")))
+@pytest.mark.parametrize("ref", sorted(r for r in references() if not r.startswith(("CWE", "CVE", "GHSA"))))
 def test_a_reference_exists_in_its_framework(ref: str) -> None:
     assert SHARED is not None
     id_, _, edition = ref.removesuffix(")").partition(" (")
