@@ -56,7 +56,7 @@ def kind_of(data: Held) -> str:
         first = next((one for one in top if (one.tag, one.wire) == (1, BYTES)), None)
         if first is not None:
             return _kind_of_nodes(top, first)
-        is_fingerprint = all((one.tag <= 5 and one.wire == VARINT) or one.tag in (6, 7) for one in top)
+        is_fingerprint = all((1 <= one.tag <= 5 and one.wire == VARINT) or one.tag in (6, 7) for one in top)
     except AncileError:
         return ""
     return "fingerprint" if is_fingerprint and len(data) < FINGERPRINT_BYTES else ""

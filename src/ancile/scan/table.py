@@ -35,7 +35,6 @@ class Row(NamedTuple):
 
 FORMATS: tuple[Row, ...] = (
     Row("empty", plain_data.is_empty, plain_data.examine_empty),
-    Row("foreign", foreign.is_foreign, foreign.examine_foreign),
     Row("numbers", plain_data.is_storage, plain_data.examine_storage),
     Row("zip", archives.is_archive, archives.examine_zip),
     Row("tar", archives.is_tar, archives.examine_tar),
@@ -54,6 +53,7 @@ FORMATS: tuple[Row, ...] = (
     Row("tensorflow", tensorflow.is_tensorflow, tensorflow.examine_tensorflow),
     Row("skops", skops.is_skops, skops.examine_skops),
     Row("keras", keras.is_keras, keras.examine_keras),
+    Row("foreign", foreign.is_foreign, foreign.examine_foreign),
     Row("variables", tensorflow.is_bundle, tensorflow.examine_bundle),
     Row("text", plain_data.is_text, texts.examine_text),
 )
