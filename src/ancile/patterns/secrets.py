@@ -1,4 +1,4 @@
-"""Secrets in texts: published patterns (``secrets.json``, each with its source), then entropy.
+"""Secrets in texts: patterns after published token forms (``secrets.json``), then entropy.
 
 Entropy alone is no reason: hashes and vocabularies have as much. A text that fits a pattern must also be as
 mixed as a drawn one, and none of those that documentation shows.
