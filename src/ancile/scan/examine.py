@@ -52,11 +52,15 @@ def examine_part(part: Part) -> Examination:
 
 
 def _looked_at(part: Part) -> Sequence[Formatted | Part]:
+    """What a part is and holds; what was found before a limit was reached stays."""
+    found: list[Formatted | Part] = []
     try:
-        return list(row_of(part).examine(part))
+        for one in row_of(part).examine(part):
+            found.append(one)  # noqa: PERF402 - what came before Spent is kept
     except Spent as reason:
         facts = ArchiveFacts(part, unread=((0, str(reason)),))
-        return [Formatted("unread", examine(ARCHIVE_CHECKS, facts))]
+        found.append(Formatted("unread", examine(ARCHIVE_CHECKS, facts)))
+    return found
 
 
 def verdict_of(findings: Sequence[Finding], *, packages: bool) -> Verdict:

@@ -29,7 +29,7 @@ REACHES = re.compile(
     r"|CreateSummary(File|Db)Writer|ImportEvent|DistributedSave|(ListSnapshotChunks|SnapshotChunk)Dataset"
     r"|FileSystemSetConfiguration|DataServiceDataset(V[2-4])?|RegisterDataset(V2)?"
     r"|Remote(Call|FusedGraphExecute)|Rpc\w+|TryRpc|Load(Op)?Library\w*|DatasetToTFRecord"
-    r"|(Experimental)?DatasetToTFRecord|BigQueryReader|(Big[Qq]uery|GenerateBigQuery)\w*"
+    r"|(Experimental)?DatasetToTFRecord|BigQueryReader|(Big[qQ]uery|GenerateBigQuery)\w*"
 )
 DEBUGS = re.compile(r"DebugIdentity(V[23])?|Debug(Nan|Numeric)\w*|Copy(Host)?|PrintV2|Print")
 ADDRESS = re.compile(r"(file|grpc|grpcs|http|https|gs|s3|hdfs)://", re.IGNORECASE)
