@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ancile.cli.output import Output, deliver
+from ancile.cli.output import Output, deliver, write_whole
+from ancile.core.errors import AncileError
 from tests.render.records import RECORDS, assessed
 
 
@@ -54,3 +55,9 @@ def test_a_report_in_a_file_has_its_figures_said_first(
     with redirect_stderr(io.StringIO()) as talk:
         deliver(RECORDS[record](), Output("html", Path("r.html"), strict=False))
     assert talk.getvalue().splitlines() == said
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no /proc")
+def test_a_folder_that_takes_no_files_is_one_error() -> None:
+    with pytest.raises(AncileError, match="cannot be written there"):
+        write_whole(Path("/proc/x"), b"report")

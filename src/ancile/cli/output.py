@@ -84,11 +84,15 @@ def writable(what: str, path: Path, *, own: bool = False) -> None:
     folder = real.parent
     fits = _is_device(path) or (folder.is_dir() and not path.is_dir())
     if not fits or not os.access(path if _is_device(path) else folder, os.W_OK):
-        raise AncileError(
-            f"{what} cannot be written there",
-            value=str(path),
-            remedy="name a file in a folder that exists and can be written",
-        )
+        raise _unwritable(what, str(path))
+
+
+def _unwritable(what: str, path: str) -> AncileError:
+    return AncileError(
+        f"{what} cannot be written there",
+        value=path,
+        remedy="name a file in a folder that exists and can be written",
+    )
 
 
 def deliver(record: Record, output: Output) -> int:
@@ -165,6 +169,8 @@ def _naming(target: str) -> Iterator[None]:
     """What the system refuses inside, with the name that the user knows; of a full disk it gives none."""
     try:
         yield
+    except FileNotFoundError as reason:  # the folder went meanwhile, or is none of files (/proc)
+        raise _unwritable("the file", target) from reason
     except OSError as reason:
         reason.filename = target
         raise
