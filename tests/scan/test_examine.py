@@ -153,3 +153,15 @@ def test_the_flag_of_encryption_hides_nothing_that_is_plain() -> None:
 def test_packages_to_pin_are_named() -> None:
     found = examined(b"csklearn.tree._classes\nDecisionTreeClassifier\n)\x81.")
     assert (found.verdict, found.packages) == ("named-classes", ("scikit-learn",))
+
+
+def test_a_keras_archive_without_its_configuration_is_reviewed() -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as made:
+        made.writestr("metadata.json", "{}")
+        made.writestr("model.weights.h5", "")
+    assert examined(file.getvalue()).verdict == "review"
+
+
+def test_a_number_without_end_is_a_pickle_to_review() -> None:
+    assert examined(b"L" + b"7" * 200_000 + b"L\n.").verdict == "review"

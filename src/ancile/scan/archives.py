@@ -23,6 +23,7 @@ DRIVE = re.compile(r"[A-Za-z]:")
 TORCH_MEMBERS = re.compile(
     r"(.*/)?((data|constants|bytecode|attributes)\.pkl|archive_format|models/model\.json)", re.IGNORECASE
 )
+KERAS = {"metadata.json", "model.weights.h5"}  # beside config.json: keras/src/saving/saving_lib.py
 TAR_MAGIC = slice(257, 262)
 
 
@@ -66,16 +67,18 @@ def examine_zip(part: Part) -> Iterator[Formatted | Part]:
     inner = [one.part for one in members if one.part]
     broken = [(one.offset, one.fault) for one in members if one.fault and not one.unread]
     facts = facts._replace(
-        damaged=(*broken, *((0, plain(fault)) for fault in _torch_faults(archive, inner))),
+        damaged=(*broken, *((0, plain(fault)) for fault in _lacks(archive, inner))),
         unread=tuple((one.offset, one.fault) for one in members if one.unread),
     )
     yield Formatted("zip", examine(ARCHIVE_CHECKS, facts))
     yield from inner
 
 
-def _torch_faults(archive: Archive, inner: list[Part]) -> list[str]:
-    """What a torch archive lacks, or holds beside what it asks for."""
+def _lacks(archive: Archive, inner: list[Part]) -> list[str]:
+    """What a Keras or torch archive lacks, or holds beside what it asks for."""
     sizes = {one.name: one.content_bytes for one in archive.entries if not one.name.endswith("/")}
+    if sizes.keys() >= KERAS and "config.json" not in sizes:
+        return ["a Keras archive without config.json"]
     folder = next(iter(sizes), "").partition("/")[0]
     if f"{folder}/version" not in sizes or any(not name.startswith(f"{folder}/") for name in sizes):
         return []

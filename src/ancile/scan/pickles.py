@@ -18,7 +18,8 @@ BINARY = re.compile(rb"\x80[\x00-\x09]")
 # A protocol-0 or -1 pickle has no mark of its own: a look-up, or containers and texts as picklers write them
 TEXTUAL = re.compile(
     rb"\s*(\(*[ldt)\]}]*(c[\w.\x80-\xff]+ *\r?\n[\w.\x80-\xff]+ *\r?\n|i[\w.]+\r?\n[\w.]+\r?\n)"
-    rb"|\(?(lp\d+\n|dp\d+\n|l\.|d\.)|[\]}]q\x00|\(?[VSI][^\n]{0,4096}\n[\w(\]}.]|P[^\n]{1,200}\n\.)"
+    rb"|\(?(lp\d+\n|dp\d+\n|l\.|d\.)|[\]}]q\x00|\(?[VSI][^\n]{0,4096}\n[\w(\]}.]|P[^\n]{1,200}\n\."
+    rb"|[IL]-?\d{1000})"  # a number that takes for ever to read is a pickle's, whatever follows
 )
 
 
