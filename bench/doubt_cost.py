@@ -55,9 +55,9 @@ def parts(effort: Effort, *, cut: bool) -> dict[str, float]:
 
 
 def measure(control: bool = False) -> list[Bar]:
-    """A bar for each effort; the control of the cheaper alone."""
+    """A bar for each effort."""
     bars = []
-    for effort in EFFORTS[:1] if control else EFFORTS:
+    for effort in EFFORTS:
         took = parts(effort, cut=control)
         more = took["doubt"] + took["curves"]
         bars.append(
