@@ -123,9 +123,14 @@ def request(model: str, options: dict[str, object], config: AssessConfig) -> Req
             remedy="normalise a feature that never changes with std 1",
         )
     fields = Request.__struct_fields__
-    merged |= {name: tuple(map(str, options[name])) for name in ("files", "against", "allow_read")}  # type: ignore[call-overload]
+    merged |= {name: tuple(map(str, _many(options[name]))) for name in ("files", "against", "allow_read")}
     plain_values = {k: str(v) if isinstance(v, Path) else v for k, v in merged.items() if k in fields}
     return msgspec.convert(plain_values, Request, strict=False)
+
+
+def _many(value: object) -> tuple[object, ...]:
+    """What an option holds that may be repeated."""
+    return value if isinstance(value, tuple) else ()
 
 
 def _ask(question: str) -> bool:
