@@ -256,7 +256,7 @@ def _hopeless(run: Cascade, one: Phase) -> bool:
     return one.kind in ("round", "scores") and bool(same) and not (same[-1].set_aside or same[-1].broken)
 
 
-def _clean(run: Cascade, rows: torch.Tensor, one: Phase, arm: int, place: int) -> bool:  # noqa: ARG001
+def _clean(run: Cascade, rows: torch.Tensor, one: Phase, arm: int, place: int) -> bool:  # noqa: ARG001 - one signature for all phases
     here = run.here
     value, misread = judged(here.model, here.x[rows], here.y[rows])
     run.standing.keep(rows, here.x[rows], value)
@@ -276,7 +276,7 @@ def _walked(run: Cascade, rows: torch.Tensor, one: Phase, arm: int, place: int) 
     return walked(run.here, run.standing, run.walks[arm], rows, steps=one.steps, place=place)
 
 
-def _scored(run: Cascade, rows: torch.Tensor, one: Phase, arm: int, place: int) -> bool:  # noqa: ARG001
+def _scored(run: Cascade, rows: torch.Tensor, one: Phase, arm: int, place: int) -> bool:  # noqa: ARG001 - one signature for all phases
     return patched(run.here, run.standing, rows, queries=one.steps, place=place)
 
 

@@ -8,7 +8,7 @@ failure. A change that must fool by few features is worth most at a bound, so va
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ancile.attacks.nearest import Nearest, Room, misread, value_and_slope
 from ancile.core.extras import needs
@@ -24,12 +24,6 @@ else:
 
 MEMORY = 0.8  # of the slopes so far: 0.5 to 0.9 are alike, none leaves the search jumping between two sets
 GAMMA = (0.3, 0.02)  # share by which the budget changes, first and last
-
-
-class Worth(NamedTuple):
-    """What each feature of the best so far was worth there, by slope times change."""
-
-    gain: torch.Tensor
 
 
 def search(

@@ -7,7 +7,7 @@ only the model itself confirms it. Timing chooses the form, so a run that is to 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import msgspec
 
@@ -82,19 +82,6 @@ class Searching(NamedTuple):
 
     model: GradientModel
     form: Form
-
-
-class Searchable(GradientModel, Protocol):
-    """A ``GradientModel`` that can answer in other forms."""
-
-    def search_form(
-        self, sample: torch.Tensor, *, form: Form | None = None, seconds: float = TRIAL_SECONDS
-    ) -> Searching:
-        """The same network in the fastest form found on ``sample``, or in ``form`` without a trial.
-
-        It counts with the model's own usage; the trial itself is no part of it. The model stays as it is.
-        """
-        ...
 
 
 def search_form(
