@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ancile.attacks.apgd_walk import Begun, Walk, checkpoints, halve, sparsify
 from ancile.attacks.ball import Ball
 from ancile.attacks.constraint import Constraint
+from ancile.attacks.counts import require_some
 from ancile.attacks.found import Found
 from ancile.attacks.losses import choose, choose_targeted, ranked
 from ancile.attacks.pgd import TARGETS
@@ -69,12 +70,7 @@ def apgd(
     classes = model.traits.classes
     if restarts is None:
         restarts = min(classes - 1, TARGETS) if loss == "targets" else 1
-    if steps < 1 or restarts < 1:
-        raise AncileError(
-            "an attack of no steps",
-            value=f"steps={steps}, restarts={restarts}",
-            remedy="give 1 or more of each",
-        )
+    require_some(steps=steps, restarts=restarts)
     if constraint.norm == "l0":
         raise AncileError("apgd is not defined in l0", value="norm=l0", remedy="give pgd or square")
     raised = _aimed(classes) if loss == "targets" else _free(loss, classes)

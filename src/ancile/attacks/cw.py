@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from ancile.attacks.constraint import Constraint
+from ancile.attacks.counts import require_some
 from ancile.attacks.feet import turn_back
 from ancile.attacks.nearest import Nearest, Room, misread, settled, value_and_slope
 from ancile.attacks.streams import Streams
@@ -76,12 +77,7 @@ def cw(
     Draws nothing from ``rng``. Cost: a forward and a backward for each step of each round and each class;
     3 backwards and 26 forwards more.
     """
-    if min(steps, rounds, classes) < 1:
-        raise AncileError(
-            "an attack of no steps or classes",
-            value=f"steps={steps}, rounds={rounds}, classes={classes}",
-            remedy="give 1 or more of each",
-        )
+    require_some(steps=steps, rounds=rounds, classes=classes)
     if constraint.norm != "l2":
         raise AncileError("cw is not defined in this norm", value=f"norm={constraint.norm}", remedy="give l2")
     if not len(x) or constraint.eps == 0:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ancile.attacks.constraint import Constraint
+from ancile.attacks.counts import require_some
 from ancile.attacks.feet import turn_back
 from ancile.attacks.nearest import Nearest, Room, misread, settled, value_and_slope
 from ancile.attacks.streams import Streams
@@ -54,12 +55,7 @@ def deepfool(
     Linf and L2. Draws nothing from ``rng``. Cost: a forward and a backward a step and for each class more
     than the first; a backward and 14 forwards to come nearer.
     """
-    if steps < 1 or classes < 1:
-        raise AncileError(
-            "an attack of no steps or classes",
-            value=f"steps={steps}, classes={classes}",
-            remedy="give 1 or more of each",
-        )
+    require_some(steps=steps, classes=classes)
     if not len(x) or constraint.ball(x[:1]).still:
         return x.clone()
     if constraint.norm not in ("linf", "l2"):

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ancile.attacks import few, radii
 from ancile.attacks.constraint import Constraint
+from ancile.attacks.counts import require_some
 from ancile.attacks.nearest import Nearest, Room, misread, settled, shortened, value_and_slope
 from ancile.attacks.streams import Streams
 from ancile.attacks.tangent import ahead
-from ancile.core.errors import AncileError
 from ancile.core.extras import needs
 
 if TYPE_CHECKING:
@@ -80,12 +80,7 @@ def fmn(
     Draws nothing from ``rng``. Cost: at most steps + classes forwards and backwards a sample, and
     about 18 forwards.
     """
-    if steps < 1 or classes < 1:
-        raise AncileError(
-            "an attack of no steps or classes",
-            value=f"steps={steps}, classes={classes}",
-            remedy="give 1 or more of each",
-        )
+    require_some(steps=steps, classes=classes)
     if not len(x) or constraint.ball(x[:1]).still:
         return x.clone()
     room = Room.of(x, constraint)

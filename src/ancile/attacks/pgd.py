@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from ancile.attacks import starts
 from ancile.attacks.ball import Ball
 from ancile.attacks.constraint import Constraint
+from ancile.attacks.counts import require_some
 from ancile.attacks.found import Found
 from ancile.attacks.losses import SampleLoss, choose, margin, ranked, towards
 from ancile.attacks.streams import Streams
@@ -71,12 +72,7 @@ def pgd(
     classes = model.traits.classes
     if restarts is None:
         restarts = min(classes - 1, TARGETS) if loss == "targets" else 1
-    if steps < 1 or restarts < 1:
-        raise AncileError(
-            "an attack of no steps",
-            value=f"steps={steps}, restarts={restarts}",
-            remedy="give 1 or more of each",
-        )
+    require_some(steps=steps, restarts=restarts)
     if constraint.eps == 0 or not len(x):
         return x.clone()
     usual = L1_STEP if constraint.norm == "l1" else STEP / steps
