@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ancile.core.check import Check, Remark, check, error, fail, ok
+from ancile.core.check import Check, Remark, check
 from ancile.scan.part import Part
+from ancile.scan.places import Place, failed, unread
 
 AMBIGUOUS = ("CWE-436 (CWE 4.17)",)
 LEAVES = ("CWE-22 (CWE 4.17)", "CWE-59 (CWE 4.17)")
@@ -14,20 +15,13 @@ BOMB = ("CWE-409 (CWE 4.17)",)
 
 
 class ArchiveFacts(NamedTuple):
-    """An archive and what is wrong with it: offset and words of each."""
+    """An archive and what is wrong with it."""
 
     part: Part
-    ambiguous: tuple[tuple[int, str], ...] = ()
-    leaving: tuple[tuple[int, str], ...] = ()
-    damaged: tuple[tuple[int, str], ...] = ()
-    unread: tuple[tuple[int, str], ...] = ()
-
-
-def _failed(part: Part, places: tuple[tuple[int, str], ...]) -> Iterator[Remark]:
-    for offset, detail in places[:20]:
-        yield fail(detail, where=part.where(offset))
-    if not places:
-        yield ok()
+    ambiguous: tuple[Place, ...] = ()
+    leaving: tuple[Place, ...] = ()
+    damaged: tuple[Place, ...] = ()
+    unread: tuple[Place, ...] = ()
 
 
 @check("archive-ambiguous", severity="high", refs=AMBIGUOUS)
@@ -37,7 +31,7 @@ def ambiguous(facts: ArchiveFacts) -> Iterator[Remark]:
     Why   Two members of one name, or headers that disagree: what a scanner sees is not what the loader opens.
     Fix   Do not open it. Ask for an archive as ordinary tools write it.
     """
-    return _failed(facts.part, facts.ambiguous)
+    return failed(facts.part, facts.ambiguous)
 
 
 @check("archive-leaves-folder", severity="high", refs=LEAVES)
@@ -47,7 +41,7 @@ def leaves_folder(facts: ArchiveFacts) -> Iterator[Remark]:
     Why   An absolute path, ``..`` or a link replaces or discloses files of whoever unpacks the archive.
     Fix   Do not unpack it; ask for an archive of plain relative files.
     """
-    return _failed(facts.part, facts.leaving)
+    return failed(facts.part, facts.leaving)
 
 
 @check("archive-damaged", severity="medium", refs=("CWE-20 (CWE 4.17)",))
@@ -57,7 +51,7 @@ def damaged(facts: ArchiveFacts) -> Iterator[Remark]:
     Why   Some readers still take out what others refuse; what does not unpack was not examined.
     Fix   Take the file from its source once more.
     """
-    return _failed(facts.part, facts.damaged)
+    return failed(facts.part, facts.damaged)
 
 
 @check("archive-not-read", severity="medium", refs=BOMB)
@@ -67,10 +61,7 @@ def not_read(facts: ArchiveFacts) -> Iterator[Remark]:
     Why   Nothing is known of it.
     Fix   Unpack it yourself where that can do no harm, and scan what comes out.
     """
-    for offset, detail in facts.unread[:20]:
-        yield error(detail, where=facts.part.where(offset))
-    if not facts.unread:
-        yield ok()
+    return unread(facts.part, facts.unread)
 
 
 ARCHIVE_CHECKS: tuple[Check[ArchiveFacts], ...] = (ambiguous, leaves_folder, damaged, not_read)

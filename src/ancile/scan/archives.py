@@ -16,6 +16,7 @@ from ancile.formats.torch_storages import layout_faults
 from ancile.formats.zip_entries import ENCRYPTED, Archive, Entry, content, has_end, is_zip, read_archive
 from ancile.scan.archive_checks import ARCHIVE_CHECKS, ArchiveFacts
 from ancile.scan.part import Formatted, Part, Spent
+from ancile.scan.places import Place
 
 PROBED_BYTES = 5 << 20  # more than the longest block of lz4
 DRIVE = re.compile(r"[A-Za-z]:")
@@ -36,16 +37,16 @@ def examine_compressed(part: Part) -> Iterator[Formatted | Part]:
     """What it unpacks to."""
     limit = part.allowance.unpacked_bytes
     found = unpack(bytes(part.data), limit_bytes=limit)
-    facts = ArchiveFacts(part, damaged=((0, found.fault),) if found.fault else ())
+    facts = ArchiveFacts(part, damaged=(Place(found.fault, 0),) if found.fault else ())
     inner: list[Part] = []
     if found.cut:
-        facts = facts._replace(unread=((0, f"more than {limit} bytes when unpacked"),))
+        facts = facts._replace(unread=(Place(f"more than {limit} bytes when unpacked", 0),))
     try:
         inner.append(part.inner(f"({found.kind})", found.data, packed=len(part.data)))
         if found.rest.strip(b"\0"):
             inner.append(part.inner("(behind it)", found.rest))
     except Spent as reason:
-        facts = facts._replace(unread=((0, str(reason)),))
+        facts = facts._replace(unread=(Place(str(reason), 0),))
     yield Formatted(found.kind, examine(ARCHIVE_CHECKS, facts))
     yield from inner
 
@@ -60,15 +61,15 @@ def examine_zip(part: Part) -> Iterator[Formatted | Part]:
     archive = read_archive(part.data)
     facts = ArchiveFacts(
         part,
-        ambiguous=tuple((fault.offset, plain(fault.what)) for fault in archive.faults),
-        leaving=tuple((one.header, plain(one.name)) for one in archive.entries if leaves(one.name, one.mode)),
+        ambiguous=tuple(Place(fault.what, fault.offset) for fault in archive.faults),
+        leaving=tuple(Place(one.name, one.header) for one in archive.entries if leaves(one.name, one.mode)),
     )
     members = _zip_members(part, archive)
     inner = [one.part for one in members if one.part]
-    broken = [(one.offset, one.fault) for one in members if one.fault and not one.unread]
+    broken = [Place(one.fault, one.offset) for one in members if one.fault and not one.unread]
     facts = facts._replace(
-        damaged=(*broken, *((0, plain(fault)) for fault in _lacks(archive, inner))),
-        unread=tuple((one.offset, one.fault) for one in members if one.unread),
+        damaged=(*broken, *(Place(fault, 0) for fault in _lacks(archive, inner))),
+        unread=tuple(Place(one.fault, one.offset) for one in members if one.unread),
     )
     yield Formatted("zip", examine(ARCHIVE_CHECKS, facts))
     yield from inner
@@ -127,21 +128,21 @@ def is_tar(part: Part) -> bool:
 
 def examine_tar(part: Part) -> Iterator[Formatted | Part]:
     """What its members hold; links and devices are told, not followed."""
-    leaving: list[tuple[int, str]] = []
+    leaving: list[Place] = []
     inner: list[Part] = []
     facts = ArchiveFacts(part)
     try:
         with tarfile.open(fileobj=io.BytesIO(part.data), mode="r:") as archive:
             for one in archive:
                 if one.issym() or one.islnk() or one.isdev() or leaves(one.name, 0):
-                    leaving.append((one.offset, plain(f"{one.name} {one.linkname}".strip())))
+                    leaving.append(Place(f"{one.name} {one.linkname}".strip(), one.offset))
                 if one.isreg():
                     held = part.data[one.offset_data : one.offset_data + one.size]
                     inner.append(part.inner(one.name, bytes(held)))
     except Spent as reason:
-        facts = facts._replace(unread=((0, str(reason)),))
+        facts = facts._replace(unread=(Place(str(reason), 0),))
     except (tarfile.TarError, ValueError, OSError, EOFError) as reason:
-        facts = facts._replace(damaged=((0, plain(str(reason))),))
+        facts = facts._replace(damaged=(Place(str(reason), 0),))
     facts = facts._replace(leaving=tuple(leaving))
     yield Formatted("tar", examine(ARCHIVE_CHECKS, facts))
     yield from inner

@@ -11,6 +11,7 @@ from ancile.core.finding import Finding
 from ancile.core.report import Verdict
 from ancile.scan.archive_checks import ARCHIVE_CHECKS, ArchiveFacts
 from ancile.scan.part import Formatted, Part, Spent
+from ancile.scan.places import Place
 from ancile.scan.table import row_of
 
 BLOCKING = ("critical", "high")  # severities of a FAIL that nobody should open; below, somebody has to look
@@ -58,7 +59,7 @@ def _looked_at(part: Part) -> Sequence[Formatted | Part]:
         for one in row_of(part).examine(part):
             found.append(one)  # noqa: PERF402 - what came before Spent is kept
     except Spent as reason:
-        facts = ArchiveFacts(part, unread=((0, str(reason)),))
+        facts = ArchiveFacts(part, unread=(Place(str(reason), 0),))
         found.append(Formatted("unread", examine(ARCHIVE_CHECKS, facts)))
     return found
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ancile.core.check import examine
-from ancile.core.text import plain
 from ancile.formats.seven_zip import SevenZip, SevenZipError, read_seven_zip, unpack_folder
 from ancile.formats.seven_zip import is_seven_zip as begins_as_seven_zip
 from ancile.scan.archive_checks import ARCHIVE_CHECKS, ArchiveFacts
 from ancile.scan.archives import leaves
 from ancile.scan.part import Formatted, Part, Spent
+from ancile.scan.places import Place
 
 
 def is_seven_zip(part: Part) -> bool:
@@ -20,18 +20,18 @@ def is_seven_zip(part: Part) -> bool:
 
 def examine_seven_zip(part: Part) -> Iterator[Formatted | Part]:
     """What its members hold; whatever does not unpack is told, and searched as it stands."""
-    damaged: list[tuple[int, str]] = []
-    unread: list[tuple[int, str]] = []
+    damaged: list[Place] = []
+    unread: list[Place] = []
     inner: list[Part] = []
     archive = SevenZip((), (), len(part.data))
     try:
         archive = read_seven_zip(part.data)
         _take_members(part, archive, inner, damaged=damaged, unread=unread)
     except SevenZipError as reason:
-        (unread if reason.unread else damaged).append((0, plain(str(reason))))
+        (unread if reason.unread else damaged).append(Place(str(reason), 0))
     except Spent as reason:
-        unread.append((0, str(reason)))
-    outside = tuple((0, plain(name)) for name in archive.names if leaves(name, 0))
+        unread.append(Place(str(reason), 0))
+    outside = tuple(Place(name, 0) for name in archive.names if leaves(name, 0))
     facts = ArchiveFacts(part, leaving=outside, damaged=tuple(damaged), unread=tuple(unread))
     yield Formatted("7z", examine(ARCHIVE_CHECKS, facts))
     yield from inner
@@ -42,8 +42,8 @@ def _take_members(
     archive: SevenZip,
     inner: list[Part],
     *,
-    damaged: list[tuple[int, str]],
-    unread: list[tuple[int, str]],
+    damaged: list[Place],
+    unread: list[Place],
 ) -> None:
     rest = bytes(part.data[archive.end :])
     if rest.strip(b"\0"):
@@ -54,7 +54,7 @@ def _take_members(
         try:
             held = unpack_folder(part.data, folder)
         except SevenZipError as reason:
-            (unread if reason.unread else damaged).append((folder.start, plain(str(reason))))
+            (unread if reason.unread else damaged).append(Place(str(reason), folder.start))
             held = b""
         pos = 0
         for size in folder.sizes:
