@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 import pytest
 
-from ancile.core.subject import digest_of
+from ancile.core.subject import Subject, digest_of
 from ancile.trust.config import LedgerConfig
-from ancile.trust.events import Erasure, Loss
+from ancile.trust.events import MOST_SCANS, Erasure, Loss, Release
 from tests.trust.keys_help import NOW
 
 DIGEST = digest_of(b"x")
@@ -41,6 +41,30 @@ def test_an_erasure_names_a_leaf_and_a_reason(entry: int, leaf: str, reason: str
 def test_a_loss_names_what_is_left_and_a_reason(kept: int, root: str, reason: str, time: datetime) -> None:
     with pytest.raises(ValueError, match="a loss"):
         Loss(kept=kept, checkpoint="note", root=root, reason=reason, time=time, version="1")
+
+
+@pytest.mark.parametrize(
+    ("time", "expires", "scans", "said"),
+    [
+        (datetime(2026, 1, 1), None, (), "aware"),  # noqa: DTZ001 - the fault
+        (NOW, datetime(2026, 12, 1), (), "aware"),  # noqa: DTZ001 - the fault
+        (NOW, NOW, (), "after it was made"),
+        (NOW, NOW - timedelta(days=1), (), "after it was made"),
+        (NOW, None, ("x",), "at most 100"),
+        (NOW, None, (DIGEST,) * (MOST_SCANS + 1), "at most 100"),
+    ],
+)
+def test_a_release_has_aware_times_in_order_and_names_scans_by_digest(
+    time: datetime, expires: datetime | None, scans: tuple[str, ...], said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        Release(
+            subject=Subject(kind="model", name="net", digest=DIGEST),
+            time=time,
+            expires=expires,
+            scans=scans,
+            version="1",
+        )
 
 
 def test_an_unknown_word_in_the_table_of_the_ledger_is_refused() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from ancile.core.errors import AncileError
 from ancile.core.exhibit import Text
 from ancile.core.subject import digest_of, subject_of_parts
 from ancile.trust.canonical import canonical
-from ancile.trust.events import Erasure, KeyEvent, Loss, RunStarted
+from ancile.trust.events import Erasure, KeyEvent, Loss, Release, RunStarted
 from ancile.trust.key import private_key
 from ancile.trust.statement import (
     LARGEST,
@@ -43,6 +44,13 @@ PREDICATES: dict[str, Predicate] = {
         version="0.1.0",
     ),
     "run": RunStarted(run="ab" * 16, stage="assess", subject=report().subject, started=NOW, version="0.1.0"),
+    "release": Release(
+        subject=subject_of_parts("model", "net", {"a%20b.bin": digest_of(b"1")}),
+        time=NOW,
+        expires=NOW + timedelta(days=90),
+        scans=(digest_of(b"scan"),),
+        version="0.1.0",
+    ),
     "key": KeyEvent(change="introduced", key=KEY.text, id=KEY.id, time=NOW, version="0.1.0"),
     "erasure": Erasure(entry=3, leaf=digest_of(b"leaf"), reason="asked to", time=NOW, version="0.1.0"),
     "loss": Loss(

@@ -1,4 +1,4 @@
-"""What a ledger holds beside reports and decisions: runs that began, keys, erasures, and losses."""
+"""What a ledger holds beside reports and decisions: runs that began, releases, keys, erasures, and losses."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from ancile.core.report import Parameters
 from ancile.core.subject import DIGEST, Subject
 
 Change = Literal["introduced", "rotated", "revoked"]
+
+MOST_SCANS = 100  # that a release names: those of one model's bytes are few
 
 
 class RunStarted(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +32,29 @@ class RunStarted(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if not (self.run and self.stage) or self.started.tzinfo is None:
             raise ValueError("a started run has a name, a stage and an aware time")
+
+
+class Release(msgspec.Struct, frozen=True, kw_only=True):
+    """Exactly these bytes were let go by who signs this.
+
+    expires  from when on nobody is to rely on it; None for never
+    scans    digests of statements, at most 100: scans of these very bytes that the signer's ledger holds
+    """
+
+    schema: Literal["ancile/release/v1"] = "ancile/release/v1"
+    subject: Subject
+    time: datetime
+    expires: datetime | None = None
+    scans: tuple[str, ...] = ()
+    version: str
+
+    def __post_init__(self) -> None:
+        if self.time.tzinfo is None or (self.expires is not None and self.expires.tzinfo is None):
+            raise ValueError("times of a release are aware")
+        if self.expires is not None and self.expires <= self.time:
+            raise ValueError("a release expires after it was made")
+        if len(self.scans) > MOST_SCANS or not all(map(DIGEST.fullmatch, self.scans)):
+            raise ValueError("a release names at most 100 scans, each by the digest of its statement")
 
 
 class KeyEvent(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""in-toto Statement v1 around a report, a decision, or an event: run, key, erasure, loss.
+"""in-toto Statement v1 around a report, a decision, or an event: run, release, key, erasure, loss.
 
 https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md; canonical by RFC 8785, so that one
 statement has one digest.
@@ -17,18 +17,19 @@ from ancile.core.subject import Subject, digest_of, percent_encoded
 from ancile.core.text import plain
 from ancile.core.wire import builtins
 from ancile.trust.canonical import canonical, parse_canonical
-from ancile.trust.events import Erasure, KeyEvent, Loss, RunStarted
+from ancile.trust.events import Erasure, KeyEvent, Loss, Release, RunStarted
 
 TYPE = "https://in-toto.io/Statement/v1"
 LARGEST = 16 << 20  # bytes; a report with 100 pictures of 64 KiB is about 9 MB
 
-Predicate: TypeAlias = Report | Decision | RunStarted | KeyEvent | Erasure | Loss
+Predicate: TypeAlias = Report | Decision | RunStarted | Release | KeyEvent | Erasure | Loss
 
 # what a leaf calls it: (predicateType, the noun)
 KINDS: dict[str, tuple[str, type[Predicate]]] = {
     "report": ("urn:ancile:report:v1", Report),
     "decision": ("urn:ancile:decision:v1", Decision),
     "run": ("urn:ancile:run:v1", RunStarted),
+    "release": ("urn:ancile:release:v1", Release),
     "key": ("urn:ancile:key-event:v1", KeyEvent),
     "erasure": ("urn:ancile:erasure:v1", Erasure),
     "loss": ("urn:ancile:loss:v1", Loss),
@@ -38,7 +39,7 @@ KINDS: dict[str, tuple[str, type[Predicate]]] = {
 class Statement(NamedTuple):
     """A statement that was read.
 
-    kind      the entry's type in a leaf: report, decision, run, key, erasure or loss
+    kind      the entry's type in a leaf: report, decision, run, release, key, erasure or loss
     digest    of the statement's exact bytes
     subjects  name to ``sha256:<hex>``: the whole first, then its parts as ``<whole>/<part>``
     """
