@@ -11,10 +11,12 @@ from typing import NamedTuple
 
 from ancile.core.check import examine
 from ancile.core.text import plain
+from ancile.formats import json_text
 from ancile.formats.compressed import kind_of, unpack
 from ancile.formats.torch_storages import layout_faults
 from ancile.formats.zip_entries import ENCRYPTED, Archive, Entry, content, has_end, is_zip, read_archive
 from ancile.scan.archive_checks import ARCHIVE_CHECKS, ArchiveFacts
+from ancile.scan.neighbours import in_archive
 from ancile.scan.part import Formatted, Part, Spent
 from ancile.scan.places import Place
 
@@ -25,6 +27,8 @@ TORCH_MEMBERS = re.compile(
     r"(.*/)?((data|constants|bytecode|attributes)\.pkl|archive_format|models/model\.json)", re.IGNORECASE
 )
 KERAS = {"metadata.json", "model.weights.h5"}  # beside config.json: keras/src/saving/saving_lib.py
+KERAS_METADATA = {"keras_version", "date_saved"}
+METADATA_BYTES = 4096
 TAR_MAGIC = slice(257, 262)
 
 
@@ -78,13 +82,23 @@ def examine_zip(part: Part) -> Iterator[Formatted | Part]:
 def _lacks(archive: Archive, inner: list[Part]) -> list[str]:
     """What a Keras or torch archive lacks, or holds beside what it asks for."""
     sizes = {one.name: one.content_bytes for one in archive.entries if not one.name.endswith("/")}
-    if sizes.keys() >= KERAS and "config.json" not in sizes:
+    if "config.json" not in sizes and (sizes.keys() >= KERAS or _is_keras_metadata(sizes, inner)):
         return ["a Keras archive without config.json"]
     folder = next(iter(sizes), "").partition("/")[0]
     if f"{folder}/version" not in sizes or any(not name.startswith(f"{folder}/") for name in sizes):
         return []
     pickle = next((one.data for one in inner if one.members[-1] == f"{folder}/data.pkl"), None)
     return layout_faults(sizes, pickle)
+
+
+def _is_keras_metadata(sizes: dict[str, int], inner: list[Part]) -> bool:
+    """Whether there is nothing but what Keras writes of itself, its version and the date."""
+    if sizes.keys() != {"metadata.json"}:
+        return False
+    document = (
+        json_text.parse(bytes(inner[0].data[:METADATA_BYTES]).decode("utf-8", "replace")) if inner else None
+    )
+    return document is not None and isinstance(document.root, dict) and document.root.keys() <= KERAS_METADATA
 
 
 class _Member(NamedTuple):
@@ -99,7 +113,8 @@ def _zip_members(part: Part, archive: Archive) -> list[_Member]:
     found: list[_Member] = []
     try:
         held = [one for one in archive.entries if not one.name.endswith("/") or one.content_bytes]
-        found += (_zip_member(part, entry, is_torch=is_torch) for entry in held)
+        sizes = {one.name: one.content_bytes for one in held}
+        found += (_zip_member(part, entry, sizes, is_torch=is_torch) for entry in held)
         for start, stop in archive.strays:
             stray = bytes(part.data[start:stop])
             if stray.strip(b"\0"):
@@ -109,16 +124,16 @@ def _zip_members(part: Part, archive: Archive) -> list[_Member]:
     return found
 
 
-def _zip_member(part: Part, entry: Entry, *, is_torch: bool) -> _Member:
+def _zip_member(part: Part, entry: Entry, sizes: dict[str, int], *, is_torch: bool) -> _Member:
     is_packed = entry.method != 0
     if is_packed:
         part.allowance.take(entry.content_bytes, packed=entry.packed_bytes)
     held, fault = content(part.data, entry, limit_bytes=part.allowance.unpacked_bytes)
     said = f"{plain(entry.name, 80)}: {fault}" if fault else ""
-    if entry.flags & ENCRYPTED or fault.startswith("it does not unpack"):
-        # The flag alone encrypts nothing, and not every reader minds it
-        return _Member(part.inner(entry.name, held, torch=is_torch), entry.header, said, unread=True)
-    return _Member(part.inner(entry.name, held, torch=is_torch), entry.header, said)
+    inner = part.inner(entry.name, held, torch=is_torch, neighbours=in_archive(sizes, entry.name))
+    # The flag alone encrypts nothing, and not every reader minds it
+    is_unread = bool(entry.flags & ENCRYPTED) or fault.startswith("it does not unpack")
+    return _Member(inner, entry.header, said, unread=is_unread)
 
 
 def is_tar(part: Part) -> bool:
@@ -130,6 +145,7 @@ def examine_tar(part: Part) -> Iterator[Formatted | Part]:
     """What its members hold; links and devices are told, not followed."""
     leaving: list[Place] = []
     inner: list[Part] = []
+    sizes: dict[str, int] = {}  # complete before any neighbour is asked for
     facts = ArchiveFacts(part)
     try:
         with tarfile.open(fileobj=io.BytesIO(part.data), mode="r:") as archive:
@@ -137,8 +153,9 @@ def examine_tar(part: Part) -> Iterator[Formatted | Part]:
                 if one.issym() or one.islnk() or one.isdev() or leaves(one.name, 0):
                     leaving.append(Place(f"{one.name} {one.linkname}".strip(), one.offset))
                 if one.isreg():
-                    held = part.data[one.offset_data : one.offset_data + one.size]
-                    inner.append(part.inner(one.name, bytes(held)))
+                    held = bytes(part.data[one.offset_data : one.offset_data + one.size])
+                    sizes[one.name] = one.size
+                    inner.append(part.inner(one.name, held, neighbours=in_archive(sizes, one.name)))
     except Spent as reason:
         facts = facts._replace(unread=(Place(str(reason), 0),))
     except (tarfile.TarError, ValueError, OSError, EOFError) as reason:

@@ -18,6 +18,7 @@ from ancile.core.subject import percent_encoded
 from ancile.core.text import plain
 from ancile.formats.held import Held
 from ancile.scan.examine import Examination, examine_part, verdict_of
+from ancile.scan.neighbours import in_folder
 from ancile.scan.part import Part
 
 
@@ -96,7 +97,7 @@ def scan_file(found: Found) -> Scanned:
     try:
         with _mapped(found.path) as (data, unchanged):
             digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
-            examined = examine_part(Part(found.shown, data))
+            examined = examine_part(Part(found.shown, data, neighbours=in_folder(found.path)))
             if unchanged():
                 return Scanned(found.shown, digest, examined)
     except OSError as reason:

@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 from ancile.core.check import Check, Remark, check, examine
 from ancile.core.errors import AncileError
-from ancile.formats.onnx import GRAPH, MODEL_FIELDS, OPSET, External, OnnxFacts, read_onnx
+from ancile.formats.onnx import GRAPH, MODEL_FIELDS, OPSET, Entry, External, OnnxFacts, read_onnx
 from ancile.formats.protobuf import Steps, fields
 from ancile.scan.hidden import search_numbers, search_texts
+from ancile.scan.neighbours import Neighbour
 from ancile.scan.part import Formatted, Part
-from ancile.scan.places import Place, failed
+from ancile.scan.places import Place, failed, unread
 from ancile.scan.snippets import acts, leaves, names_library
 
 TOP_FIELDS = 100_000
@@ -36,6 +37,7 @@ DOMAINS = frozenset(
 # Operators that call Python (onnxruntime-extensions PyOp, onnxruntime-training PythonOp), hand a string to
 # PyTorch's dispatcher (ATen), or load compiled code from a path (EPContext)
 PROGRAMS = re.compile(r"Py(thon)?(Custom)?Op(Grad)?|ATen(Op)?(Grad)?|EPContext", re.IGNORECASE)
+SIZES = ("offset", "length")
 LARGEST = 1 << 62  # bytes of a file
 
 
@@ -45,6 +47,7 @@ class GraphFacts(NamedTuple):
     part: Part
     outside: tuple[Place, ...] = ()
     unclear: tuple[Place, ...] = ()
+    missing: tuple[Place, ...] = ()
     programs: tuple[Place, ...] = ()
     strange: tuple[Place, ...] = ()
     metadata: tuple[Place, ...] = ()
@@ -70,6 +73,17 @@ def external_unclear(facts: GraphFacts) -> Iterator[Remark]:
     Fix   Save the model again, as one file: ``save_as_external_data=False``.
     """
     return failed(facts.part, facts.unclear)
+
+
+@check("onnx-external-data-missing", severity="medium", refs=("CWE-1059 (CWE 4.17)",))
+def external_missing(facts: GraphFacts) -> Iterator[Remark]:
+    """A tensor of a model is kept in a file that is not there.
+
+    Why   The model is not whole: what is loaded later, from a file that appears in that place, was not
+          examined.
+    Fix   Take the files that belong together, and scan their folder.
+    """
+    return unread(facts.part, facts.missing)
 
 
 @check("onnx-program-operator", severity="high", refs=("CWE-94 (CWE 4.17)", "AML.T0011.000 (ATLAS 5.6.0)"))
@@ -125,6 +139,7 @@ def damaged(facts: GraphFacts) -> Iterator[Remark]:
 ONNX_CHECKS: tuple[Check[GraphFacts], ...] = (
     reads_outside,
     external_unclear,
+    external_missing,
     program_operator,
     unknown_operators,
     code_in_metadata,
@@ -157,8 +172,9 @@ def examine_onnx(part: Part) -> Iterator[Formatted | Part]:
         facts = facts._replace(damaged=(Place(str(reason)),))
     programs, strange = _operators(found)
     facts = facts._replace(
-        outside=tuple(Place(said) for one in found.kept for said in _outside(one)),
-        unclear=tuple(Place(said) for one in found.kept for said in _unclear(one)),
+        outside=tuple(Place(said) for one in found.kept for said in _outside(part, one)),
+        unclear=tuple(Place(said) for one in found.kept for said in (*_unclear(one), *_beyond(part, one))),
+        missing=tuple(Place(said) for one in found.kept for said in _missing(part, one)),
         programs=programs,
         strange=strange,
     )
@@ -189,10 +205,35 @@ def _locations(one: External) -> list[str]:
     ]
 
 
-def _outside(one: External) -> Iterator[str]:
+def _beside(part: Part, one: External) -> Iterator[tuple[str, Neighbour]]:
+    """Each place that the tensor is said to be kept in, below the model's folder, and what lies there."""
+    if part.neighbours is not None:
+        for place in filter(None, _locations(one)):
+            if not leaves(place):
+                yield place, part.neighbours(place)
+
+
+def _outside(part: Part, one: External) -> Iterator[str]:
     for place in _locations(one):
         if leaves(place):
             yield f"{one.name or 'a tensor'} is read from {place}"
+    for place, found in _beside(part, one):
+        if found.kind == "outside":
+            yield f"{one.name or 'a tensor'} is read from {place}, a link that leads out of the folder"
+
+
+def _missing(part: Part, one: External) -> Iterator[str]:
+    for place, found in _beside(part, one):
+        if found.kind in ("missing", "other"):
+            yield f"{place}, which holds {one.name or 'a tensor'}, is not there"
+
+
+def _beyond(part: Part, one: External) -> Iterator[str]:
+    told = {entry.key: int(entry.value) for entry in one.entries if _is_number(entry)}
+    stop = told.get("offset", 0) + told.get("length", 0)
+    for place, found in _beside(part, one):
+        if found.kind == "file" and stop > found.size_bytes:
+            yield f"{one.name or 'a tensor'} reaches to byte {stop} of {place}, which has {found.size_bytes}"
 
 
 def _unclear(one: External) -> Iterator[str]:
@@ -203,8 +244,12 @@ def _unclear(one: External) -> Iterator[str]:
     if len(set(keys)) < len(keys):
         yield f"{name} says twice where it is kept"
     for entry in one.entries:
-        if entry.key in ("offset", "length") and not _is_size(entry.value):
+        if entry.key in SIZES and not _is_size(entry.value):
             yield f"{name} has the {entry.key} {entry.value[:40]!r}"
+
+
+def _is_number(entry: Entry) -> bool:
+    return entry.key in SIZES and _is_size(entry.value)
 
 
 def _is_size(value: bytes) -> bool:

@@ -9,6 +9,7 @@ from ancile.core.check import Examined
 from ancile.core.finding import Location
 from ancile.core.text import plain
 from ancile.formats.held import Held
+from ancile.scan.neighbours import Neighbours
 
 DEEPEST = 12  # containers within each other
 UNPACKED_BYTES = 4 << 30  # out of all containers of one file
@@ -52,6 +53,7 @@ class Part:
     path     of the file as it is shown
     members  names on the way in, outermost first
     torch    whether torch's own unpickler reads it, which knows what a persistent id is
+    neighbours  what lies beside it in its folder or archive; None where that is not known
     """
 
     path: str
@@ -59,8 +61,17 @@ class Part:
     members: tuple[str, ...] = ()
     torch: bool = False
     allowance: Allowance = field(default_factory=Allowance)
+    neighbours: Neighbours | None = None
 
-    def inner(self, name: str, data: bytes, *, packed: int | None = None, torch: bool = False) -> Part:
+    def inner(
+        self,
+        name: str,
+        data: bytes,
+        *,
+        packed: int | None = None,
+        torch: bool = False,
+        neighbours: Neighbours | None = None,
+    ) -> Part:
         """A member of this part; Spent where it is one too many.
 
         packed  bytes that it takes in here; None where it is not packed
@@ -68,7 +79,8 @@ class Part:
         self.allowance.take(0 if packed is None else len(data), packed=packed or 0)
         if len(self.members) >= DEEPEST:
             raise Spent(f"more than {DEEPEST} containers within each other")
-        return replace(self, data=data, members=(*self.members, name), torch=torch)
+        members = (*self.members, name)
+        return replace(self, data=data, members=members, torch=torch, neighbours=neighbours)
 
     def where(self, offset: int | None = None) -> Location:
         """The place in here."""
