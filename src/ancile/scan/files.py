@@ -6,10 +6,13 @@ import hashlib
 import mmap
 import os
 import stat
+import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
+
+import msgspec
 
 from ancile.core.check import Check, Remark, check, error, examine
 from ancile.core.errors import AncileError
@@ -20,6 +23,12 @@ from ancile.formats.held import Held
 from ancile.scan.examine import Examination, examine_part, verdict_of
 from ancile.scan.neighbours import in_folder
 from ancile.scan.part import Part
+from ancile.scan.workers import Job, receive, send, spread
+
+# What a scan takes on one core, roughly, and what of it is worth starting other processes for
+FILE_SECONDS = 0.001
+BYTES_PER_SECOND = 500e6
+WORTH_SECONDS = 1.0
 
 
 class Found(NamedTuple):
@@ -30,11 +39,15 @@ class Found(NamedTuple):
 
 
 class Scanned(NamedTuple):
-    """A file with its digest (empty where it could not be read) and what was found."""
+    """A file with its digest (empty where it could not be read, or was not asked for) and what was found."""
 
     shown: str
     digest: str
     found: Examination
+
+
+SCANNED = msgspec.msgpack.Decoder(Scanned)
+JOB = msgspec.msgpack.Decoder(Job)
 
 
 class Unread(NamedTuple):
@@ -92,14 +105,66 @@ def _below(folder: Path) -> Iterator[Found]:
                 yield Found(path, percent_encoded(path.relative_to(folder)))
 
 
-def scan_file(found: Found) -> Scanned:
+def scan_files(
+    found: Sequence[Found],
+    *,
+    digest: bool = True,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[Scanned]:
+    """Every file as ``scan_file`` has it, in the order given.
+
+    workers   processes that share the files; None for one a core, where there is work for more than one
+    progress  told how many files are done, of how many
+    """
+    done = 0
+
+    def another() -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(done, len(found))
+
+    count = _worth(found) if workers is None else workers
+    if min(count, len(found)) <= 1:
+        for one in found:
+            scanned = scan_file(one, digest=digest)
+            another()
+            yield scanned
+        return
+    jobs = [Job(os.fsencode(one.path), one.shown, digest) for one in found]
+    for one, answer in zip(found, spread(jobs, min(count, len(found)), another), strict=True):
+        yield _unread(one, answer.fault) if answer.fault else SCANNED.decode(answer.body)
+
+
+def _worth(found: Sequence[Found]) -> int:
+    """How many processes are worth their start."""
+    if os.name != "posix":
+        return 1
+    seconds = len(found) * FILE_SECONDS
+    for one in found:
+        with suppress(OSError, ValueError):
+            seconds += one.path.stat().st_size / BYTES_PER_SECOND
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores if seconds > WORTH_SECONDS else 1
+
+
+def serve() -> None:
+    """What a process of ``workers`` does: scan what it is asked for, until nothing more comes."""
+    while (body := receive(sys.stdin.buffer)) is not None:
+        job = JOB.decode(body)
+        scanned = scan_file(Found(Path(os.fsdecode(job.path)), job.shown), digest=job.digest)
+        send(sys.stdout.buffer, msgspec.msgpack.encode(scanned))
+
+
+def scan_file(found: Found, *, digest: bool = True) -> Scanned:
     """A file's digest and what is in it; whatever keeps it from being read is a finding."""
     try:
         with _mapped(found.path) as (data, unchanged):
-            digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+            sha256 = f"sha256:{hashlib.sha256(data).hexdigest()}" if digest else ""
             examined = examine_part(Part(found.shown, data, neighbours=in_folder(found.path)))
             if unchanged():
-                return Scanned(found.shown, digest, examined)
+                return Scanned(found.shown, sha256, examined)
     except OSError as reason:
         return _unread(found, plain(reason.strerror or str(reason)))
     return _unread(found, "it changed while it was read")
@@ -109,6 +174,10 @@ def _unread(found: Found, why: str) -> Scanned:
     said = examine(FILE_CHECKS, Unread(found.shown, why))
     verdict = verdict_of(said.findings, packages=False)
     return Scanned(found.shown, "", Examination("unread", verdict, said.findings, said.passed, ()))
+
+
+def _state(found: os.stat_result) -> tuple[int, int, int]:
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 @contextmanager
@@ -122,7 +191,7 @@ def _mapped(path: Path) -> Iterator[tuple[Held, Callable[[], bool]]]:
 
         def unchanged() -> bool:
             after = os.fstat(descriptor)
-            return (before.st_size, before.st_mtime_ns) == (after.st_size, after.st_mtime_ns)
+            return _state(before) == _state(after)
 
         if before.st_size == 0:
             yield b"", unchanged

@@ -1,0 +1,78 @@
+"""Files scanned by one process or by several give the same, in the same order."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from ancile.core.subject import digest_of
+from ancile.scan import workers
+from ancile.scan.files import Found, Scanned, find_files, scan_files
+
+HOSTILE = b"cos\nsystem\n(Vtrue\ntR."
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for number in range(12):
+        (tmp_path / f"{number:02}.txt").write_bytes(b"text" * number)
+    (tmp_path / "evil").write_bytes(HOSTILE)
+    (tmp_path / os.fsdecode(b"mod\xff\n.pkl")).write_bytes(HOSTILE)
+    return tmp_path
+
+
+def scanned(found: list[Found], *, digest: bool = True, workers: int | None = None) -> list[Scanned]:
+    return list(scan_files(found, digest=digest, workers=workers))
+
+
+def test_several_processes_tell_what_one_tells_in_the_same_order(folder: Path) -> None:
+    found = [*find_files([folder]), Found(folder / "gone", "gone")]
+    assert scanned(found, workers=3) == scanned(found, workers=1)
+
+
+def test_a_few_small_files_start_no_process(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ancile.scan.workers.subprocess", None)
+    assert len(scanned(find_files([folder]))) == 14
+
+
+def test_progress_counts_the_files(folder: Path) -> None:
+    told: list[tuple[int, int]] = []
+    found = find_files([folder])[:3]
+    for count in (1, 2):
+        list(scan_files(found, workers=count, progress=lambda *seen: told.append(seen)))
+    assert told == [(1, 3), (2, 3), (3, 3)] * 2
+
+
+def test_a_digest_is_left_out_where_it_is_not_asked_for(folder: Path) -> None:
+    found = find_files([folder])
+    assert {one.digest for one in scanned(found, digest=False)} == {""}
+    assert scanned(found)[0].digest == digest_of(b"")
+
+
+def test_a_process_that_dies_leaves_its_file_incomplete_and_the_others_go_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dying = "import os; ask = os.path.basename; import ancile.scan.files as f; old = f.scan_file\n"
+    dying += (
+        "f.scan_file = lambda one, **k: os.kill(os.getpid(), 9) if one.shown == 'evil' else old(one, **k)\n"
+    )
+    before, _, after = workers.BOOT.partition("from ")
+    monkeypatch.setattr(workers, "BOOT", f"{before}\n{dying}\nfrom {after}")
+    found = find_files([folder])
+    told = {one.shown: one for one in scanned(found, workers=2)}
+    assert [one.shown for one in found] == list(told)
+    assert told["evil"].found.verdict == "incomplete"
+    assert signal.SIGKILL.name in told["evil"].found.findings[0].detail
+    assert told["00.txt"].found.verdict == "review"
+    assert told["11.txt"].found.verdict == "data-only"
+
+
+def test_whoever_stops_asking_leaves_no_process_behind(folder: Path) -> None:
+    running = scan_files(find_files([folder]), workers=2)
+    next(running)
+    running.close()
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
