@@ -59,9 +59,9 @@ OUTSIDE = (
     Walk("sample", 0),
     Walk("far", 0),
     Walk("sample", 1),
+    Walk("far", 1),
     Walk("middle", 0, share=0.35),
     Walk("random", 0),
-    Walk("far", 1),
     Walk("random", 1),
 )
 # In Linf where pixels are thresholded, from the middle (29 of 195 against 22); no longer way back pays

@@ -13,7 +13,7 @@ Kind = Literal["clean", "sweep", "scout", "turn", "round", "walk", "scores"]
 # Broken of those taken. One network hardened in Linf: attacked in L2 four of five fell, in Linf one in ten;
 # on traffic signs none
 PAYS = 0.1
-STILL_PAYS = 0.02  # that a walk on all must break, for the next one to follow
+STILL_PAYS = 0.05  # that a walk on all must break, for the next one to follow
 ONE = 1e-6  # a single one
 QUICK_ARMS = 8  # of the portfolio, the opening among them: those after are for what these leave
 
@@ -76,9 +76,10 @@ def plan(
              and a query costs little more for many samples than for few; nor does a step, so that late rounds
              on a few follow only where the last one broke any
     outside  walks are likely to break more than climbs, as in all norms but Linf: they come before the scout,
-             which then has only what they left; a query is dearer, as points are projected onto the ball
+             which then has only what they left, and late rounds follow only where the last one broke any; a
+             query is dearer, as points are projected onto the ball
     """
-    going = ONE if rows else 0.0
+    going = ONE if rows or outside else 0.0
     first, second = (Phase("scores", 0.03, 400), Phase("scores", 0.06, 600, after=ONE))
     if rows:
         first, second = (one._replace(share=4 * one.share, steps=one.steps // 4) for one in (first, second))

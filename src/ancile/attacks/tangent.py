@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 else:
     torch = needs("torch", "torch")
 
-CROSSING_ROUNDS = 6  # exact once no further feature meets its bound
+# Exact once no further feature meets its bound. On a net that thresholds digits, walks in L2 broke 286 of 474
+# with 9, 268 with 6, 107 with 3, in the same time
+CROSSING_ROUNDS = 9
 OVER = 1.001  # of the margin that is to be gained: on the very edge rounding would decide
 STEEPER = 2.0  # than the steepest seen so far, a slope is not expected to be
 MANY = 64  # features from which slopes of a net's classes are alike, and comparing costs time
