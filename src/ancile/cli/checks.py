@@ -28,6 +28,7 @@ TUPLES = (
     "ancile.assess.checks:EVASION_CHECKS",
     "ancile.assess.checks:INPUT_CHECKS",
     "ancile.models.checks:MODEL_CHECKS",
+    "ancile.release.checks:RELEASE_CHECKS",
     "ancile.govern.checks:GATE_CHECKS",
     "ancile.trust.checks:LEDGER_CHECKS",
 )

@@ -22,6 +22,8 @@ COMMANDS: dict[str, str] = {
     "init": "Make ancile.toml and .ancile/ with keys and ledger.",
     "scan": "Say what files hold that could run, and whether to open them.",
     "assess": "Attack a model and say how robust it is, and how sure that is.",
+    "sign": "Sign exactly these bytes, with a bundle that verifies offline.",
+    "verify": "Say whether a model is what its signers have signed.",
     "gate": "Decide from evidence whether a model may pass.",
     "ledger": "Read, verify and prove what was recorded.",
     "evidence": "Carry evidence from one machine to another.",

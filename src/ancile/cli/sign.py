@@ -1,0 +1,137 @@
+"""``ancile sign MODEL``: let exactly these bytes go: signed, recorded, in a bundle that verifies offline."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from ancile.cli.gating import read_bundle
+from ancile.cli.home import Home, need_home
+from ancile.cli.output import talk, writable, write_whole
+from ancile.cli.recorder import Recorder, open_recorder
+from ancile.core.errors import AncileError
+from ancile.core.subject import Subject
+from ancile.core.text import plain
+from ancile.release.manifest import manifest_of
+from ancile.release.signing import (
+    Scan,
+    author_events,
+    joined,
+    release_of,
+    require_clean,
+    scans_of,
+    statement_to_cosign,
+)
+from ancile.render.phrases import counted
+from ancile.trust.bundle import parse_bundle
+from ancile.trust.keys import list_keys
+from ancile.trust.notary import evidence_about, export_evidence, record
+from ancile.trust.statement import statement_of
+from ancile.work.progress import progress_line
+
+SUFFIX = ".ancile.json"  # of the bundle beside a model
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Bundle; else MODEL.ancile.json.")
+@click.option("--expires", help="From when on it is not to be used, such as 90d; else never.")
+@click.option("--cosign", type=click.Path(path_type=Path), help="Sign what others signed in this bundle.")
+@click.option("--allow-failed-scan", is_flag=True, help="Although the latest scan says block or review.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress.")
+def sign(
+    model: Path,
+    *,
+    output: Path | None,
+    expires: str | None,
+    cosign: Path | None,
+    allow_failed_scan: bool,
+    quiet: bool,
+) -> None:
+    """Sign MODEL, a folder or a file, as it is now: Ed25519 and ML-DSA-65 together.
+
+    The signature is an entry of the ledger. A bundle beside the model carries it with its inclusion proof:
+    `ancile verify` needs nothing else. No byte of the model is touched.
+    """
+    if cosign is not None and expires is not None:
+        raise AncileError(
+            "the expiry was set by who signed first", value=expires, remedy="leave --expires out"
+        )
+    home = need_home(Path.cwd())
+    target = output or cosign or beside(model)
+    writable("the bundle", target)
+    _require_outside(target, model)
+    before = parse_bundle(read_bundle(cosign)) if cosign is not None else None
+    with open_recorder(home) as recorder:
+        with progress_line("hash", quiet=quiet) as line:
+            subject = manifest_of(model, progress=line.say).subject()
+        now = recorder.clock.now()
+        if before is not None:
+            author = recorder.author.public.id
+            statement = statement_to_cosign(before, subject, now=now, author=author)
+            said = "cosigned"
+        else:
+            scans = _scans(home, recorder, subject, allow_failed_scan=allow_failed_scan)
+            release = release_of(subject, now=now, expires=expires, scans=scans)
+            until = "never expires" if release.expires is None else f"expires {release.expires:%Y-%m-%d}"
+            statement, said = statement_of(release), f"{until}, {counted(len(scans), 'scan')} named; signed"
+        data = _recorded(home, recorder, statement)
+    write_whole(target, data if before is None else joined(before, data))
+    talk(f"{counted(max(len(subject.parts), 1), 'file')}, {subject.digest}")
+    talk(f"{said} by {recorder.author.public.id[:23]}…; bundle in {target}")
+
+
+def beside(model: Path) -> Path:
+    """Where the bundle of a model lies without being told: beside it, so that its folder stays as it is."""
+    whole = Path(os.path.abspath(model))  # noqa: PTH100 - a link's own name, not its target's
+    return (
+        whole.with_name(f"{whole.name or 'root'}{SUFFIX}")
+        if model.name in ("", "..")
+        else Path(f"{model}{SUFFIX}")
+    )
+
+
+def _require_outside(target: Path, model: Path) -> None:
+    """A bundle in the folder that it signs would be a file that nobody signed."""
+    real, folder = Path(os.path.realpath(target)), Path(os.path.realpath(model))
+    if real == folder or folder in real.parents:
+        raise AncileError(
+            "the bundle would be written into what it signs",
+            value=plain(str(target)),
+            remedy="name a file beside the model: -o FILE",
+        )
+
+
+def _scans(home: Home, recorder: Recorder, subject: Subject, *, allow_failed_scan: bool) -> list[Scan]:
+    """What this ledger's scans said of these bytes; a refusal is one here too."""
+    digest = min(subject.parts.values(), default=subject.digest)
+    about = evidence_about(
+        recorder.ledger,
+        digest,
+        logs=[*home.log.keys, *home.log.before],
+        signers=[key.public for key in list_keys(home.keys) if key.public.purpose == "author"],
+        authors=home.policy.authors,
+        cache=home.cache,
+    )
+    found = scans_of(subject, about.evidence)
+    if not found:
+        talk("not scanned: `ancile scan` says what is in it, and the release would name the scan")
+    elif found[-1].verdict == "incomplete":
+        talk("the latest scan of these bytes came to no conclusion: see `ancile scan`")
+    if not allow_failed_scan:
+        require_clean(found, name=subject.name)
+    return found
+
+
+def _recorded(home: Home, recorder: Recorder, statement: bytes) -> bytes:
+    """The bundle of the statement, once it stands in the ledger."""
+    ledger = recorder.ledger
+    at = record(ledger, statement, author=recorder.author, log=recorder.log, clock=recorder.clock.now)
+    return export_evidence(
+        ledger,
+        [at.index, *author_events(ledger)],
+        logs=[*home.log.keys, *home.log.before],
+        signers=[key.public for key in list_keys(home.keys) if key.public.purpose == "author"],
+    )

@@ -1,0 +1,159 @@
+"""``ancile verify MODEL``: the bytes at hand against the bundle that their signers gave out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+
+from ancile.cli.gating import read_bundle
+from ancile.cli.home import Home, find_home, need_home
+from ancile.cli.ledger import reading
+from ancile.cli.output import apart, chosen, deliver, output_options
+from ancile.cli.recorder import open_recorder
+from ancile.cli.sign import beside
+from ancile.cli.trusting import read_public
+from ancile.core.errors import AncileError
+from ancile.core.report import Parameters, Record, Report
+from ancile.core.subject import DIGEST
+from ancile.release.checks import verification_report
+from ancile.release.manifest import manifest_of
+from ancile.release.pins import Pins, Said, key_entries, pins_of, revocation_list, said_by
+from ancile.release.verification import verify_release
+from ancile.trust.bundle import Bundle, parse_bundle
+from ancile.trust.events import KeyEvent
+from ancile.trust.imports import imported
+from ancile.trust.keys import list_keys
+from ancile.work.clock import system_clock
+from ancile.work.progress import progress_line
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--signature", type=click.Path(path_type=Path), help="Bundle; else MODEL.ancile.json.")
+@click.option(
+    "--signer",
+    "signers",
+    multiple=True,
+    help="Who must have signed: id, line, or file of `ancile keys export`.",
+)
+@click.option("--log", "logs", multiple=True, help="Verifier keys of the signers' logs, two of each.")
+@click.option(
+    "--threshold", type=click.IntRange(min=1), default=1, show_default=True, help="How many signers."
+)
+@click.option(
+    "--revoked",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="List of what was taken back, or evidence.",
+)
+@click.option("--ignore-unsigned", multiple=True, help="Let unsigned files of this shell pattern through.")
+@click.option(
+    "--record/--no-record", default=None, help="Sign into the ledger; the default where there is one."
+)
+@click.option("--quiet", "-q", is_flag=True, help="No progress.")
+@output_options
+def verify(
+    model: Path,
+    *,
+    signature: Path | None,
+    signers: tuple[str, ...],
+    logs: tuple[str, ...],
+    threshold: int,
+    revoked: tuple[Path, ...],
+    ignore_unsigned: tuple[str, ...],
+    record: bool | None,
+    quiet: bool,
+    format_: str | None,
+    output: Path | None,
+    strict: bool,
+) -> int:
+    """Say whether MODEL is, byte for byte, what signers on whom you rely have signed.
+
+    Offline, and without `ancile init` where --signer says on whom; else the authors and logs of ancile.toml
+    count. Exit codes: 0 it verifies, 1 it does not, 2 there is nothing to verify it with.
+    """
+    way = chosen(format_, output, strict=strict)
+    home = need_home(Path.cwd()) if record else find_home(Path.cwd())
+    file = signature or beside(model)
+    if output is not None:
+        apart("the report", output, read=map(str, (model, file, *revoked)))
+    pins = _pins(home, signers, logs, threshold=threshold, lists=revoked)
+    asked = _Asked(model, parse_bundle(read_bundle(file)), pins, ignore_unsigned)
+    parameters: Parameters = {"signers": [*sorted(pins.signers)]} if signers or logs else {}
+    if home is None or record is False:
+        return deliver(Record(report=_verified(asked, parameters, quiet=quiet)), way)
+    with open_recorder(home) as recorder:
+        return deliver(recorder.report(_verified(asked, parameters, quiet=quiet)), way)
+
+
+class _Asked(NamedTuple):
+    model: Path
+    bundle: Bundle
+    pins: Pins
+    ignored: tuple[str, ...]
+
+
+def _verified(asked: _Asked, parameters: Parameters, *, quiet: bool) -> Report:
+    """The report; what differs from the policy's own way stands in its parameters, for a gate to see."""
+    clock = system_clock()
+    started = clock.now()
+    with progress_line("hash", quiet=quiet) as line:
+        subject = manifest_of(asked.model, progress=line.say).subject()
+    facts = verify_release(asked.bundle, subject, asked.pins, now=clock.now(), ignored=asked.ignored)
+    let_through: Parameters = {"ignore_unsigned": [*asked.ignored]} if asked.ignored else {}
+    return verification_report(
+        facts, parameters=parameters | let_through, started=started, finished=clock.now()
+    )
+
+
+def _pins(
+    home: Home | None, signers: Iterable[str], logs: Iterable[str], *, threshold: int, lists: Iterable[Path]
+) -> Pins:
+    """On whom the flags rely, or else the policy; what was revoked is told by every source there is."""
+    named, vkeys = _named(signers)
+    vkeys += logs
+    if not named and home is None:
+        raise AncileError(
+            "nobody is named whose signature counts",
+            value="no --signer, and no ancile.toml",
+            remedy="give --signer: an id, a line, or a file that `ancile keys export` wrote",
+        )
+    said = Said({}, frozenset())
+    if home is not None:
+        said = _said_here(home)
+        if not named and not vkeys:
+            vkeys = [*home.log.keys, *home.log.before, *(key for log in home.policy.logs for key in log.keys)]
+    revoked = dict(said.revoked)
+    for path in lists:
+        revoked |= revocation_list(read_bundle(path), name=str(path))
+    authors = named or (home.policy.authors if home is not None else [])
+    return pins_of(authors, logs=vkeys, threshold=threshold, revoked=revoked, rotated=said.rotated)
+
+
+def _named(signers: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Ids and lines of signers, and verifier keys of the logs that stand in their files."""
+    authors: list[str] = []
+    vkeys: list[str] = []
+    for one in signers:
+        if DIGEST.fullmatch(one) or one.startswith("author:v1:"):
+            authors.append(one)
+            continue
+        for key in read_public(Path(one)):
+            authors += [key.text] if key.purpose == "author" else []
+            vkeys += key.vkeys
+    return authors, vkeys
+
+
+def _said_here(home: Home) -> Said:
+    """What this home knows of keys: its ledger, the keys' own files, and evidence from elsewhere."""
+    with reading(home) as ledger:
+        events = [said for _, said in key_entries(ledger)]
+    pinned = [*home.log.keys, *home.log.before, *(key for log in home.policy.logs for key in log.keys)]
+    elsewhere = imported(home.imports, logs=pinned, authors=home.policy.authors)
+    told = (one.statement.predicate for one in elsewhere if one.accepted)
+    said = said_by([*events, *(said for said in told if isinstance(said, KeyEvent))])
+    own = {key.public.id: key.file.revoked.reason for key in list_keys(home.keys) if key.file.revoked}
+    return Said(said.revoked | own, said.rotated)

@@ -1,0 +1,143 @@
+"""Making a release: the statement, what scans said of its bytes, and another signer's word for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from ancile.core.budget import seconds_of
+from ancile.core.errors import AncileError
+from ancile.core.report import Report, ScannedFile, Verdict
+from ancile.core.subject import Subject
+from ancile.core.text import plain
+from ancile.release.pins import key_entries
+from ancile.release.verification import Differences, differences, statement_bytes, the_release
+from ancile.trust.bundle import Bundle, encode_bundle, parse_bundle
+from ancile.trust.events import MOST_SCANS, Release
+from ancile.trust.evidence import VerifiedEvidence, verify_bundle, verify_entries
+from ancile.trust.ledger import Ledger
+from ancile.version import __version__
+
+REFUSED: tuple[Verdict, ...] = ("block", "review")
+
+
+class Scan(NamedTuple):
+    """What a scan said of exactly these bytes.
+
+    digest   of its statement
+    verdict  the worst of the files that are released
+    """
+
+    digest: str
+    time: datetime
+    verdict: Verdict
+
+
+def release_of(
+    subject: Subject, *, now: datetime, expires: str | None, scans: Sequence[Scan] = ()
+) -> Release:
+    """The statement that lets the subject go.
+
+    expires  a duration such as ``90d``; None for never
+    """
+    try:
+        until = None if expires is None else now + timedelta(seconds=seconds_of(expires))
+    except OverflowError as reason:
+        raise AncileError(
+            "expiry is beyond the calendar", value=str(expires), remedy="give fewer days, or no --expires"
+        ) from reason
+    newest = sorted(scans, key=lambda one: one.time)[-MOST_SCANS:]
+    return Release(
+        subject=subject,
+        time=now,
+        expires=until,
+        scans=tuple(one.digest for one in newest),
+        version=__version__,
+    )
+
+
+def scans_of(subject: Subject, evidence: Iterable[VerifiedEvidence]) -> list[Scan]:
+    """Scans among the evidence that looked at every file of the subject, oldest first."""
+    wanted = frozenset(subject.parts.values() or (subject.digest,))
+    found = []
+    for one in evidence:
+        report = one.statement.predicate
+        if one.accepted and isinstance(report, Report) and report.stage == "scan":
+            files = report.files or ()
+            here = {file.digest: file for file in files if file.digest in wanted}
+            if wanted <= set(here):
+                found.append(Scan(one.statement.digest, one.time, _worst(list(here.values()))))
+    return sorted(found, key=lambda scan: scan.time)
+
+
+def _worst(files: Sequence[ScannedFile]) -> Verdict:
+    order: tuple[Verdict, ...] = ("block", "review", "incomplete", "named-classes", "data-only")
+    return min((file.verdict for file in files), key=order.index)
+
+
+def require_clean(scans: Sequence[Scan], *, name: str) -> None:
+    """Refuse what the latest scan of these bytes refuses."""
+    if scans and scans[-1].verdict in REFUSED:
+        raise AncileError(
+            f"the latest scan of these bytes says {scans[-1].verdict}, and nothing is signed",
+            value=plain(name, 100),
+            remedy="see `ancile scan`; to sign all the same: --allow-failed-scan",
+        )
+
+
+def author_events(ledger: Ledger) -> list[int]:
+    """Entries that rotate or revoke an author's key: they travel with what the key has signed."""
+    return [
+        index
+        for index, said in key_entries(ledger)
+        if said.key.startswith("author:") and said.change != "introduced"
+    ]
+
+
+def statement_to_cosign(bundle: Bundle, subject: Subject, *, now: datetime, author: str) -> bytes:
+    """The exact statement that others have signed, once it holds and speaks of just these bytes.
+
+    author  id of who is about to sign it too
+    """
+    found = [
+        one
+        for one in verify_entries(bundle, logs=(), authors=())
+        if isinstance(one.statement.predicate, Release)
+    ]
+    _, release = the_release(found)
+    if any(one.author == author for one in found):
+        raise AncileError(
+            "you have signed this release already",
+            value=author,
+            remedy="a threshold counts signers: let another one sign",
+        )
+    if release.expires is not None and release.expires <= now:
+        raise AncileError(
+            "the release has expired",
+            value=f"{release.expires:%Y-%m-%d %H:%M} UTC",
+            remedy="make a new one: `ancile sign` without --cosign",
+        )
+    found_here = differences(release.subject, subject)
+    if found_here != Differences():
+        wrong = [*found_here.changed, *found_here.missing, *found_here.unsigned]
+        raise AncileError(
+            "these are not the bytes that the others have signed",
+            value=f"{len(wrong)} files differ: {plain(', '.join(wrong[:3]))}" if wrong else "another model",
+            remedy="take model and bundle from the signer once more; `ancile verify` names each difference",
+        )
+    return statement_bytes(bundle)
+
+
+def joined(bundle: Bundle, more: bytes) -> bytes:
+    """A bundle with the entries of both, verified as whoever gets it will."""
+    other = parse_bundle(more)
+    data = encode_bundle(
+        Bundle(
+            logs=tuple(dict.fromkeys((*bundle.logs, *other.logs))),
+            signers=tuple(dict.fromkeys((*bundle.signers, *other.signers))),
+            entries=(*bundle.entries, *other.entries),
+        )
+    )
+    verify_bundle(data, logs=(), authors=())
+    return data
