@@ -15,14 +15,18 @@ from typing import NamedTuple, Protocol
 from backports.zstd import DecompressionParameter, ZstdDecompressor, ZstdError
 
 from ancile.formats import lz4_frames
+from ancile.formats.held import Held, Spool, forget, piece
 
-CHUNK = 1 << 20
+CHUNK = 1 << 20  # that goes in at once
+PIECE = 1 << 20  # that comes out at once
 MEMBERS = 1000  # streams in a row
 ZSTD_LIMITS = {
     int(DecompressionParameter.window_log_max): 27
 }  # 128 MiB: what `zstd` itself accepts unless told
 SKIPPABLE = tuple(bytes((first, 0x2A, 0x4D, 0x18)) for first in range(0x50, 0x60))
 ZFILE = slice(20, 24)  # joblib up to 0.9: "ZF", the length as 19 characters or 20, then zlib's first byte
+
+BROKEN = (zlib.error, lzma.LZMAError, ZstdError, OSError, EOFError, ValueError)  # what an inflater raises
 
 
 class Unpacked(NamedTuple):
@@ -34,8 +38,8 @@ class Unpacked(NamedTuple):
     """
 
     kind: str
-    data: bytes
-    rest: bytes = b""
+    data: Held
+    rest: Held = b""
     fault: str = ""
     cut: bool = False
 
@@ -56,14 +60,14 @@ class Inflater(Protocol):
 
 
 MAGIC: tuple[tuple[str, tuple[bytes, ...], Callable[[], Inflater]], ...] = (
-    ("gzip", (b"\x1f\x8b",), lambda: _Deflate(16 + zlib.MAX_WBITS)),
+    ("gzip", (b"\x1f\x8b",), lambda: Deflate(16 + zlib.MAX_WBITS)),
     ("bzip2", (b"BZh",), bz2.BZ2Decompressor),
     ("xz", (b"\xfd7zXZ\x00",), lzma.LZMADecompressor),
     ("lzma", (b"\x5d\x00\x00",), lzma.LZMADecompressor),
     ("zstd", (b"\x28\xb5\x2f\xfd",), lambda: ZstdDecompressor(options=ZSTD_LIMITS)),
     ("lz4", (lz4_frames.MAGIC,), lz4_frames.Lz4Inflater),
     ("skippable", SKIPPABLE, lambda: _Skipped()),  # noqa: PLW0108 - the class stands below
-    ("zlib", (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda"), lambda: _Deflate(zlib.MAX_WBITS)),
+    ("zlib", (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda"), lambda: Deflate(zlib.MAX_WBITS)),
 )
 
 
@@ -83,7 +87,7 @@ class _Skipped:
         return b""
 
 
-class _Deflate:
+class Deflate:
     """zlib's object with the face of the other two."""
 
     def __init__(self, bits: int) -> None:
@@ -91,14 +95,18 @@ class _Deflate:
 
     @property
     def eof(self) -> bool:
+        """Whether the stream has ended."""
         return self._inner.eof
 
     @property
     def unused_data(self) -> bytes:
+        """What stands behind it."""
         return self._inner.unused_data
 
     def decompress(self, data: bytes, max_length: int, /) -> bytes:
-        return self._inner.decompress(self._inner.unconsumed_tail + data, max_length)
+        """At most so many bytes."""
+        left = self._inner.unconsumed_tail
+        return self._inner.decompress(left + data if left else data, max_length)
 
 
 def kind_of(head: bytes) -> str:
@@ -108,36 +116,48 @@ def kind_of(head: bytes) -> str:
     return next((kind for kind, magics, _ in MAGIC if head.startswith(magics)), "")
 
 
-def unpack(data: bytes, *, limit_bytes: int) -> Unpacked:
-    """All streams in a row, to ``limit_bytes`` of what they hold."""
-    kind = kind_of(data[:16])
+def unpack(data: Held, *, limit_bytes: int) -> Unpacked:
+    """All streams in a row, to ``limit_bytes`` of what they hold; AncileError where there is no room."""
+    kind, pos = kind_of(bytes(data[:16])), 0
     if kind == "joblib-zlib":
-        data = data[max(0, data.find(b"\x78", ZFILE.start, ZFILE.stop)) :]
-    out, pos, fault = bytearray(), 0, ""
+        pos = max(0, data.find(b"\x78", ZFILE.start, ZFILE.stop))
+    out, fault = Spool(), ""
     for _ in range(MEMBERS):
-        found, used, fault = _one(data[pos:], limit_bytes - len(out))
-        out += found
-        pos += used
-        if fault or len(out) >= limit_bytes or not kind_of(data[pos : pos + 16]):
+        pos, fault = _one(data, pos, out, limit_bytes)
+        if fault or out.size >= limit_bytes or not kind_of(bytes(data[pos : pos + 16])):
             break
-    cut = len(out) >= limit_bytes
-    return Unpacked(kind, bytes(out), data[pos:] if not fault else b"", fault, cut)
+    cut = out.size >= limit_bytes
+    return Unpacked(kind, out.held(), b"" if fault else piece(data, pos, len(data)), fault, cut)
 
 
-def _one(data: bytes, limit_bytes: int) -> tuple[bytes, int, str]:
-    """One stream: its bytes, how many it took, why it broke."""
-    make = next((make for _, magics, make in MAGIC if data.startswith(magics)), None)
+def _one(data: Held, pos: int, out: Spool, limit_bytes: int) -> tuple[int, str]:
+    """One stream into ``out``: where it ends, why it broke."""
+    head = bytes(data[pos : pos + 16])
+    make = next((make for _, magics, make in MAGIC if head.startswith(magics)), None)
     if make is None:
-        return b"", 0, "no stream begins here"
-    inflater, out, given = make(), bytearray(), 0
+        return pos, "no stream begins here"
     try:
-        while not inflater.eof and len(out) < limit_bytes:
-            chunk = data[given : given + CHUNK]
-            given += len(chunk)
-            found = inflater.decompress(chunk, limit_bytes - len(out))
-            out += found
-            if not chunk and not found:
-                return bytes(out), given, "the stream is cut off"
-    except (zlib.error, lzma.LZMAError, ZstdError, OSError, EOFError, ValueError) as reason:
-        return bytes(out), given, str(reason)
-    return bytes(out), given - len(inflater.unused_data), ""
+        return inflate(make(), data, pos, len(data), out, limit_bytes)
+    except BROKEN as reason:
+        return pos, str(reason)
+
+
+def inflate(
+    inflater: Inflater, data: Held, start: int, stop: int, out: Spool, limit_bytes: int
+) -> tuple[int, str]:
+    """One stream into ``out``, until that holds ``limit_bytes``: where it ends, why it broke off.
+
+    Neither what goes in nor what comes out is ever held whole. BROKEN where it breaks the rules.
+    """
+    given, hungry = start, True
+    while not inflater.eof and out.size < limit_bytes:
+        chunk = bytes(data[given : min(given + CHUNK, stop)]) if hungry else b""
+        wanted = min(PIECE, limit_bytes - out.size)
+        found = inflater.decompress(chunk, wanted)
+        out.write(found)
+        if hungry and not chunk and not found:
+            return given, "the stream is cut off"
+        forget(data, given, given + len(chunk))
+        given += len(chunk)
+        hungry = len(found) < wanted
+    return given - len(inflater.unused_data), ""

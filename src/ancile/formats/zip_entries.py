@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ancile.formats.held import Held
+from ancile.formats.compressed import BROKEN, Deflate, Inflater, inflate
+from ancile.formats.held import Held, Spool, chunks, piece
 
 END, END64, LOCATOR64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
 CENTRAL, LOCAL = b"PK\x01\x02", b"PK\x03\x04"
@@ -100,33 +101,60 @@ def read_archive(data: Held) -> Archive:
     return Archive(entries, tuple(faults), strays)
 
 
-def content(data: Held, entry: Entry, *, limit_bytes: int) -> tuple[bytes, str]:
-    """A member's bytes as far as they go, and why they are not what its header says; empty where they are."""
-    packed = data[entry.start : entry.start + entry.packed_bytes]
+def is_plain(entry: Entry) -> bool:
+    """Whether a member stands in the archive as it is."""
+    return (
+        entry.method == STORED
+        and entry.packed_bytes == entry.content_bytes
+        and not entry.flags & (ENCRYPTED | PATCHED | STRONG)
+    )
+
+
+def content(data: Held, entry: Entry, *, limit_bytes: int, is_summed: bool = True) -> tuple[Held, str]:
+    """A member's bytes as far as they go, and why they are not what its header says; empty where they are.
+
+    is_summed  whether its checksum is compared
+    """
+    stop = entry.start + entry.packed_bytes
     if entry.flags & (ENCRYPTED | PATCHED | STRONG):
-        return bytes(packed), "it is encrypted"
+        return piece(data, entry.start, stop), "it is encrypted"
+    limit = min(limit_bytes, entry.content_bytes + 1)
     try:
-        held = _unpacked(bytes(packed), entry.method, min(limit_bytes, entry.content_bytes + 1))
-    except (zlib.error, OSError, lzma.LZMAError, EOFError, ValueError, struct.error) as reason:
-        return bytes(packed), f"it does not unpack: {reason}"
+        held = _unpacked(data, entry, limit)
+    except (*BROKEN, struct.error) as reason:
+        return piece(data, entry.start, stop), f"it does not unpack: {reason}"
     if len(held) != entry.content_bytes:
         return held, f"it holds {len(held)} bytes or more where {entry.content_bytes} are told"
-    return held, "" if zlib.crc32(held) == entry.crc else "its checksum differs"
+    return held, checksum_fault(held, entry, 0, len(held)) if is_summed else ""
 
 
-def _unpacked(packed: bytes, method: int, limit_bytes: int) -> bytes:
-    if method == STORED:
-        return packed[:limit_bytes]
-    if method == DEFLATED:
-        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, max(1, limit_bytes))
-    if method == BZIP2:
-        return bz2.BZ2Decompressor().decompress(packed, max(1, limit_bytes))
-    if method == LZMA:
-        (size,) = struct.unpack_from("<H", packed, 2)
-        filters = [_lzma_filter(packed[4:9])]
-        raw = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=filters)
-        return raw.decompress(packed[4 + size :], max(1, limit_bytes))
-    raise ValueError(f"compression method {method} is unknown")
+def checksum_fault(data: Held, entry: Entry, start: int, stop: int) -> str:
+    """Why these bytes are not the member's, by its checksum; empty where they are."""
+    crc = 0
+    for one in chunks(data, start, stop):
+        crc = zlib.crc32(one, crc)
+    return "" if crc == entry.crc else "its checksum differs"
+
+
+def _unpacked(data: Held, entry: Entry, limit_bytes: int) -> Held:
+    start, stop = entry.start, entry.start + entry.packed_bytes
+    inflater: Inflater
+    if entry.method == STORED:
+        return piece(data, start, min(stop, start + limit_bytes))
+    if entry.method == DEFLATED:
+        inflater = Deflate(-zlib.MAX_WBITS)
+    elif entry.method == BZIP2:
+        inflater = bz2.BZ2Decompressor()
+    elif entry.method == LZMA:
+        head = bytes(data[start : min(stop, start + 9)])
+        (size,) = struct.unpack_from("<H", head, 2)
+        inflater = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[_lzma_filter(head[4:9])])
+        start += 4 + size
+    else:
+        raise ValueError(f"compression method {entry.method} is unknown")
+    out = Spool()
+    inflate(inflater, data, start, stop, out, max(1, limit_bytes))
+    return out.held()
 
 
 def _lzma_filter(properties: bytes) -> dict[str, int]:

@@ -7,18 +7,32 @@ import re
 import stat
 import tarfile
 from collections.abc import Iterator
-from typing import NamedTuple
+from dataclasses import replace
+from typing import NamedTuple, cast
 
 from ancile.core.check import examine
 from ancile.core.text import plain
 from ancile.formats import json_text
 from ancile.formats.compressed import kind_of, unpack
+from ancile.formats.held import SMALL, Held, is_blank, piece
 from ancile.formats.torch_storages import layout_faults
-from ancile.formats.zip_entries import ENCRYPTED, Archive, Entry, content, has_end, is_zip, read_archive
+from ancile.formats.zip_entries import (
+    ENCRYPTED,
+    STORED,
+    Archive,
+    Entry,
+    checksum_fault,
+    content,
+    has_end,
+    is_plain,
+    is_zip,
+    read_archive,
+)
 from ancile.scan.archive_checks import ARCHIVE_CHECKS, ArchiveFacts
-from ancile.scan.neighbours import in_archive
-from ancile.scan.part import Formatted, Part, Spent
+from ancile.scan.neighbours import Neighbours, in_archive
+from ancile.scan.part import PARTS, RATIO, RATIO_FREE_BYTES, Formatted, Part, Spent
 from ancile.scan.places import Place
+from ancile.scan.plain_data import is_storage
 
 PROBED_BYTES = 5 << 20  # more than the longest block of lz4
 DRIVE = re.compile(r"[A-Za-z]:")
@@ -29,6 +43,8 @@ TORCH_MEMBERS = re.compile(
 KERAS = {"metadata.json", "model.weights.h5"}  # beside config.json: keras/src/saving/saving_lib.py
 KERAS_METADATA = {"keras_version", "date_saved"}
 METADATA_BYTES = 4096
+TELLING = ("data.pkl", "metadata.json")
+OUTER_CHECKS, INNER_CHECKS = ARCHIVE_CHECKS[:2], ARCHIVE_CHECKS[2:]  # of the directory, and of what it lists
 TAR_MAGIC = slice(257, 262)
 
 
@@ -39,15 +55,16 @@ def is_compressed(part: Part) -> bool:
 
 def examine_compressed(part: Part) -> Iterator[Formatted | Part]:
     """What it unpacks to."""
-    limit = part.allowance.unpacked_bytes
-    found = unpack(bytes(part.data), limit_bytes=limit)
+    # One more than what is a bomb, so that it is told for one
+    limit = min(part.allowance.unpacked_bytes, max(RATIO_FREE_BYTES, RATIO * len(part.data)) + 1)
+    found = unpack(part.data, limit_bytes=limit)
     facts = ArchiveFacts(part, damaged=(Place(found.fault, 0),) if found.fault else ())
     inner: list[Part] = []
     if found.cut:
         facts = facts._replace(unread=(Place(f"more than {limit} bytes when unpacked", 0),))
     try:
         inner.append(part.inner(f"({found.kind})", found.data, packed=len(part.data)))
-        if found.rest.strip(b"\0"):
+        if not is_blank(found.rest, 0, len(found.rest)):
             inner.append(part.inner("(behind it)", found.rest))
     except Spent as reason:
         facts = facts._replace(unread=(Place(str(reason), 0),))
@@ -61,79 +78,97 @@ def is_archive(part: Part) -> bool:
 
 
 def examine_zip(part: Part) -> Iterator[Formatted | Part]:
-    """What its members hold."""
+    """What its members hold, one by one; whatever is wrong with one is told behind the last."""
     archive = read_archive(part.data)
     facts = ArchiveFacts(
         part,
         ambiguous=tuple(Place(fault.what, fault.offset) for fault in archive.faults),
         leaving=tuple(Place(one.name, one.header) for one in archive.entries if leaves(one.name, one.mode)),
     )
-    members = _zip_members(part, archive)
-    inner = [one.part for one in members if one.part]
-    broken = [Place(one.fault, one.offset) for one in members if one.fault and not one.unread]
-    facts = facts._replace(
-        damaged=(*broken, *(Place(fault, 0) for fault in _lacks(archive, inner))),
-        unread=tuple(Place(one.fault, one.offset) for one in members if one.unread),
-    )
-    yield Formatted("zip", examine(ARCHIVE_CHECKS, facts))
-    yield from inner
-
-
-def _lacks(archive: Archive, inner: list[Part]) -> list[str]:
-    """What a Keras or torch archive lacks, or holds beside what it asks for."""
+    yield Formatted("zip", examine(OUTER_CHECKS, facts))
     sizes = {one.name: one.content_bytes for one in archive.entries if not one.name.endswith("/")}
-    if "config.json" not in sizes and (sizes.keys() >= KERAS or _is_keras_metadata(sizes, inner)):
+    broken: list[Place] = []
+    unread: list[Place] = []
+    told: dict[str, Held] = {}  # what an archive says of itself
+    try:
+        for one in _zip_members(part, archive):
+            if one.fault:
+                (unread if one.is_unread else broken).append(Place(one.fault, one.offset))
+            if one.part.members[-1].endswith(TELLING):
+                told.setdefault(one.part.members[-1], one.part.data)
+            yield one.part
+    except Spent as reason:
+        unread.append(Place(str(reason), 0))
+    broken += (Place(fault, 0) for fault in _lacks(sizes, told))
+    facts = facts._replace(damaged=tuple(broken), unread=tuple(unread))
+    yield Formatted("zip", examine(INNER_CHECKS, facts))
+
+
+def _lacks(sizes: dict[str, int], told: dict[str, Held]) -> list[str]:
+    """What a Keras or torch archive lacks, or holds beside what it asks for."""
+    if "config.json" not in sizes and (sizes.keys() >= KERAS or _is_keras_metadata(sizes, told)):
         return ["a Keras archive without config.json"]
     folder = next(iter(sizes), "").partition("/")[0]
     if f"{folder}/version" not in sizes or any(not name.startswith(f"{folder}/") for name in sizes):
         return []
-    pickle = next((one.data for one in inner if one.members[-1] == f"{folder}/data.pkl"), None)
-    return layout_faults(sizes, pickle)
+    return layout_faults(sizes, told.get(f"{folder}/data.pkl"))
 
 
-def _is_keras_metadata(sizes: dict[str, int], inner: list[Part]) -> bool:
+def _is_keras_metadata(sizes: dict[str, int], told: dict[str, Held]) -> bool:
     """Whether there is nothing but what Keras writes of itself, its version and the date."""
-    if sizes.keys() != {"metadata.json"}:
+    if sizes.keys() != {"metadata.json"} or not told:
         return False
-    document = (
-        json_text.parse(bytes(inner[0].data[:METADATA_BYTES]).decode("utf-8", "replace")) if inner else None
-    )
+    document = json_text.parse(bytes(told["metadata.json"][:METADATA_BYTES]).decode("utf-8", "replace"))
     return document is not None and isinstance(document.root, dict) and document.root.keys() <= KERAS_METADATA
 
 
 class _Member(NamedTuple):
-    part: Part | None
+    part: Part
     offset: int
     fault: str = ""
-    unread: bool = False
+    is_unread: bool = False
 
 
-def _zip_members(part: Part, archive: Archive) -> list[_Member]:
+def _zip_members(part: Part, archive: Archive) -> Iterator[_Member]:
     is_torch = any(TORCH_MEMBERS.fullmatch(one.name) for one in archive.entries)
-    found: list[_Member] = []
-    try:
-        held = [one for one in archive.entries if not one.name.endswith("/") or one.content_bytes]
-        sizes = {one.name: one.content_bytes for one in held}
-        found += (_zip_member(part, entry, sizes, is_torch=is_torch) for entry in held)
-        for start, stop in archive.strays:
-            stray = bytes(part.data[start:stop])
-            if stray.strip(b"\0"):
-                found.append(_Member(part.inner(f"(bytes {start} to {stop})", stray), start))
-    except Spent as reason:
-        found.append(_Member(None, 0, str(reason), unread=True))
-    return found
+    held = [one for one in archive.entries if not one.name.endswith("/") or one.content_bytes]
+    sizes = {one.name: one.content_bytes for one in held}
+    for entry in held:
+        yield _zip_member(part, entry, in_archive(sizes, entry.name), is_torch=is_torch)
+    for start, stop in archive.strays:
+        if not is_blank(part.data, start, stop):
+            stray = part.inner(f"(bytes {start} to {stop})", piece(part.data, start, stop))
+            yield _Member(stray, start)
 
 
-def _zip_member(part: Part, entry: Entry, sizes: dict[str, int], *, is_torch: bool) -> _Member:
-    is_packed = entry.method != 0
-    if is_packed:
+def _zip_member(part: Part, entry: Entry, beside: Neighbours, *, is_torch: bool) -> _Member:
+    is_stored = entry.method == STORED
+    if not is_stored:
         part.allowance.take(entry.content_bytes, packed=entry.packed_bytes)
-    held, fault = content(part.data, entry, limit_bytes=part.allowance.unpacked_bytes)
-    said = f"{plain(entry.name, 80)}: {fault}" if fault else ""
-    inner = part.inner(entry.name, held, torch=is_torch, neighbours=in_archive(sizes, entry.name))
+    inner = part.inner(entry.name, b"", torch=is_torch, neighbours=beside)
+    if entry.content_bytes > SMALL and is_plain(entry) and is_storage(inner):
+        return _in_place(part, inner, entry)
+    is_summed = not is_stored or part.allowance.may_sum(entry.content_bytes)
+    limit = part.allowance.unpacked_bytes
+    held, fault = content(part.data, entry, limit_bytes=limit, is_summed=is_summed)
     # The flag alone encrypts nothing, and not every reader minds it
     is_unread = bool(entry.flags & ENCRYPTED) or fault.startswith("it does not unpack")
-    return _Member(inner, entry.header, said, unread=is_unread)
+    return _Member(replace(inner, data=held), entry.header, _said(entry, fault), is_unread)
+
+
+def _in_place(part: Part, inner: Part, entry: Entry) -> _Member:
+    """Numbers of torch, looked at where they stand: a copy would take longer than everything else."""
+    start, stop = entry.start, entry.start + entry.content_bytes
+    fault = ""
+    if part.allowance.may_sum(entry.content_bytes):
+        fault = checksum_fault(part.data, entry, start, stop)
+    # A view has all that numbers are asked for: a length and slices
+    view = cast("Held", memoryview(part.data)[start:stop])
+    return _Member(replace(inner, data=view), entry.header, _said(entry, fault))
+
+
+def _said(entry: Entry, fault: str) -> str:
+    return f"{plain(entry.name, 80)}: {fault}" if fault else ""
 
 
 def is_tar(part: Part) -> bool:
@@ -144,25 +179,53 @@ def is_tar(part: Part) -> bool:
 def examine_tar(part: Part) -> Iterator[Formatted | Part]:
     """What its members hold; links and devices are told, not followed."""
     leaving: list[Place] = []
-    inner: list[Part] = []
-    sizes: dict[str, int] = {}  # complete before any neighbour is asked for
+    held: list[tarfile.TarInfo] = []
     facts = ArchiveFacts(part)
     try:
-        with tarfile.open(fileobj=io.BytesIO(part.data), mode="r:") as archive:
+        with tarfile.open(fileobj=_Stream(part.data), mode="r:") as archive:
             for one in archive:
                 if one.issym() or one.islnk() or one.isdev() or leaves(one.name, 0):
                     leaving.append(Place(f"{one.name} {one.linkname}".strip(), one.offset))
                 if one.isreg():
-                    held = bytes(part.data[one.offset_data : one.offset_data + one.size])
-                    sizes[one.name] = one.size
-                    inner.append(part.inner(one.name, held, neighbours=in_archive(sizes, one.name)))
-    except Spent as reason:
-        facts = facts._replace(unread=(Place(str(reason), 0),))
+                    held.append(one)
+                if len(held) + len(leaving) > PARTS:
+                    facts = facts._replace(unread=(Place(f"more than {PARTS} members", 0),))
+                    break
     except (tarfile.TarError, ValueError, OSError, EOFError) as reason:
         facts = facts._replace(damaged=(Place(str(reason), 0),))
     facts = facts._replace(leaving=tuple(leaving))
     yield Formatted("tar", examine(ARCHIVE_CHECKS, facts))
-    yield from inner
+    sizes = {one.name: one.size for one in held}
+    for one in held:
+        content = piece(part.data, one.offset_data, one.offset_data + one.size)
+        yield part.inner(one.name, content, neighbours=in_archive(sizes, one.name))
+
+
+class _Stream(io.RawIOBase):
+    """Bytes as a file, which they are not copied for."""
+
+    def __init__(self, data: Held) -> None:
+        self._data = data
+        self._pos = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        self._pos = offset + (0, self._pos, len(self._data))[whence]
+        return self._pos
+
+    def tell(self) -> int:
+        return self._pos
+
+    def read(self, size: int = -1, /) -> bytes:
+        stop = len(self._data) if size < 0 else self._pos + size
+        found = bytes(self._data[self._pos : stop])
+        self._pos += len(found)
+        return found
 
 
 def leaves(name: str, mode: int) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ancile.core.check import examine
@@ -36,13 +36,16 @@ def examine_part(part: Part) -> Examination:
     passed: Counter[str] = Counter()
     packages: set[str] = set()
     format_ = ""
-    waiting = deque([part])
-    while waiting:
-        for one in _looked_at(waiting.popleft()):
-            if isinstance(one, Part):
-                waiting.append(one)
-                continue
-            format_ = format_ or one.format
+    # Each part is examined before the next one is taken out, so that one of each depth is held at a time
+    open_ = [_looked_at(part)]
+    while open_:
+        one = next(open_[-1], None)
+        if one is None:
+            open_.pop()
+        elif isinstance(one, Part):
+            open_.append(_looked_at(one))
+        else:
+            format_ = format_ or (one.format if len(open_) == 1 else "")
             findings += one.examined.findings
             passed.update(one.examined.passed)
             packages |= one.packages
@@ -52,16 +55,13 @@ def examine_part(part: Part) -> Examination:
     )
 
 
-def _looked_at(part: Part) -> Sequence[Formatted | Part]:
+def _looked_at(part: Part) -> Iterator[Formatted | Part]:
     """What a part is and holds; what was found before a limit was reached stays."""
-    found: list[Formatted | Part] = []
     try:
-        for one in row_of(part).examine(part):
-            found.append(one)  # noqa: PERF402 - what came before Spent is kept
+        yield from row_of(part).examine(part)
     except Spent as reason:
         facts = ArchiveFacts(part, unread=(Place(str(reason), 0),))
-        found.append(Formatted("unread", examine(ARCHIVE_CHECKS, facts)))
-    return found
+        yield Formatted("unread", examine(ARCHIVE_CHECKS, facts))
 
 
 def verdict_of(findings: Sequence[Finding], *, packages: bool) -> Verdict:

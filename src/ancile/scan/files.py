@@ -7,7 +7,7 @@ import mmap
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +19,7 @@ from ancile.core.errors import AncileError
 from ancile.core.finding import Location
 from ancile.core.subject import percent_encoded
 from ancile.core.text import plain
-from ancile.formats.held import Held
+from ancile.formats.held import SMALL, Held, chunks, read_whole
 from ancile.scan.examine import Examination, examine_part, verdict_of
 from ancile.scan.neighbours import in_folder
 from ancile.scan.part import Part
@@ -111,7 +111,7 @@ def scan_files(
     digest: bool = True,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
-) -> Iterator[Scanned]:
+) -> Generator[Scanned, None, None]:
     """Every file as ``scan_file`` has it, in the order given.
 
     workers   processes that share the files; None for one a core, where there is work for more than one
@@ -160,14 +160,23 @@ def serve() -> None:
 def scan_file(found: Found, *, digest: bool = True) -> Scanned:
     """A file's digest and what is in it; whatever keeps it from being read is a finding."""
     try:
-        with _mapped(found.path) as (data, unchanged):
-            sha256 = f"sha256:{hashlib.sha256(data).hexdigest()}" if digest else ""
+        with _opened(found.path) as (data, unchanged):
+            sha256 = _digest(data) if digest else ""
             examined = examine_part(Part(found.shown, data, neighbours=in_folder(found.path)))
             if unchanged():
                 return Scanned(found.shown, sha256, examined)
     except OSError as reason:
         return _unread(found, plain(reason.strerror or str(reason)))
+    except AncileError as reason:  # of a parser: no room to unpack it
+        return _unread(found, f"{reason.what}: {reason.value}")
     return _unread(found, "it changed while it was read")
+
+
+def _digest(data: Held) -> str:
+    sha256 = hashlib.sha256()
+    for one in chunks(data):
+        sha256.update(one)
+    return f"sha256:{sha256.hexdigest()}"
 
 
 def _unread(found: Found, why: str) -> Scanned:
@@ -181,8 +190,8 @@ def _state(found: os.stat_result) -> tuple[int, int, int]:
 
 
 @contextmanager
-def _mapped(path: Path) -> Iterator[tuple[Held, Callable[[], bool]]]:
-    """The bytes of a regular file, mapped, and whether they are still the same."""
+def _opened(path: Path) -> Iterator[tuple[Held, Callable[[], bool]]]:
+    """The bytes of a regular file, read if they are few, else mapped, and whether they are still the same."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0))
     try:
         before = os.fstat(descriptor)
@@ -190,13 +199,15 @@ def _mapped(path: Path) -> Iterator[tuple[Held, Callable[[], bool]]]:
             raise OSError(0, "it is no regular file")
 
         def unchanged() -> bool:
-            after = os.fstat(descriptor)
-            return _state(before) == _state(after)
+            return _state(before) == _state(os.fstat(descriptor))
 
-        if before.st_size == 0:
-            yield b"", unchanged
+        if before.st_size <= SMALL:
+            held = read_whole(descriptor, before.st_size)
+            yield held or b"", lambda: held is not None and unchanged()
         else:
-            with mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ) as data:
-                yield data, unchanged
+            data = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
+            yield data, unchanged
+            with suppress(BufferError):  # whoever still looks at a part of it keeps it
+                data.close()
     finally:
         os.close(descriptor)

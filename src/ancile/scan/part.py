@@ -16,6 +16,9 @@ UNPACKED_BYTES = 4 << 30  # out of all containers of one file
 PARTS = 200_000  # members, of all containers of one file
 RATIO = 1000  # a container that unpacks to so many times its size, beyond RATIO_FREE_BYTES, is a bomb
 RATIO_FREE_BYTES = 64 << 20
+SUMMED_BYTES = (
+    32 << 20
+)  # stored as they are, of which checksums are compared: it takes as long as their digest
 SEARCHED_BYTES = 8 << 20  # of the numbers of one file: a search takes thirty times as long as their digest
 
 
@@ -30,6 +33,7 @@ class Allowance:
     unpacked_bytes: int = UNPACKED_BYTES
     parts: int = PARTS
     searched_bytes: int = SEARCHED_BYTES
+    summed_bytes: int = SUMMED_BYTES
 
     def take(self, size: int, *, packed: int) -> None:
         """Account for something that is unpacked; Spent where that is too much.
@@ -44,6 +48,11 @@ class Allowance:
             raise Spent(f"more than {UNPACKED_BYTES >> 30} GiB when unpacked")
         if size > RATIO_FREE_BYTES and size > RATIO * max(1, packed):
             raise Spent(f"{packed} bytes unpack to {size}")
+
+    def may_sum(self, size: int) -> bool:
+        """Whether the checksum of so many bytes is compared, which is accounted for."""
+        self.summed_bytes -= size
+        return self.summed_bytes >= 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +75,7 @@ class Part:
     def inner(
         self,
         name: str,
-        data: bytes,
+        data: Held,
         *,
         packed: int | None = None,
         torch: bool = False,
