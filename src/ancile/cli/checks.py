@@ -25,6 +25,8 @@ TUPLES = (
     "ancile.scan.skops:SKOPS_CHECKS",
     "ancile.scan.secret_checks:SECRET_CHECKS",
     "ancile.scan.files:FILE_CHECKS",
+    "ancile.scan.policy:POLICY_CHECKS",
+    "ancile.scan.baseline:BASELINE_CHECKS",
     "ancile.assess.checks:EVASION_CHECKS",
     "ancile.assess.checks:INPUT_CHECKS",
     "ancile.models.checks:MODEL_CHECKS",

@@ -6,11 +6,35 @@ from pathlib import Path
 
 import click
 
-from ancile.cli.output import chosen, deliver, output_options, talk
+from ancile.cli.output import chosen, output_options
+from ancile.core.errors import AncileError
+
+POLICIES = ("standard", "strict")
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, metavar="PATH...", type=click.Path(path_type=Path))
+@click.option("--again", is_flag=True, help="Everything in the ledger's scans, and what changed since.")
+@click.option(
+    "--policy",
+    type=click.Choice(POLICIES),
+    default="standard",
+    show_default=True,
+    help="strict: review and incomplete count as block.",
+)
+@click.option(
+    "--baseline",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Accepted findings, each with reason and expiry.",
+)
+@click.option(
+    "--write-baseline",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write what was found, for you to accept with a reason.",
+)
+@click.option("--no-digest", is_flag=True, help="Faster; nothing can be found again, so it is no evidence.")
 @click.option(
     "--record/--no-record", default=None, help="Sign into the ledger; the default where there is one."
 )
@@ -19,6 +43,11 @@ from ancile.cli.output import chosen, deliver, output_options, talk
 def scan(
     paths: tuple[Path, ...],
     *,
+    again: bool,
+    policy: str,
+    baseline: Path | None,
+    write_baseline: Path | None,
+    no_digest: bool,
     record: bool | None,
     quiet: bool,
     format_: str | None,
@@ -30,27 +59,35 @@ def scan(
     Each file gets a verdict: data-only, named-classes (and which packages to pin), review, block or
     incomplete. Exit code 1 for block and review, 2 for incomplete or nothing examined.
     """
-    from ancile.cli.home import find_home, need_home  # noqa: PLC0415 - not needed for --help
-    from ancile.core.report import Record  # noqa: PLC0415 - likewise
-    from ancile.core.text import plain  # noqa: PLC0415 - likewise
-    from ancile.scan.files import find_files  # noqa: PLC0415 - likewise
-    from ancile.scan.stage import scan as scanned  # noqa: PLC0415 - likewise
-    from ancile.work.clock import system_clock  # noqa: PLC0415 - likewise
-    from ancile.work.progress import progress_line  # noqa: PLC0415 - likewise
+    from ancile.cli.scanning import Wanted, scanning  # noqa: PLC0415 - not needed for --help
 
+    _fitting(paths, again=again, no_digest=no_digest, record=record, baseline=baseline or write_baseline)
     way = chosen(format_, output, strict=strict)
-    base = Path.cwd()
-    home = need_home(base) if record else find_home(base)
-    found = find_files(paths)
-    name = plain(" ".join(map(str, paths)), 200)
-    with progress_line("scan", quiet=quiet) as line:
-        report = scanned(name, found, clock=system_clock(), progress=line.say)
-    if home is None or record is False:
-        code = deliver(Record(report=report), way)
-        why = "`ancile init` makes keys and a ledger" if home is None else "--no-record leaves it out"
-        talk(f"not evidence: nothing was signed ({why})")
-        return code
-    from ancile.cli.recorder import open_recorder  # noqa: PLC0415 - keys are not needed without a ledger
+    wanted = Wanted(
+        paths=paths,
+        again=again,
+        policy="strict" if policy == "strict" else "standard",
+        baseline=baseline,
+        write_baseline=write_baseline,
+        digest=not no_digest,
+        record=record,
+        quiet=quiet,
+    )
+    return scanning(wanted, way)
 
-    with open_recorder(home) as recorder:
-        return deliver(recorder.report(report), way)
+
+def _fitting(
+    paths: tuple[Path, ...], *, again: bool, no_digest: bool, record: bool | None, baseline: Path | None
+) -> None:
+    """Refuse options that take each other's ground away."""
+    if again and paths:
+        raise click.UsageError("--again scans what was scanned before: give no PATH with it")
+    if not (again or paths):
+        raise click.UsageError("give a PATH to scan, or --again")
+    needing = {"--again": again, "--record": record, "--baseline": baseline}
+    for option in (name for name, given in needing.items() if no_digest and given):
+        raise AncileError(
+            f"{option} needs the digests of the files",
+            value=f"{option} --no-digest",
+            remedy="leave one of the two out",
+        )
