@@ -32,7 +32,7 @@ NOW = [
     "__import__('%s' % 'os').system('x')",
     "from os import *\nsystem('x')",
     "import pickle\npickle.loads(b'x')",
-    "import ctypes\nctypes.CDLL('x')",
+    "import ctypes\nctypes.CDLL('./x')",
     "vars(__import__('os'))['system']('x')",
     "# -*- coding: rot13 -*-\nimport x",
     "__import__(x)",
@@ -50,6 +50,85 @@ ORDINARY = [
     "import os\nif os.environ.get('A'):\n    print(getattr(os, 'name'))",
     '{"exec": 1, "import os": 2}',
 ]
+
+
+HIDDEN = [
+    "import torch\ntorch.os.system('x')",
+    "from shutil import os\nos.system('x')",
+    "import random\nrandom._os.system('x')",
+    "def f():\n    import base64\n    exec(base64.b64decode(x))",
+    "def f():\n    k = bytes(b ^ 7 for b in x)\n    exec(k)",
+    "def f():\n    exec(''.join(map(chr, x)))",
+    "import urllib.request as u\ndef f():\n    exec(u.urlopen('x').read())",
+    "import requests, os\ndef f():\n    requests.post('x', json=dict(os.environ))",
+    "import socket, os\ndef f():\n    socket.gethostbyname(os.environ['A'] + '.x')",
+    "import sys, types\nsys.modules['torch'] = types.ModuleType('torch')",
+    "import builtins\nbuiltins.open = lambda *a: None",
+    "def f(): pass\nf.__code__ = g",
+    "import yaml\nyaml.load('!!python/object/apply:os.system [x]', Loader=y)",
+    "import shutil, os\nshutil.rmtree(os.path.expanduser('~'))",
+    "print.__self__.__dict__['exec']('x')",
+    "(lambda: 0).__globals__['__builtins__']['exec']('x')",
+    "def f():\n    eval('__import__(\"os\").system(x)')",
+]
+ALIASED = [
+    "import os\n[os][0].system('x')",
+    "import os\nfor m in (os,):\n    m.system('x')",
+    "import os\ndef g():\n    return os\ng().system('x')",
+    "import os\nD = {'a': os.system}\nD['a']('x')",
+    "i = __import__\ni('os').system('x')",
+    "(o := __import__('os')).system('x')",
+    "get_ipython().system('x')",
+    "import os\nos.environ['LD_PRELOAD'] = 'x'",
+    "import sys\nsys.path.append('weights.zip')",
+    "open('/etc/x', 'w')",
+    "from pathlib import Path\n(Path.home() / 'x').write_text('y')",
+]
+LIBRARIES = [
+    "import ctypes\nlib = ctypes.CDLL(None)\nother = ctypes.CDLL('libc.so.6')",
+    "import subprocess\nclass Pool:\n    def start(self):\n        subprocess.Popen(['x'])",
+    "def f(frame):\n    return frame.f_globals, f.__globals__, type(f).__subclasses__()",
+    "import atexit, types\natexit.register(print)\nisinstance(1, types.FunctionType)",
+    "exec(open('pkg/version.py').read())",
+    "import pip._vendor.rich.console\npip._vendor.rich.console.Console()",
+]
+
+
+@pytest.mark.parametrize("text", HIDDEN)
+def test_what_hides_what_it_does_is_told_wherever_it_stands(text: str) -> None:
+    assert any(one.hidden for one in parse(text).reaches)
+
+
+@pytest.mark.parametrize("text", ALIASED)
+def test_names_are_followed_through_what_holds_them(text: str) -> None:
+    assert any(one.now for one in parse(text, is_source=True).reaches)
+
+
+@pytest.mark.parametrize("text", LIBRARIES)
+def test_what_libraries_do_is_neither_hidden_nor_done_on_import(text: str) -> None:
+    assert not any(one.hidden or one.when == "import" for one in parse(text).reaches)
+
+
+@pytest.mark.parametrize(
+    ("text", "when"),
+    [
+        ("class M(nn.Module):\n    def forward(self, x):\n        {}", "hook"),
+        (
+            "class M(nn.Module):\n    def forward(self, x):\n        self.g()\n    def g(self):\n        {}",
+            "hook",
+        ),
+        ("class H:\n    def handle(self, x):\n        {}", "hook"),
+        ("@bentoml.service\nclass S:\n    def rank(self, x):\n        {}", "hook"),
+        ("def init():\n    pass\ndef run(x):\n    {}", "hook"),
+        ("class A:\n    def __del__(self):\n        {}", "start"),
+        ("class A:\n    def __init__(self):\n        {}\nA()", "import"),
+        ("class A:\n    def g(self):\n        {}", "later"),
+        ("def run(x):\n    {}", "later"),
+    ],
+)
+def test_when_a_function_runs_is_told(text: str, when: str) -> None:
+    source = "import os\n" + text.replace("{}", "os.system('x')")
+    assert {one.when for one in parse(source).reaches} == {when}
 
 
 @pytest.mark.parametrize("text", NOW)

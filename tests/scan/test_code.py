@@ -19,8 +19,19 @@ def examined(data: str | bytes, name: str = "file.py") -> Examination:
     ("text", "verdict"),
     [
         ("import os\nos.system('x')", "block"),
-        ("def f(x):\n    return eval(x)", "block"),
-        ("import os\ndef f():\n    os.popen('x')", "block"),
+        ("def f(x):\n    return eval(x)", "review"),
+        ("import os\ndef f():\n    os.popen('x')", "review"),
+        ("import os\nclass H:\n    def handle(self, x, y):\n        os.popen(x)", "block"),
+        (
+            "import subprocess\nclass P:\n    def __init__(self):\n        subprocess.run(['git', 'log'])",
+            "review",
+        ),
+        (
+            "import subprocess\nclass P:\n    def __init__(self):\n        subprocess.run('x', shell=True)",
+            "block",
+        ),
+        ("import torch\nclass M(torch.nn.Module):\n    def forward(self, x):\n        exec(x)", "block"),
+        ("import base64\ndef f(x):\n    exec(base64.b64decode(x))", "block"),
         ("import os\ndef f():\n    os.popen('x')\nif __name__ == '__main__':\n    f()", "review"),
         ("import requests\ndef f():\n    requests.get('x')", "review"),
         ("import requests\nrequests.get('x')", "block"),
@@ -105,3 +116,8 @@ def test_a_control_character_does_not_hide_a_program() -> None:
 def test_braces_in_python_are_no_template() -> None:
     assert examined("import x\na = '{{ b.__class__ }}'\n").verdict == "named-classes"
     assert examined("import x\na = '{{ b.__class__ }}'\n", "chat.jinja").verdict == "block"
+
+
+def test_an_empty_source_makes_a_package_and_nothing_else() -> None:
+    assert examined("", "pkg/__init__.py").verdict == "data-only"
+    assert examined("", "model.bin").verdict == "review"

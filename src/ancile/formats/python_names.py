@@ -24,33 +24,36 @@ REACHING: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         (
             PROCESS,
             r"(?:os|posix|nt|_posixsubprocess)\.(?:system|popen\w*|exec\w+|spawn\w+|posix_spawnp?|startfile"
-            r"|forkpty|fork_exec|putenv)|subprocess\.(?:Popen|run|call|check_\w+|get\w+|_\w+)|(?:commands|popen2|pexpect|plumbum|sh|fabric|invoke)\..+"
-            r"|pty\.(?:spawn|fork)|platform\.popen|asyncio\.(?:create_subprocess_\w+|subprocess\..+)"
+            r"|forkpty|fork_exec|putenv)|subprocess\.(?:Popen|run|call|check_\w+|get\w+|_execute_child)|(?:commands|popen2|pexpect|plumbum|sh|fabric|invoke)\..+"
+            r"|pty\.(?:spawn|fork)|platform\.popen|asyncio\.(?:subprocess\.)?create_subprocess_\w+"
             r"|(?:distutils|setuptools\._distutils)\.spawn\..+|webbrowser\.\w+"
-            r"|multiprocessing\.util\.spawnv_passfds|idlelib\..+|ensurepip\..+|venv\..+|pip\..+",
+            r"|multiprocessing\.util\.spawnv_passfds|idlelib\..+|ensurepip\..+|venv\.(?:create|main|EnvBuilder)"
+            r"|pip\.(?:main|_internal\.(?:main|cli\.main\.main))|get_ipython\(\)\.(?:system|getoutput|run_cell\w*)",
         ),
         (
             NATIVE,
-            r"ctypes\.(?:CDLL|PyDLL|WinDLL|OleDLL|cdll|pydll|windll|oledll|LibraryLoader|CFUNCTYPE|memmove|string_at)"
-            r"(?:\..+)?|ctypes\.util\..+|cffi\..+|_ctypes\..+|torch\.(?:ops|classes)\.load_library"
+            r"ctypes\.(?:CDLL|PyDLL|WinDLL|OleDLL|cdll|pydll|windll|oledll|LibraryLoader|memmove|string_at)"
+            r"(?:\..+)?|ctypes\.util\..+|cffi\.FFI|_ctypes\..+|torch\.(?:ops|classes)\.load_library"
             r"|torch\.utils\.cpp_extension\.load\w*|numpy\.ctypeslib\.load_library|mmap\.PROT_EXEC",
         ),
         (
             NETWORK,
-            r"socket\.(?:socket|create_connection|create_server|socketpair|fromfd)|_socket\..+"
-            r"|urllib\.request\.\w+|urllib2?\.(?:urlopen|urlretrieve|Request)|urllib3\..+|http\.(?:client|server)\..+"
+            r"socket\.(?:socket|gethostbyname\w*|getaddrinfo|create_connection|create_server|socketpair|fromfd)|_socket\..+"
+            r"|urllib\.request\.(?:url\w+|Request|build_opener|\w*URLopener)|urllib2?\.(?:urlopen|urlretrieve|Request)|urllib3\.(?:PoolManager|ProxyManager|request|connection_from_url)"
+            r"|http\.client\.HTTPS?Connection|http\.server\.(?:test|\w*Server)"
             r"|httplib\..+|(?:requests|httpx)\.(?:get|post|put|patch|delete|head|request|stream|Session|session"
-            r"|Client|AsyncClient)|aiohttp\..+|ftplib\..+|smtplib\..+|telnetlib\..+|poplib\..+|imaplib\..+"
-            r"|nntplib\..+|paramiko\..+|websockets?\..+|xmlrpc\..+|socketserver\..+|pycurl\..+|wget\.download"
-            r"|asyncio\.(?:open_connection|start_server|open_unix_connection)|dns\.resolver\..+|scapy\..+",
+            r"|Client|AsyncClient)|aiohttp\.(?:ClientSession|request|web\.run_app)|ftplib\..+|smtplib\..+|telnetlib\..+|poplib\..+|imaplib\..+"
+            r"|nntplib\..+|paramiko\.(?:SSHClient|Transport|connect)|websockets?\..+|xmlrpc\..+|socketserver\..+|pycurl\..+|wget\.download"
+            r"|asyncio\.(?:open_connection|start_server|open_unix_connection)|dns\.resolver\..+|scapy\..+"
+            r"|torch\.hub\.(?:load_state_dict_from_url|download_url_to_file)",
         ),
         (
             CODE,
-            r"builtins\.(?:exec|eval|execfile|compile|breakpoint)|code\.\w+|codeop\.\w+|runpy\.\w+|marshal\.loads?"
+            r"builtins\.(?:exec|eval|execfile|breakpoint)|code\.(?:interact|Interactive\w+|compile_command)|codeop\.\w+|runpy\.\w+|marshal\.loads?"
             r"|types\.(?:FunctionType|CodeType|LambdaType)|imp\.load_\w+|zipimport\..+|timeit\.(?:timeit|repeat|Timer)"
-            r"|cProfile\.run\w*|profile\.run\w*|bdb\..+|pdb\.run\w*|trace\.Trace|_testcapi\..+|test\..+"
-            r"|importlib\.(?:util\.(?:spec_from_file_location|module_from_spec|spec_from_loader)|machinery\.\w+)"
-            r"|torch\.hub\.(?:load|_load_local)|torch\.package\.PackageImporter|numpy\.f2py\..+|pydoc\.locate"
+            r"|cProfile\.run\w*|profile\.run\w*|bdb\.Bdb|pdb\.run\w*|trace\.Trace|_testcapi\..+|test\.support\..+"
+            r"|importlib\.(?:util\.spec_from_file_location|machinery\.\w+Loader)"
+            r"|torch\.hub\.(?:load|_load_local)|torch\.package\.PackageImporter|numpy\.f2py\.\w+\.\w+|pydoc\.locate"
             r"|pkgutil\.resolve_name",
         ),
         (
@@ -62,14 +65,13 @@ REACHING: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         (
             FILES,
             r"shutil\.(?:rmtree|move)|os\.(?:remove|unlink|rmdir|removedirs|truncate|chmod|chown|symlink|link)"
-            r"|atexit\.register|sys\.(?:settrace|setprofile|addaudithook|meta_path|path_hooks)(?:\..+)?",
+            r"|tensorflow\.(?:raw_ops\.(?:WriteFile|ReadFile)|io\.write_file)",
         ),
-        (INSIDE, r"sys\._getframe|gc\.get_objects|gc\.get_referrers|builtins\.__build_class__"),
+        (INSIDE, r"sys\.(?:meta_path|path_hooks)\.(?:insert|append|extend)|gc\.get_(?:objects|referrers)"),
     )
 )
-INSIDES = frozenset(
-    {"__builtins__", "__globals__", "__subclasses__", "f_builtins", "f_globals", "func_globals", "gi_frame"}
-)
+# What a chain of attributes goes through from any object to every class
+LADDER = frozenset({"__base__", "__bases__", "__mro__", "__class__", "mro"})
 BUILTIN = frozenset(
     {"__import__", "breakpoint", "compile", "delattr", "eval", "exec", "execfile", "getattr", "globals", "locals",
      "open", "setattr", "vars"}
@@ -77,9 +79,23 @@ BUILTIN = frozenset(
 # Where secrets of a user lie, and what starts programs later: no model reads or writes there
 PRIVATE = re.compile(
     r"\.ssh[/\\]|\bid_(?:rsa|ed25519|ecdsa)\b|\.aws[/\\]|\.kube[/\\]config|/etc/(?:passwd|shadow|sudoers|cron)"
-    r"|/dev/tcp/|\.netrc\b|authorized_keys|\.bash_history|\.(?:bashrc|bash_profile|zshrc|profile)\b|wallet\.dat"
+    r"|/etc/(?:ld\.so\.preload|rc\.local|systemd|profile)|/dev/tcp/|\.netrc\b|authorized_keys|\.bash_history"
+    r"|(?:^|[/~\\])\.(?:bashrc|bash_profile|zshrc|profile|pypirc|gnupg|mozilla)\b|wallet\.dat|\.git/hooks"
     r"|\.docker[/\\]config\.json|169\.254\.169\.254|/proc/self/(?:environ|mem)|CurrentVersion\\+Run\b"
+    r"|[/\\]autostart[/\\]|LaunchAgents|\bpip\.conf\b|huggingface[/\\]token\b"
 )
+# Names that are a danger where they are called, not where a source speaks of them
+CALLED_ONLY = ("types.", "timeit.", "importlib.", "mmap.")
+# Variables from which other programs take what to run
+RUNS_FROM = frozenset(
+    {"BASH_ENV", "DYLD_INSERT_LIBRARIES", "LD_AUDIT", "LD_PRELOAD", "PERL5OPT", "PROMPT_COMMAND",
+     "PYTHONBREAKPOINT", "PYTHONSTARTUP"}
+)  # fmt: skip
+# Variables that turn to whom other programs talk, or what they import
+TURNS = frozenset(
+    {"ALL_PROXY", "GIT_SSH_COMMAND", "HF_ENDPOINT", "HTTPS_PROXY", "HTTP_PROXY", "PIP_EXTRA_INDEX_URL",
+     "PIP_INDEX_URL", "PYTHONPATH"}
+)  # fmt: skip
 
 
 def reach(name: str) -> str:

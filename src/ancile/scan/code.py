@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from ancile.core.check import Check, Remark, check, error, examine, fail, ok, warn
 from ancile.core.text import plain
 from ancile.formats import python_source, shell_source
-from ancile.formats.python_names import CODE, INSIDE, NATIVE, NETWORK, PICKLE, PROCESS
+from ancile.formats.python_names import CODE, FILES, INSIDE, NATIVE, NETWORK, PICKLE, PROCESS
 from ancile.formats.python_source import Reach, Source
 from ancile.scan.names import lists
 from ancile.scan.part import Formatted, Part
@@ -21,7 +22,13 @@ STARTED = (
     "sitecustomize.py",
     "usercustomize.py",
 )  # what the interpreter runs when it starts: site.py
-ALWAYS = (INSIDE, NATIVE, CODE)
+GRAVE_ON_IMPORT = (PROCESS, NETWORK, CODE, NATIVE)
+MILD = (PROCESS, NETWORK, CODE, NATIVE, PICKLE, INSIDE, FILES)
+# Of the network, what sends rather than fetches
+SENDS = re.compile(
+    r".*\.(?:post|put|patch|socket|create_connection|SMTP\w*|FTP\w*|HTTPS?Connection|open_connection)"
+)
+CALM = ("timeit.", "torch.hub.load_state")  # what libraries do as well
 
 
 class CodeFacts(NamedTuple):
@@ -41,25 +48,45 @@ class CodeFacts(NamedTuple):
     fetches: str = ""
 
 
+WHEN = {
+    "import": "as soon as it is imported",
+    "hook": "when the model is loaded or asked",
+    "start": "when an object is made or dropped",
+    "later": "when it is called",
+}
+
+
 def _told(facts: CodeFacts, reaches: list[Reach]) -> Iterator[Remark]:
     for one in list(dict.fromkeys(reaches))[:SHOWN]:
-        when = "as soon as it is loaded" if one.now else "when it is called"
         yield fail(
-            f"line {one.line}: {plain(one.what, 80)} reaches for {one.kind} {when}", where=facts.part.where()
+            f"line {one.line}: {plain(one.what, 80)} reaches for {one.kind} {WHEN[one.when]}",
+            where=facts.part.where(),
         )
     if not reaches:
         yield ok()
 
 
 def _is_grave(facts: CodeFacts, one: Reach) -> bool:
-    """Whether no model's code has a use for it there."""
-    if one.kind in ALWAYS:
-        return not one.what.startswith(("timeit.", "types."))
-    if facts.notebook:
+    """Whether no model's code has a use for it there.
+
+    Libraries start processes and evaluate texts too, in functions that somebody calls: that is looked at.
+    What runs unasked is an attack, and so is what hides what it does, wherever it stands.
+    """
+    if one.hidden:
+        return True
+    if facts.notebook or one.what.startswith(CALM):
         return False
-    if one.kind == PROCESS:
-        return one.now or not facts.source.is_script
-    return one.now
+    if one.when == "import":
+        return one.kind in GRAVE_ON_IMPORT
+    if one.when == "hook":
+        is_code = one.kind == CODE and one.what != "builtins.eval"
+        sends = one.kind == NETWORK and SENDS.fullmatch(one.what) is not None
+        return one.kind in (PROCESS, NATIVE) or is_code or sends
+    if one.when == "start":
+        return one.kind == PROCESS and (
+            not one.what.startswith("subprocess.") or one.what.endswith(" a shell")
+        )
+    return False
 
 
 @check("code-reaches-out", severity="critical", refs=EXECUTES)
@@ -73,6 +100,11 @@ def reaches_out(facts: CodeFacts) -> Iterator[Remark]:
     return _told(facts, [one for one in facts.source.reaches if _is_grave(facts, one)])
 
 
+def _is_mild(facts: CodeFacts, one: Reach) -> bool:
+    """Whether somebody should look at it: a person runs a notebook, cell by cell, and sees what it does."""
+    return one.kind == PROCESS if facts.notebook else one.kind in MILD
+
+
 @check("code-may-reach-out", severity="medium", refs=EXECUTES)
 def may_reach_out(facts: CodeFacts) -> Iterator[Remark]:
     """A source beside a model can start processes, open connections or unpickle when it is called.
@@ -80,14 +112,7 @@ def may_reach_out(facts: CodeFacts) -> Iterator[Remark]:
     Why   What it fetches or opens then is not here to be examined.
     Fix   Read the places that are named before you let the code run.
     """
-    milder = [
-        one
-        for one in facts.source.reaches
-        if not _is_grave(facts, one)
-        and (one.kind in (PROCESS, NETWORK, PICKLE) or one.kind in ALWAYS)
-        and not (facts.notebook and one.kind in (NETWORK, PICKLE))
-        and not (facts.notebook and one.kind in ALWAYS)
-    ]
+    milder = [one for one in facts.source.reaches if not _is_grave(facts, one) and _is_mild(facts, one)]
     return _told(facts, milder)
 
 
@@ -172,13 +197,23 @@ CODE_CHECKS: tuple[Check[CodeFacts], ...] = (
 )
 
 
+def is_marker(part: Part) -> bool:
+    """Whether this is an empty source: it makes its folder a package, and does nothing."""
+    return len(part.data) == 0 and name_of(part).endswith((".py", ".pyi", "py.typed"))
+
+
+def examine_marker(part: Part) -> Iterator[Formatted | Part]:
+    """Nothing is in it."""
+    yield Formatted("python", examine(CODE_CHECKS, CodeFacts(part, Source())))
+
+
 def examine_python(part: Part, text: str, *, notebook: bool = False, commands: str = "") -> Formatted | None:
     """What a Python source does; None where the text is none.
 
     commands  of a shell that stand beside it
     """
-    source = python_source.parse(text)
     name = name_of(part)
+    source = python_source.parse(text, is_source=name.endswith(".py"))
     if source.fault and not (notebook or name.endswith(".py")):
         source = Source()  # prose has words in common with Python
     told = shell_source.hostile(commands) if commands else []

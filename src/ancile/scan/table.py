@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from ancile.scan import (
     archives,
+    code,
     foreign,
     hdf5,
     keras,
@@ -34,6 +35,7 @@ class Row(NamedTuple):
 
 
 FORMATS: tuple[Row, ...] = (
+    Row("python", code.is_marker, code.examine_marker),
     Row("empty", plain_data.is_empty, plain_data.examine_empty),
     Row("numbers", plain_data.is_storage, plain_data.examine_storage),
     Row("zip", archives.is_archive, archives.examine_zip),
