@@ -15,8 +15,8 @@ from ancile.core.errors import AncileError
 from ancile.core.text import plain
 
 Held = bytes | mmap.mmap
-CHUNK = 4 << 20
-SMALL = 16 << 20  # what is kept in memory
+CHUNK = 128 << 10  # what the processor still has at hand when it is read a second time
+SMALL = 4 << 20  # what is kept in memory
 
 
 class Spool:

@@ -14,7 +14,7 @@ from ancile.core.check import examine
 from ancile.core.text import plain
 from ancile.formats import json_text
 from ancile.formats.compressed import kind_of, unpack
-from ancile.formats.held import SMALL, Held, is_blank, piece
+from ancile.formats.held import Held, is_blank, piece
 from ancile.formats.torch_storages import layout_faults
 from ancile.formats.zip_entries import (
     ENCRYPTED,
@@ -43,6 +43,7 @@ TORCH_MEMBERS = re.compile(
 KERAS = {"metadata.json", "model.weights.h5"}  # beside config.json: keras/src/saving/saving_lib.py
 KERAS_METADATA = {"keras_version", "date_saved"}
 METADATA_BYTES = 4096
+COPIED_BYTES = 64 << 10  # of numbers; more are looked at where they stand
 TELLING = ("data.pkl", "metadata.json")
 OUTER_CHECKS, INNER_CHECKS = ARCHIVE_CHECKS[:2], ARCHIVE_CHECKS[2:]  # of the directory, and of what it lists
 TAR_MAGIC = slice(257, 262)
@@ -146,7 +147,7 @@ def _zip_member(part: Part, entry: Entry, beside: Neighbours, *, is_torch: bool)
     if not is_stored:
         part.allowance.take(entry.content_bytes, packed=entry.packed_bytes)
     inner = part.inner(entry.name, b"", torch=is_torch, neighbours=beside)
-    if entry.content_bytes > SMALL and is_plain(entry) and is_storage(inner):
+    if entry.content_bytes > COPIED_BYTES and is_plain(entry) and is_storage(inner):
         return _in_place(part, inner, entry)
     is_summed = not is_stored or part.allowance.may_sum(entry.content_bytes)
     limit = part.allowance.unpacked_bytes
