@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from ancile.cli.home import find_home
+from ancile.core.subject import digest_of
+from ancile.scan.loading import trusted_digests
 from tests.cli.terminal import Place, clear
 
 HOSTILE = b"cos\nsystem\n(Vtrue\ntR."
@@ -158,3 +163,22 @@ def test_sarif_names_file_member_and_byte(files: Place) -> None:
     assert (
         packed["logicalLocations"][0]["fullyQualifiedName"] == "models/m.zip, member inner/evil.pkl, byte 19"
     )
+
+
+@pytest.mark.slow
+def test_signed_evidence_is_trusted_while_it_holds(home: Place) -> None:
+    home.folder.joinpath("own.pkl").write_bytes(HOSTILE)
+    home.folder.joinpath("fine.txt").write_text("text\n")
+    assert home("scan", "own.pkl", "fine.txt").code == 1
+    assert home("evidence", "export", "scans.json").code == 0
+    assert home("sign", "own.pkl", "--expires", "30d", "-o", "own.json", "--allow-failed-scan").code == 0
+    found = find_home(home.folder)
+    assert found is not None
+    digests = partial(trusted_digests, logs=found.log.keys, authors=found.policy.authors)
+    now = datetime.now(UTC)
+    scans = home.folder.joinpath("scans.json").read_bytes()
+    assert digests(scans, now=now) == {digest_of(b"text\n")}
+    assert digests(scans, authors=(), now=now) == frozenset()
+    release = home.folder.joinpath("own.json").read_bytes()
+    assert digests(release, now=now) == {digest_of(HOSTILE)}
+    assert digests(release, now=now + timedelta(days=31)) == frozenset()
