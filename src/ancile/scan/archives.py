@@ -7,7 +7,6 @@ import re
 import stat
 import tarfile
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import NamedTuple, cast
 
 from ancile.core.check import examine
@@ -23,9 +22,7 @@ from ancile.formats.zip_entries import (
     Entry,
     checksum_fault,
     content,
-    has_end,
     is_plain,
-    is_zip,
     read_archive,
 )
 from ancile.scan.archive_checks import ARCHIVE_CHECKS, ArchiveFacts
@@ -47,6 +44,7 @@ COPIED_BYTES = 64 << 10  # of numbers; more are looked at where they stand
 TELLING = ("data.pkl", "metadata.json")
 OUTER_CHECKS, INNER_CHECKS = ARCHIVE_CHECKS[:2], ARCHIVE_CHECKS[2:]  # of the directory, and of what it lists
 TAR_MAGIC = slice(257, 262)
+TAR_ERRORS = (tarfile.TarError, ValueError, OSError, EOFError)
 
 
 def is_compressed(part: Part) -> bool:
@@ -73,11 +71,6 @@ def examine_compressed(part: Part) -> Iterator[Formatted | Part]:
     yield from inner
 
 
-def is_archive(part: Part) -> bool:
-    """Whether this is a zip, or ends as one whatever stands before it."""
-    return is_zip(part.head) or has_end(part.data)
-
-
 def examine_zip(part: Part) -> Iterator[Formatted | Part]:
     """What its members hold, one by one; whatever is wrong with one is told behind the last."""
     archive = read_archive(part.data)
@@ -92,7 +85,7 @@ def examine_zip(part: Part) -> Iterator[Formatted | Part]:
     unread: list[Place] = []
     told: dict[str, Held] = {}  # what an archive says of itself
     try:
-        for one in _zip_members(part, archive):
+        for one in zip_members(part, archive):
             if one.fault:
                 (unread if one.is_unread else broken).append(Place(one.fault, one.offset))
             if one.part.members[-1].endswith(TELLING):
@@ -123,14 +116,20 @@ def _is_keras_metadata(sizes: dict[str, int], told: dict[str, Held]) -> bool:
     return document is not None and isinstance(document.root, dict) and document.root.keys() <= KERAS_METADATA
 
 
-class _Member(NamedTuple):
+class Member(NamedTuple):
+    """A member, where its header stands, and why it is not what that says or was not read."""
+
+    """What an archive lists, where, and what is wrong with it."""
+
     part: Part
     offset: int
     fault: str = ""
     is_unread: bool = False
 
 
-def _zip_members(part: Part, archive: Archive) -> Iterator[_Member]:
+def zip_members(part: Part, archive: Archive) -> Iterator[Member]:
+    """Each member and each stray piece of a zip, taken out when it is asked for; Spent at a limit."""
+    """What a zip lists, and the bytes that it does not account for."""
     is_torch = any(TORCH_MEMBERS.fullmatch(one.name) for one in archive.entries)
     held = [one for one in archive.entries if not one.name.endswith("/") or one.content_bytes]
     sizes = {one.name: one.content_bytes for one in held}
@@ -139,33 +138,32 @@ def _zip_members(part: Part, archive: Archive) -> Iterator[_Member]:
     for start, stop in archive.strays:
         if not is_blank(part.data, start, stop):
             stray = part.inner(f"(bytes {start} to {stop})", piece(part.data, start, stop))
-            yield _Member(stray, start)
+            yield Member(stray, start)
 
 
-def _zip_member(part: Part, entry: Entry, beside: Neighbours, *, is_torch: bool) -> _Member:
+def _zip_member(part: Part, entry: Entry, beside: Neighbours, *, is_torch: bool) -> Member:
     is_stored = entry.method == STORED
     if not is_stored:
         part.allowance.take(entry.content_bytes, packed=entry.packed_bytes)
-    inner = part.inner(entry.name, b"", torch=is_torch, neighbours=beside)
-    if entry.content_bytes > COPIED_BYTES and is_plain(entry) and is_storage(inner):
-        return _in_place(part, inner, entry)
+    if is_torch and entry.content_bytes > COPIED_BYTES and is_plain(entry):
+        # A view has all that numbers are asked for: a length and slices
+        view = cast("Held", memoryview(part.data)[entry.start : entry.start + entry.content_bytes])
+        inner = part.inner(entry.name, view, torch=True, neighbours=beside)
+        if is_storage(inner):
+            return Member(inner, entry.header, _said(entry, _sum_fault(part, entry)))
     is_summed = not is_stored or part.allowance.may_sum(entry.content_bytes)
     limit = part.allowance.unpacked_bytes
     held, fault = content(part.data, entry, limit_bytes=limit, is_summed=is_summed)
     # The flag alone encrypts nothing, and not every reader minds it
     is_unread = bool(entry.flags & ENCRYPTED) or fault.startswith("it does not unpack")
-    return _Member(replace(inner, data=held), entry.header, _said(entry, fault), is_unread)
+    inner = part.inner(entry.name, held, torch=is_torch, neighbours=beside)
+    return Member(inner, entry.header, _said(entry, fault), is_unread)
 
 
-def _in_place(part: Part, inner: Part, entry: Entry) -> _Member:
-    """Numbers of torch, looked at where they stand: a copy would take longer than everything else."""
-    start, stop = entry.start, entry.start + entry.content_bytes
-    fault = ""
-    if part.allowance.may_sum(entry.content_bytes):
-        fault = checksum_fault(part.data, entry, start, stop)
-    # A view has all that numbers are asked for: a length and slices
-    view = cast("Held", memoryview(part.data)[start:stop])
-    return _Member(replace(inner, data=view), entry.header, _said(entry, fault))
+def _sum_fault(part: Part, entry: Entry) -> str:
+    if not part.allowance.may_sum(entry.content_bytes):
+        return ""
+    return checksum_fault(part.data, entry, entry.start, entry.start + entry.content_bytes)
 
 
 def _said(entry: Entry, fault: str) -> str:
@@ -183,16 +181,15 @@ def examine_tar(part: Part) -> Iterator[Formatted | Part]:
     held: list[tarfile.TarInfo] = []
     facts = ArchiveFacts(part)
     try:
-        with tarfile.open(fileobj=_Stream(part.data), mode="r:") as archive:
-            for one in archive:
-                if one.issym() or one.islnk() or one.isdev() or leaves(one.name, 0):
-                    leaving.append(Place(f"{one.name} {one.linkname}".strip(), one.offset))
-                if one.isreg():
-                    held.append(one)
-                if len(held) + len(leaving) > PARTS:
-                    facts = facts._replace(unread=(Place(f"more than {PARTS} members", 0),))
-                    break
-    except (tarfile.TarError, ValueError, OSError, EOFError) as reason:
+        for one in tar_members(part.data):
+            if one.issym() or one.islnk() or one.isdev() or leaves(one.name, 0):
+                leaving.append(Place(f"{one.name} {one.linkname}".strip(), one.offset))
+            if one.isreg():
+                held.append(one)
+            if len(held) + len(leaving) > PARTS:
+                facts = facts._replace(unread=(Place(f"more than {PARTS} members", 0),))
+                break
+    except TAR_ERRORS as reason:
         facts = facts._replace(damaged=(Place(str(reason), 0),))
     facts = facts._replace(leaving=tuple(leaving))
     yield Formatted("tar", examine(ARCHIVE_CHECKS, facts))
@@ -200,6 +197,12 @@ def examine_tar(part: Part) -> Iterator[Formatted | Part]:
     for one in held:
         content = piece(part.data, one.offset_data, one.offset_data + one.size)
         yield part.inner(one.name, content, neighbours=in_archive(sizes, one.name))
+
+
+def tar_members(data: Held) -> Iterator[tarfile.TarInfo]:
+    """What a tar lists, as far as it goes; where it breaks, one of ``TAR_ERRORS``."""
+    with tarfile.open(fileobj=_Stream(data), mode="r:") as archive:
+        yield from archive
 
 
 class _Stream(io.RawIOBase):
