@@ -24,6 +24,8 @@ else:
 CROSSING_ROUNDS = 9
 OVER = 1.001  # of the margin that is to be gained: on the very edge rounding would decide
 STEEPER = 2.0  # than the steepest seen so far, a slope is not expected to be
+# Classes compared in vain before a sample takes part no more: 9 come no nearer and cost a third more
+PATIENCE = 3
 MANY = 64  # features from which slopes of a net's classes are alike, and comparing costs time
 SHORT = 0.9999  # of a margin counts as gained
 TINY = 1e-12
@@ -53,6 +55,7 @@ def ahead(model: GradientModel, room: Room, y: torch.Tensor, classes: int) -> Ah
 
     classes  so many wrong ones are compared at most, the likeliest first; where features are many a sample
              takes part for as long as a slope ``STEEPER`` than its steepest would bring the next edge nearer
+             and one of the last ``PATIENCE`` was nearer
     Cost: at most a forward and a backward a class.
     """
     start = torch.zeros_like(room.least)
@@ -61,11 +64,12 @@ def ahead(model: GradientModel, room: Room, y: torch.Tensor, classes: int) -> Ah
     value, fooled = torch.nan_to_num(margin(logits, y)), misread(logits, y)
     step, distance = _to_edge(room, value, slope)
     goal, steepest = order[:, 0].clone(), value.abs() / distance
-    gaps = logits.gather(1, y[:, None]) - logits.gather(1, order)
+    gaps, idle = logits.gather(1, y[:, None]) - logits.gather(1, order), torch.zeros_like(goal)
     for k in range(1, order.shape[1]):
         open_ = ~fooled & gaps[:, k].isfinite()
         if start.shape[1] >= MANY:
             open_ &= distance.isinf() | (gaps[:, k] < STEEPER * steepest * distance)
+            open_ &= idle < PATIENCE
         left = open_.nonzero().squeeze(1)
         if not len(left):
             break
@@ -75,6 +79,8 @@ def ahead(model: GradientModel, room: Room, y: torch.Tensor, classes: int) -> Ah
         steepest[left] = torch.maximum(steepest[left], other.abs() / away)
         nearer = away < distance[left]
         where = left[nearer]
+        idle[left] += 1
+        idle[where] = 0
         value[where], slope[where], goal[where] = other[nearer], steep[nearer], aim[nearer]
         step[where], distance[where] = way[nearer], away[nearer]
     return Ahead(value, fooled, slope, goal, step, distance)
