@@ -12,6 +12,7 @@ from ancile.formats.pickle_values import Box, Made, Name, Run, Value
 
 SLOTS = 1 << 24  # memo slots; an index beyond makes CPython's own table that long
 SHORT_RUN = 16  # bytes of a run that is not worth a place of its own
+SHORT_TEXT: Final = 0x8C  # most texts; they were looked at when they were pushed
 ENDLESS: Final = 1 << 63
 
 
@@ -121,6 +122,9 @@ class Machine:
 
     def text(self, one: Value) -> str | None:
         """The text that a constant means, None where it is none or no constant."""
+        if type(one) is int and self.data[one] == SHORT_TEXT:
+            start = one + 2
+            return self.data[start : start + self.data[one + 1]].decode("utf-8", "surrogatepass")
         held = self.constant(one)
         return held if isinstance(held, str) else None
 
@@ -156,7 +160,7 @@ class Machine:
 
     def counted(self, values: list[Value], *, spread: bool) -> list[Value]:
         """The values with their runs spread, where they are few."""
-        if not spread or not any(type(one) is Run for one in values):
+        if not spread or Run not in map(type, values):
             return values
         out: list[Value] = []
         for one in values:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from ancile.formats.pickle_constants import FIXED, LINES, LONGEST_LINE, SIZED, Broken, line_end
+from ancile.formats.pickle_constants import FIXED, LINES, LONGEST_LINE, SIZED, Broken, check, line_end
 from ancile.formats.pickle_machine import (
     ENDLESS,
+    SHORT_TEXT,
     SLOTS,
     Call,
     Change,
@@ -17,9 +18,10 @@ from ancile.formats.pickle_machine import (
     Stopped,
 )  # fmt: skip
 from ancile.formats.pickle_renames import renamed
-from ancile.formats.pickle_values import Box, Made, Name, Unknown, Value
+from ancile.formats.pickle_values import Box, Made, Name, Run, Unknown, Value
 
 HIGHEST = 5  # protocol
+MEMOIZE = 0x94
 LONGEST_NAME = 4096  # that a finding carries; longer ones name nothing that exists
 
 Handler = Callable[[Machine], None]
@@ -81,6 +83,14 @@ def _remember(m: Machine, slot: int) -> None:
     m.memo[slot] = top
 
 
+def _memoize(m: Machine) -> None:
+    stack, slot = m.stack, len(m.memo)
+    if len(stack) > m.fence and type(stack[-1]) is not Run and slot < SLOTS:
+        m.memo[slot] = stack[-1]
+    else:
+        _remember(m, slot)
+
+
 def _slot_of_line(m: Machine) -> int:
     stop = line_end(m.data, m.pos, m.end)
     text = bytes(m.data[m.pos : min(stop, m.pos + 40)])
@@ -98,6 +108,41 @@ def _recall(m: Machine, slot: int) -> None:
     if slot not in m.memo:
         raise Broken("nothing is in that memo slot")
     m.stack.append(m.memo[slot])
+
+
+# Constants; others than these are pushed by the machine
+
+
+def _fixed(width: int) -> Handler:
+    def push(m: Machine) -> None:
+        start = m.pos - 1
+        stop = m.pos + width
+        if stop < m.end and m.data[stop] in FIXED:
+            m.push_constant()  # perhaps one of many in a row
+        elif stop > m.end:
+            raise Broken("the data ends within an opcode")
+        else:
+            m.pos = stop
+            m.stack.append(start)
+
+    return push
+
+
+def _short_text(m: Machine) -> None:
+    """SHORT_BINUNICODE, and the MEMOIZE that nearly always follows it."""
+    data, start, end = m.data, m.pos - 1, m.end
+    if start + 2 > end:
+        raise Broken("the data ends within an opcode")
+    stop = start + 2 + data[start + 1]
+    if stop > end:
+        raise Broken("the data ends within an opcode")
+    if not data[start + 2 : stop].isascii():
+        check(data, start, stop)
+    m.stack.append(start)
+    if stop < end and data[stop] == MEMOIZE and stop < m.frame_end and len(m.memo) < SLOTS:
+        m.memo[len(m.memo)] = start
+        stop += 1
+    m.pos = stop
 
 
 # Containers
@@ -309,14 +354,16 @@ def _readonly_buffer(m: Machine) -> None:
 
 
 def _table() -> list[Handler | None]:
-    table: dict[int, Handler] = dict.fromkeys((*FIXED, *SIZED, *LINES), Machine.push_constant)
+    table: dict[int, Handler] = dict.fromkeys((*SIZED, *LINES), Machine.push_constant)
+    table |= {opcode: _fixed(width) for opcode, width in FIXED.items()}
+    table[SHORT_TEXT] = _short_text
     table |= {
         ord("."): _stop, ord("("): _mark, ord("0"): _pop, ord("1"): _pop_mark, ord("2"): _dup,
         0x80: _proto, 0x95: _frame, 0x97: _next_buffer, 0x98: _readonly_buffer,
         ord("p"): lambda m: _remember(m, _slot_of_line(m)),
         ord("q"): lambda m: _remember(m, m.argument(1)),
         ord("r"): lambda m: _remember(m, m.argument(4)),
-        0x94: lambda m: _remember(m, len(m.memo)),
+        0x94: _memoize,
         ord("g"): lambda m: _recall(m, _slot_of_line(m)),
         ord("h"): lambda m: _recall(m, m.argument(1)),
         ord("j"): lambda m: _recall(m, m.argument(4)),

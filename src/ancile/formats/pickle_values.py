@@ -56,13 +56,13 @@ class Box:
             self.items += values[:room]
         if len(values) > room:
             self.whole = False
+        weight = self.weight + len(values)
         for one in values:
             if type(one) is Box:
-                self.weight += one.weight
-                self.depth = max(self.depth, one.depth + 1)
-            else:
-                self.weight += 1
-        self.weight = min(self.weight, TALLEST)
+                weight += one.weight - 1
+                if one.depth >= self.depth:
+                    self.depth = one.depth + 1
+        self.weight = min(TALLEST, weight)
 
 
 @dataclass(slots=True, eq=False)

@@ -52,28 +52,25 @@ def walk(
     machine = Machine(data, start, len(data) if end is None else end, tell, raw)
     if begun is not None:
         begun(machine)
+    last, table = machine.end, OPCODES
     try:
         for _ in range(STEPS):
-            _step(machine)
+            pos = machine.pos
+            if pos >= machine.frame_end:
+                _leave_frame(machine)
+            if pos >= last:
+                raise Broken("the data ends without STOP")  # noqa: TRY301 - a call for each opcode is a third more
+            opcode = data[pos]
+            handler = table[opcode]
+            if handler is None:
+                raise Broken(f"there is no opcode {opcode:#04x}")  # noqa: TRY301 - likewise
+            machine.pos = pos + 1
+            handler(machine)
     except Stopped:
         return End(machine.pos), machine
     except Broken as reason:
         return End(machine.pos, str(reason)), machine
     return End(machine.pos, f"more than {STEPS} opcodes", spent=True), machine
-
-
-def _step(machine: Machine) -> None:
-    """One opcode."""
-    if machine.pos >= machine.frame_end:
-        _leave_frame(machine)
-    if machine.pos >= machine.end:
-        raise Broken("the data ends without STOP")
-    opcode = machine.data[machine.pos]
-    handler = OPCODES[opcode]
-    if handler is None:
-        raise Broken(f"there is no opcode {opcode:#04x}")
-    machine.pos += 1
-    handler(machine)
 
 
 def _leave_frame(machine: Machine) -> None:

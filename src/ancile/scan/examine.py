@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -33,7 +32,7 @@ class Examination(NamedTuple):
 def examine_part(part: Part) -> Examination:
     """What a file holds, containers and all."""
     findings: list[Finding] = []
-    passed: Counter[str] = Counter()
+    passed: dict[str, int] = {}
     packages: set[str] = set()
     format_ = ""
     # Each part is examined before the next one is taken out, so that one of each depth is held at a time
@@ -47,11 +46,12 @@ def examine_part(part: Part) -> Examination:
         else:
             format_ = format_ or (one.format if len(open_) == 1 else "")
             findings += one.examined.findings
-            passed.update(one.examined.passed)
+            for check, times in one.examined.passed.items():
+                passed[check] = passed.get(check, 0) + times
             packages |= one.packages
     told = tuple(dict.fromkeys(findings))
     return Examination(
-        format_, verdict_of(told, packages=bool(packages)), told, dict(passed), tuple(sorted(packages))
+        format_, verdict_of(told, packages=bool(packages)), told, passed, tuple(sorted(packages))
     )
 
 

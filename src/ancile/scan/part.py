@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from ancile.core.check import Examined
@@ -89,14 +90,14 @@ class Part:
         if len(self.members) >= DEEPEST:
             raise Spent(f"more than {DEEPEST} containers within each other")
         members = (*self.members, name)
-        return replace(self, data=data, members=members, torch=torch, neighbours=neighbours)
+        return Part(self.path, data, members, torch, self.allowance, neighbours)
 
     def where(self, offset: int | None = None) -> Location:
         """The place in here."""
         member = " > ".join(plain(name, 80) for name in self.members[-4:])
         return Location(path=self.path, member=member or None, offset=offset)
 
-    @property
+    @cached_property
     def head(self) -> bytes:
         """The first bytes."""
         return bytes(self.data[:4096])
