@@ -94,6 +94,20 @@ HOSTILE = {
     "a rebuilding function that calls": (
         b"ctorch._tensor\n_rebuild_from_type_v2\n(cos\nsystem\ncm\nC\n(Vx\nt}tR.", Wrong.UNLISTED_CALL,
     ),
+    "a stored loader": (b"cjoblib.numpy_pickle\nload\n.", Wrong.UNLISTED_NAME),
+    "a stored evaluator": (b"cpandas\neval\n.", Wrong.UNLISTED_NAME),
+    "a stored function of a build tool": (b"cnumpy.f2py.crackfortran\nmarkinnerspaces\n.", Wrong.UNLISTED_NAME),
+    "a partial of a loader": (b"cfunctools\npartial\n(ctorch\nload\nVx\ntR.", Wrong.UNLISTED_NAME),
+    "a class that deletes when it goes": (b"cnumpy.lib.npyio\nDataSource\n)\x81.", Wrong.UNLISTED_CALL),
+    "a base whose __init__ opens": (
+        b"ccopyreg\n_reconstructor\n(cpandas\nExcelFile\ncpandas\nExcelFile\nVx\ntR.", Wrong.UNLISTED_CALL,
+    ),
+    "a compiled reader": (b"cpandas._libs.parsers\nTextReader\n(Vx\ntR.", Wrong.UNLISTED_CALL),
+    "a method that writes": (b"cbuiltins\ngetattr\n(cxgboost.core\nBooster\n)\x81Vload_model\ntR.", Wrong.UNLISTED_CALL),
+    "a method of a path": (b"cbuiltins\ngetattr\n(cpathlib\nPath\n)RVunlink\ntR.", Wrong.UNLISTED_CALL),
+    "an array in a file elsewhere": (
+        b"cjoblib.numpy_pickle_compat\nNDArrayWrapper\n)\x81}Vfilename\nV../x.npy\nsb.", Wrong.FOREIGN_CHANGE,
+    ),
     "an unknown class": (b"cmy_company.models\nScorer\n)\x81.", Wrong.UNKNOWN_CLASS),
     "a class of the main program": (b"c__main__\nNet\n)\x81.", Wrong.UNKNOWN_CLASS),
     "a persistent id": (b"P1\n.", Wrong.PERSISTENT),
@@ -102,6 +116,14 @@ HOSTILE = {
     "doubling": (b")" + b"2\x86" * 60 + b".", Wrong.EXPANSION),
     "nesting": (b"]" * 9000 + b"a" * 8999 + b".", Wrong.EXPANSION),
 }  # fmt: skip
+
+
+def test_an_array_of_a_subclass_is_made_without_it() -> None:
+    assert wrong(b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nmemmap\n(I0\ntVb\ntR.") == set()
+
+
+def test_methods_that_compute_may_be_held() -> None:
+    assert wrong(b"cbuiltins\ngetattr\n(csklearn.base\nBaseEstimator\n)\x81Vpredict\ntR.") == set()
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -19,6 +19,9 @@ from ancile.core.subject import digest_of, manifest_digest
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 CYTHON = re.compile(r"__pyx_unpickle_\w+|newObj")  # what Cython, and sklearn by hand, call with a class first
 CLASS = re.compile(r"[A-Z]\w*[a-z]\w*")  # as PEP 8 names a class
+READER = re.compile(
+    r"Read|Writ|File|Stream|Load|Open"
+)  # of compiled classes, those that take a place to open
 TORCHSCRIPT = "__torch__"  # names that the archive's own code/ defines
 
 
@@ -61,12 +64,18 @@ class Lists(NamedTuple):
     packages  top-level module to the package that one pins
     compiled  modules of machine code, whose classes are pickled by class and arguments
     feared    top-level modules of which only what is listed is harmless
+    left_out  classes that were read and are not harmless to make or change, with the reason
+    verbs     words in the name of a function that opens, fetches, runs or writes
+    tools     modules, by the words in their names, that build, test or start things
     """
 
     names: dict[tuple[str, str], Rule]
     packages: dict[str, str]
     compiled: frozenset[str]
     feared: frozenset[str]
+    left_out: dict[tuple[str, str], str]
+    verbs: re.Pattern[str]
+    tools: frozenset[str]
 
 
 @cache
@@ -75,20 +84,34 @@ def lists() -> Lists:
     names: dict[tuple[str, str], Rule] = {}
     packages: dict[str, str] = {}
     compiled: set[str] = set()
-    feared: frozenset[str] = frozenset()
+    left_out: dict[tuple[str, str], str] = {}
+    feared: dict[str, Any] = {}
     for file in files("ancile.scan").joinpath("names").iterdir():
         held = json.loads(file.read_text("utf-8"))
         if "modules" in held:
-            feared = frozenset(held["modules"])
+            feared = held
             continue
         compiled |= set(held.get("compiled", ()))
+        for module, said in held.get("left_out", {}).items():
+            left_out |= {(module, one.partition(": ")[0]): one.partition(": ")[2] for one in said}
         for module, path, rule in _rows(held):
             if names.get((module, path), Rule.NEW_ONLY) is Rule.NEW_ONLY:
                 names[module, path] = rule
             packages[module.partition(".")[0]] = held["package"]
     return Lists(
-        names, {top: name for top, name in packages.items() if name != "python"}, frozenset(compiled), feared
+        names=names,
+        packages={top: name for top, name in packages.items() if name != "python"},
+        compiled=frozenset(compiled),
+        feared=frozenset(feared["modules"]),
+        left_out=left_out,
+        verbs=_verbs(**feared["function_words"]),
+        tools=frozenset(feared["module_words"]["words"]),
     )
+
+
+def _verbs(*, words: list[str], parts: list[str], **_: str) -> re.Pattern[str]:
+    """Names that have one of the words between underscores, or one of the parts anywhere."""
+    return re.compile(rf".*(?:{'|'.join(parts)}).*|(?:.*_)?(?:{'|'.join(words)})(?:_.*)?")
 
 
 def _rows(held: dict[str, Any]) -> Iterator[tuple[str, str, Rule]]:
@@ -137,7 +160,24 @@ def rule_of(module: str, path: str) -> Rule | None:
 
 
 def _is_compiled(module: str, path: str) -> bool:
-    return today(module) in lists().compiled and CLASS.fullmatch(path) is not None
+    is_class = CLASS.fullmatch(path) is not None and not READER.search(path)
+    return is_class and today(module) in lists().compiled
+
+
+def reaches_out(module: str, path: str) -> bool:
+    """Whether a function of a known package is one that opens, fetches, runs or writes.
+
+    Its name says so, or that of its module; a class is judged by what was read of it.
+    """
+    known = lists()
+    if CLASS.fullmatch(path) or (module, path) in known.left_out:
+        return False
+    return known.verbs.fullmatch(path) is not None or not known.tools.isdisjoint(module.split("."))
+
+
+def left_out(module: str, path: str) -> str:
+    """Why a class that was read is not listed; empty where it is, or was not read."""
+    return lists().left_out.get((today(module), path), "")
 
 
 def package_of(module: str) -> str:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from ancile.core.text import plain
 from ancile.formats.pickle_machine import Call, Change, Event, Lookup, Machine, Oddity
 from ancile.formats.pickle_values import Box, Made, Name, Unknown, Value
-from ancile.scan.names import Rule, Standing, package_of, rule_of, standing
+from ancile.scan.names import CLASS, Rule, Standing, left_out, package_of, reaches_out, rule_of, standing
+from ancile.scan.snippets import leaves
 from ancile.scan.wrong import Reading, Wrong
 
 # Attributes that Python itself calls or reads; those of annotations and of pydantic's state are data
@@ -52,7 +53,8 @@ class Judge:
     def finish(self) -> None:
         """Names that were looked up and never used as a class may be stored functions."""
         for (module, path), offset in self.pending.items():
-            self.reading.note(Wrong.UNKNOWN_CLASS, offset, f"looks up {_shown(module, path)}")
+            kind = Wrong.UNLISTED_NAME if left_out(module, path) else Wrong.UNKNOWN_CLASS
+            self.reading.note(kind, offset, f"looks up {_shown(module, path)}")
 
     def _lookup(self, event: Lookup) -> None:
         name = event.name
@@ -61,6 +63,9 @@ class Judge:
             self.reading.packages.add(package)
         if known in (Standing.FEARED, Standing.NO_NAME):
             detail = f"looks up {_shown(name.module, name.path)}, which is {known.value}"
+            self.reading.note(Wrong.UNLISTED_NAME, name.offset, detail)
+        elif known is Standing.KNOWN_PACKAGE and reaches_out(name.module, name.path):
+            detail = f"looks up {_shown(name.module, name.path)}, which opens, runs or writes something"
             self.reading.note(Wrong.UNLISTED_NAME, name.offset, detail)
         elif known is not Standing.LISTED:
             self.pending.setdefault((name.module, name.path), name.offset)
@@ -92,8 +97,11 @@ class Judge:
         """
         if known not in (Standing.KNOWN_PACKAGE, Standing.UNKNOWN_PACKAGE) or given:
             return False
+        why = left_out(name.module, name.path)
+        if why and "its module imports" not in why:
+            return False
         self.pending.pop((name.module, name.path), None)
-        if known is Standing.UNKNOWN_PACKAGE:
+        if known is Standing.UNKNOWN_PACKAGE or why:
             self.reading.note(Wrong.UNKNOWN_CLASS, name.offset, f"makes {_shown(name.module, name.path)}")
         return True
 
@@ -103,7 +111,7 @@ class Judge:
         first = args[0] if args else Unknown("nothing")
         by_rule: dict[Rule, Callable[[], bool]] = {
             Rule.PLAIN: lambda: True,
-            Rule.CLASS_FIRST: lambda: type(first) is Name and self._class_first(first),
+            Rule.CLASS_FIRST: lambda: type(first) is Name and self._class_first(first, made, args[1:]),
             Rule.NAME_FIRST: lambda: type(first) is Name,
             Rule.CALL_FIRST: lambda: type(first) is Name and self._calls(first, args, made.offset),
             Rule.BOUND_METHOD: lambda: self._bound_method(args),
@@ -111,11 +119,18 @@ class Judge:
         }
         return rule in by_rule and by_rule[rule]()
 
-    def _class_first(self, first: Name) -> bool:
+    def _class_first(self, first: Name, made: Made, rest: list[Value]) -> bool:
+        """A function that makes an instance of its first argument."""
+        path = made.callee.path if type(made.callee) is Name else ""
+        if path == "_reconstructor" and not _is_base(rest):
+            return False
         known = standing(first.module, first.path)
         if known is Standing.LISTED:
             return rule_of(first.module, first.path) is not Rule.NEVER
-        return self._is_class(first, known, given=False)
+        if path == "_reconstruct" and left_out(first.module, first.path):
+            self.pending.pop((first.module, first.path), None)
+            return True  # as an array, which its own ``__new__`` has no part in
+        return self._is_class(first, known, given=path.startswith("__newobj") and bool(rest))
 
     def _calls(self, first: Name, args: list[Value], offset: int) -> bool:
         """A function that calls its first argument with a tuple among the others."""
@@ -129,9 +144,9 @@ class Judge:
             return False
         name = self.machine.text(args[1]) or ""
         owner = args[0].callee if type(args[0]) is Made else args[0]
-        if type(owner) is not Name or standing(owner.module, owner.path) is Standing.FEARED:
+        if type(owner) is not Name or not _has_methods(owner):
             return False
-        return name.isidentifier() and not name.startswith("_")
+        return name.isidentifier() and not name.startswith("_") and not reaches_out("", name)
 
     def _nested(self, first: Value) -> bool:
         if type(first) is not int or self.machine is None or self.nested is None:
@@ -156,11 +171,14 @@ class Judge:
             parts += event.given.items
         for part in parts:
             if type(part) is Box and part.kind == "dict" and self.machine is not None:
-                self._keys(part, self.machine, event.offset)
+                self._keys(part, self.machine, event.target, event.offset)
 
-    def _keys(self, state: Box, machine: Machine, offset: int) -> None:
-        for key in state.items[::2]:
+    def _keys(self, state: Box, machine: Machine, made: Value, offset: int) -> None:
+        for key, value in zip(state.items[::2], state.items[1::2], strict=False):
             text = machine.text(key)
+            held = machine.text(value)
+            if text == "filename" and held is not None and _is_wrapper(made) and leaves(held):
+                self.reading.note(Wrong.FOREIGN_CHANGE, offset, f"an array in the file {plain(held, 60)}")
             if text is not None and PLANTED.fullmatch(text):
                 self.reading.note(Wrong.PLANTED, offset, f"sets {plain(text, 60)}")
 
@@ -170,6 +188,25 @@ class Judge:
 
 def _shown(module: str, path: str) -> str:
     return plain(f"{module}.{path}", 120)
+
+
+def _is_base(rest: list[Value]) -> bool:
+    """Whether the base whose ``__init__`` copyreg calls is a plain type: copyreg.py, ``_reconstructor``."""
+    base = rest[0] if rest else None
+    return type(base) is Name and rule_of(base.module, base.path) is Rule.PLAIN
+
+
+def _has_methods(owner: Name) -> bool:
+    """Whether it is a class of a package whose methods a model may hold: none that writes files."""
+    known = standing(owner.module, owner.path)
+    if known is Standing.FEARED or owner.module.partition(".")[0] == "pathlib":
+        return False
+    return known is Standing.LISTED or CLASS.fullmatch(owner.path) is not None
+
+
+def _is_wrapper(made: Value) -> bool:
+    """Whether joblib takes the array from a file of its own: joblib/numpy_pickle_compat.py."""
+    return type(made) is Made and type(made.callee) is Name and made.callee.path.endswith("NDArrayWrapper")
 
 
 def _only_makes(made: Made) -> bool:
