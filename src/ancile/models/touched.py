@@ -51,7 +51,8 @@ def _lies_in(whole: str, covered: tuple[str, ...]) -> bool:
 
 
 def _own_folders() -> tuple[str, ...]:
-    own = {sys.prefix, sys.base_prefix, str(Path(__file__).parents[1]), os.environ.get("TMPDIR", "/tmp")}  # noqa: S108
+    scratch = os.environ.get("TMPDIR", "/tmp")  # noqa: S108 - named, not written to
+    own = {sys.prefix, sys.base_prefix, str(Path(__file__).parents[1]), scratch}
     packages = {path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")}
     return tuple(os.path.join(folder, "") for folder in own | packages)  # noqa: PTH118 - ends in a slash
 
