@@ -9,15 +9,19 @@ import click
 
 from ancile.cli.gating import read_bundle
 from ancile.cli.home import Home, need_home
+from ancile.cli.openssf import SUFFIX as OPENSSF_SUFFIX
+from ancile.cli.openssf import Second, signing_key
 from ancile.cli.output import talk, writable, write_whole
 from ancile.cli.recorder import Recorder, open_recorder
 from ancile.core.errors import AncileError
 from ancile.core.subject import Subject
 from ancile.core.text import plain
 from ancile.release.manifest import manifest_of
+from ancile.release.openssf import openssf_bundle
 from ancile.release.signing import (
     Scan,
     author_events,
+    expiry,
     joined,
     release_of,
     require_clean,
@@ -29,6 +33,7 @@ from ancile.trust.bundle import parse_bundle
 from ancile.trust.keys import list_keys
 from ancile.trust.notary import evidence_about, export_evidence, record
 from ancile.trust.statement import statement_of
+from ancile.work.clock import system_clock
 from ancile.work.progress import progress_line
 
 SUFFIX = ".ancile.json"  # of the bundle beside a model
@@ -39,6 +44,7 @@ SUFFIX = ".ancile.json"  # of the bundle beside a model
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Bundle; else MODEL.ancile.json.")
 @click.option("--expires", help="From when on it is not to be used, such as 90d; else never.")
 @click.option("--cosign", type=click.Path(path_type=Path), help="Sign what others signed in this bundle.")
+@click.option("--openssf", type=click.Path(path_type=Path), help="EC key; also write MODEL.sig with it.")
 @click.option("--allow-failed-scan", is_flag=True, help="Although the latest scan says block or review.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
 def sign(
@@ -47,6 +53,7 @@ def sign(
     output: Path | None,
     expires: str | None,
     cosign: Path | None,
+    openssf: Path | None,
     allow_failed_scan: bool,
     quiet: bool,
 ) -> None:
@@ -59,14 +66,19 @@ def sign(
         raise AncileError(
             "the expiry was set by who signed first", value=expires, remedy="leave --expires out"
         )
+    expiry(expires, now=system_clock().now())  # a fault in it is told before any work
     home = need_home(Path.cwd())
     target = output or cosign or beside(model)
-    writable("the bundle", target)
-    _require_outside(target, model)
+    second = None if openssf is None else Second(signing_key(openssf), beside(model, OPENSSF_SUFFIX))
+    for file in [target] + ([second.target] if second else []):
+        writable("the bundle", file)
+        _require_outside(file, model)
     before = parse_bundle(read_bundle(cosign)) if cosign is not None else None
     with open_recorder(home) as recorder:
         with progress_line("hash", quiet=quiet) as line:
-            subject = manifest_of(model, progress=line.say).subject()
+            manifest = manifest_of(model, progress=line.say)
+        subject = manifest.subject()
+        classical = openssf_bundle(manifest, second.key) if second else b""
         now = recorder.clock.now()
         if before is not None:
             author = recorder.author.public.id
@@ -81,15 +93,17 @@ def sign(
     write_whole(target, data if before is None else joined(before, data))
     talk(f"{counted(max(len(subject.parts), 1), 'file')}, {subject.digest}")
     talk(f"{said} by {recorder.author.public.id[:23]}…; bundle in {target}")
+    if second:
+        second.write(classical, manifest)
 
 
-def beside(model: Path) -> Path:
+def beside(model: Path, suffix: str = SUFFIX) -> Path:
     """Where the bundle of a model lies without being told: beside it, so that its folder stays as it is."""
     whole = Path(os.path.abspath(model))  # noqa: PTH100 - a link's own name, not its target's
     return (
-        whole.with_name(f"{whole.name or 'root'}{SUFFIX}")
+        whole.with_name(f"{whole.name or 'root'}{suffix}")
         if model.name in ("", "..")
-        else Path(f"{model}{SUFFIX}")
+        else Path(f"{model}{suffix}")
     )
 
 

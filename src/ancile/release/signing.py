@@ -34,24 +34,25 @@ class Scan(NamedTuple):
     verdict: Verdict
 
 
+def expiry(lifetime: str | None, *, now: datetime) -> datetime | None:
+    """When a release that is made now expires; ``lifetime`` is a duration such as ``90d``, None for ever."""
+    try:
+        return None if lifetime is None else now + timedelta(seconds=seconds_of(lifetime))
+    except OverflowError as reason:
+        raise AncileError(
+            "expiry is beyond the calendar", value=str(lifetime), remedy="give fewer days, or no --expires"
+        ) from reason
+
+
 def release_of(
     subject: Subject, *, now: datetime, expires: str | None, scans: Sequence[Scan] = ()
 ) -> Release:
-    """The statement that lets the subject go.
-
-    expires  a duration such as ``90d``; None for never
-    """
-    try:
-        until = None if expires is None else now + timedelta(seconds=seconds_of(expires))
-    except OverflowError as reason:
-        raise AncileError(
-            "expiry is beyond the calendar", value=str(expires), remedy="give fewer days, or no --expires"
-        ) from reason
+    """The statement that lets the subject go; ``expires`` as for ``expiry``."""
     newest = sorted(scans, key=lambda one: one.time)[-MOST_SCANS:]
     return Release(
         subject=subject,
         time=now,
-        expires=until,
+        expires=expiry(expires, now=now),
         scans=tuple(one.digest for one in newest),
         version=__version__,
     )
