@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,9 @@ import click
 from ancile.cli.gating import read_bundle
 from ancile.cli.home import Home, find_home, need_home
 from ancile.cli.ledger import reading
+from ancile.cli.openssf import SUFFIX as OPENSSF_SUFFIX
+from ancile.cli.openssf import Asked as OpenSSF
+from ancile.cli.openssf import openssf_report
 from ancile.cli.output import apart, chosen, deliver, output_options
 from ancile.cli.recorder import open_recorder
 from ancile.cli.sign import beside
@@ -51,6 +55,12 @@ from ancile.work.progress import progress_line
 )
 @click.option("--ignore-unsigned", multiple=True, help="Let unsigned files of this shell pattern through.")
 @click.option(
+    "--openssf-key",
+    type=click.Path(path_type=Path),
+    help="An OpenSSF bundle by this public key, or by who has a certificate from these; else MODEL.sig.",
+)
+@click.option("--allow-classical", is_flag=True, help="Although no post-quantum key has signed it.")
+@click.option(
     "--record/--no-record", default=None, help="Sign into the ledger; the default where there is one."
 )
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
@@ -64,6 +74,8 @@ def verify(
     threshold: int,
     revoked: tuple[Path, ...],
     ignore_unsigned: tuple[str, ...],
+    openssf_key: Path | None,
+    allow_classical: bool,
     record: bool | None,
     quiet: bool,
     format_: str | None,
@@ -77,16 +89,34 @@ def verify(
     """
     way = chosen(format_, output, strict=strict)
     home = need_home(Path.cwd()) if record else find_home(Path.cwd())
-    file = signature or beside(model)
+    file = signature or (beside(model, OPENSSF_SUFFIX) if openssf_key else beside(model))
     if output is not None:
-        apart("the report", output, read=map(str, (model, file, *revoked)))
-    pins = _pins(home, signers, logs, threshold=threshold, lists=revoked)
-    asked = _Asked(model, parse_bundle(read_bundle(file)), pins, ignore_unsigned)
-    parameters: Parameters = {"signers": [*sorted(pins.signers)]} if signers or logs else {}
+        apart("the report", output, read=map(str, (model, file, *revoked, *filter(None, [openssf_key]))))
+    if openssf_key is not None:
+        _require_alone(signers, logs, threshold)
+        known = _said_here(home).revoked if home else {}
+        lists = _revoked(known, revoked)
+        theirs = OpenSSF(model, file, openssf_key, allow_classical, ignore_unsigned, lists)
+        verified = functools.partial(openssf_report, theirs, quiet=quiet)
+    else:
+        pins = _pins(home, signers, logs, threshold=threshold, lists=revoked)
+        asked = _Asked(model, parse_bundle(read_bundle(file)), pins, ignore_unsigned)
+        parameters: Parameters = {"signers": [*sorted(pins.signers)]} if signers or logs else {}
+        verified = functools.partial(_verified, asked, parameters, quiet=quiet)
     if home is None or record is False:
-        return deliver(Record(report=_verified(asked, parameters, quiet=quiet)), way)
+        return deliver(Record(report=verified()), way)
     with open_recorder(home) as recorder:
-        return deliver(recorder.report(_verified(asked, parameters, quiet=quiet)), way)
+        return deliver(recorder.report(verified()), way)
+
+
+def _require_alone(signers: Collection[str], logs: Collection[str], threshold: int) -> None:
+    """An OpenSSF bundle has one signature and no log: a flag that asks for more would be met by nothing."""
+    if signers or logs or threshold != 1:
+        raise AncileError(
+            "an OpenSSF bundle has one signer, and no log",
+            value="--openssf-key with --signer, --log or --threshold",
+            remedy="leave those out, or verify the bundle that `ancile sign` wrote",
+        )
 
 
 class _Asked(NamedTuple):
@@ -126,11 +156,16 @@ def _pins(
         said = _said_here(home)
         if not named and not vkeys:
             vkeys = [*home.log.keys, *home.log.before, *(key for log in home.policy.logs for key in log.keys)]
-    revoked = dict(said.revoked)
-    for path in lists:
-        revoked |= revocation_list(read_bundle(path), name=str(path))
+    revoked = _revoked(said.revoked, lists)
     authors = named or (home.policy.authors if home is not None else [])
     return pins_of(authors, logs=vkeys, threshold=threshold, revoked=revoked, rotated=said.rotated)
+
+
+def _revoked(known: Mapping[str, str], lists: Iterable[Path]) -> dict[str, str]:
+    found = dict(known)
+    for path in lists:
+        found |= revocation_list(read_bundle(path), name=str(path))
+    return found
 
 
 def _named(signers: Iterable[str]) -> tuple[list[str], list[str]]:

@@ -88,6 +88,24 @@ def file_unsigned(facts: Verification) -> Iterator[Remark]:
         yield skip("not signed, and let through by --ignore-unsigned", where=Location(path=path))
 
 
+@check("release-file-uncovered", severity="medium", refs=INTACT)
+def file_uncovered(facts: Verification) -> Iterator[Remark]:
+    """A file is there that the signer's tool left out.
+
+    Why   `model_signing` does not look at `.git`, `.gitignore` and what its user named: whoever changes them
+          keeps a good signature, and a hook or a configuration is code as well.
+    Fix   Remove it before the model is used; or have the model signed with `ancile sign`, which covers every
+          file.
+    """
+    paths = facts.differences.uncovered
+    for path in paths[:MOST_NAMED]:
+        yield warn("left out by who signed", where=Location(path=path))
+    if len(paths) > MOST_NAMED:
+        yield warn(f"and {len(paths) - MOST_NAMED} more files")
+    if not paths:
+        yield ok()
+
+
 @check("release-expired", severity="high", refs=("CWE-298",))
 def expired(facts: Verification) -> Iterator[Remark]:
     """The release is no longer to be used, or not yet.
@@ -182,6 +200,7 @@ RELEASE_CHECKS: tuple[Check[Verification], ...] = (
     file_changed,
     file_missing,
     file_unsigned,
+    file_uncovered,
     signer_unknown,
     revoked,
     expired,

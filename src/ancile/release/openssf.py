@@ -7,9 +7,7 @@ place in a log. It is for whoever verifies with `model_signing`; ancile's own bu
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -21,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
-from ancile.release.manifest import Manifest, manifest_of
+from ancile.release.manifest import Manifest
 from ancile.release.openssf_chain import Roots, vouched
 from ancile.release.openssf_form import (
     BUNDLE,
@@ -66,22 +64,12 @@ class Differences(NamedTuple):
         return not (self.changed or self.missing or self.extra)
 
 
-class Verified(NamedTuple):
-    """A signature that holds, and how the files at hand compare with it.
+class Opened(NamedTuple):
+    """A signature that holds.
 
     key    SHA-256 of the signer's public key in PEM, in hexadecimal
     until  when the signer's certificate expired or will; None for a plain key
     """
-
-    signed: SignedModel
-    manifest: Manifest
-    differences: Differences
-    key: str
-    until: datetime | None
-
-
-class Opened(NamedTuple):
-    """A signature that holds; see ``Verified``."""
 
     signed: SignedModel
     key: str
@@ -152,28 +140,11 @@ def left_out(manifest: Manifest) -> tuple[str, ...]:
     return tuple(path for path in manifest.parts if path.partition("/")[0] in LEFT_OUT)
 
 
-def verify_openssf(
-    data: bytes,
-    path: Path,
-    trusted: ec.EllipticCurvePublicKey | Roots,
-    *,
-    workers: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> Verified:
-    """The files of a model against a bundle; nothing is hashed before the signature holds.
-
-    trusted  the signer's public key, or the certificates that vouch for signers
-    The rest is ``manifest_of``'s. AncileError where bundle or signature do not hold.
-    """
-    opened = read_openssf(data, trusted)
-    manifest = manifest_of(
-        path, blake2b=opened.signed.algorithm == "blake2b", workers=workers, progress=progress
-    )
-    return Verified(opened.signed, manifest, differences(opened.signed, manifest), opened.key, opened.until)
-
-
 def read_openssf(data: bytes, trusted: ec.EllipticCurvePublicKey | Roots) -> Opened:
-    """What the holder of this key, or somebody whom these certificates vouch for, has signed."""
+    """What the holder of this key, or somebody whom these certificates vouch for, has signed.
+
+    AncileError where bundle or signature do not hold.
+    """
     bundle = parse_bundle(data)
     if isinstance(trusted, Roots):
         signer = vouched(bundle.verification_material, trusted)

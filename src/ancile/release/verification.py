@@ -41,6 +41,7 @@ class Differences(NamedTuple):
     unsigned: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     is_other: bool = False
+    uncovered: tuple[str, ...] = ()
 
 
 class Signed(NamedTuple):
