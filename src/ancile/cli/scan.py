@@ -13,7 +13,7 @@ POLICIES = ("standard", "strict")
 
 
 @click.command()
-@click.argument("paths", nargs=-1, metavar="PATH...", type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, metavar="PATH...", type=click.Path(path_type=Path, readable=False))
 @click.option("--again", is_flag=True, help="Everything in the ledger's scans, and what changed since.")
 @click.option(
     "--policy",

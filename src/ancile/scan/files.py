@@ -20,6 +20,7 @@ from ancile.core.finding import Location
 from ancile.core.subject import percent_encoded
 from ancile.core.text import plain
 from ancile.formats.held import SMALL, Held, chunks, read_whole
+from ancile.scan.apart import apart, is_hollow
 from ancile.scan.examine import Examination, examine_part, verdict_of
 from ancile.scan.neighbours import in_folder
 from ancile.scan.part import Part
@@ -98,11 +99,26 @@ def find_files(paths: Sequence[Path]) -> list[Found]:
 
 
 def _below(folder: Path) -> Iterator[Found]:
-    for root, _, names in os.walk(folder):
-        for name in names:
-            path = Path(root, name)
-            if path.is_file() and not path.is_symlink():
-                yield Found(path, percent_encoded(path.relative_to(folder)))
+    """Also what cannot be listed or looked at: it is told as not read, never left out."""
+    denied: list[Path] = []
+
+    def deny(reason: OSError) -> None:
+        denied.append(Path(os.fsdecode(reason.filename)))
+
+    for root, _, names in os.walk(folder, onerror=deny):
+        for path in (Path(root, name) for name in names):
+            with suppress(FileNotFoundError):  # it has gone since it was listed
+                if _is_regular(path):
+                    yield Found(path, percent_encoded(path.relative_to(folder)))
+    for path in denied:
+        yield Found(path, percent_encoded(path.relative_to(folder)))
+
+
+def _is_regular(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except PermissionError:
+        return True
 
 
 def scan_files(
@@ -128,7 +144,7 @@ def scan_files(
     count = _worth(found) if workers is None else workers
     if min(count, len(found)) <= 1:
         for one in found:
-            scanned = scan_file(one, digest=digest)
+            scanned = _scan_apart(one, digest=digest)
             another()
             yield scanned
         return
@@ -155,6 +171,17 @@ def serve() -> None:
         job = JOB.decode(body)
         scanned = scan_file(Found(Path(os.fsdecode(job.path)), job.shown), digest=job.digest)
         send(sys.stdout.buffer, msgspec.msgpack.encode(scanned))
+
+
+def _scan_apart(found: Found, *, digest: bool) -> Scanned:
+    """As ``scan_file``; a mapped file that is cut off meanwhile ends a child, not this process."""
+    size = 0
+    with suppress(OSError, ValueError):
+        size = found.path.stat().st_size
+    if size <= SMALL:  # it is not mapped
+        return scan_file(found, digest=digest)
+    ended = apart(lambda: msgspec.msgpack.encode(scan_file(found, digest=digest)))
+    return SCANNED.decode(ended) if isinstance(ended, bytes) else _unread(found, ended.why)
 
 
 def scan_file(found: Found, *, digest: bool = True) -> Scanned:
@@ -197,6 +224,8 @@ def _opened(path: Path) -> Iterator[tuple[Held, Callable[[], bool]]]:
         before = os.fstat(descriptor)
         if not stat.S_ISREG(before.st_mode):
             raise OSError(0, "it is no regular file")
+        if is_hollow(descriptor, before):
+            raise OSError(0, f"{before.st_size} bytes, of which hardly any are stored: it has holes")
 
         def unchanged() -> bool:
             return _state(before) == _state(os.fstat(descriptor))
