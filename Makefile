@@ -41,7 +41,8 @@ docs: $(READY) ## regenerate docs/schema and docs/checks
 bars: $(READY) ## measure every claim against peers, rewrite bench/RESULTS.md
 	$(BIN)/python bench/run.py
 
-fuzz: $(READY) ## long fuzzing of everything that parses
+fuzz: $(READY) ## long fuzzing of everything that parses: by coverage, then by properties
+	$(BIN)/python tools/fuzz/long.py
 	ANCILE_FUZZ_EXAMPLES=20000 $(BIN)/python -m pytest -n 2 -m 'slow or not slow' tests -k 'fuzz or hostile'
 
 soak: $(READY) ## kill -9 and power cuts, the long form
