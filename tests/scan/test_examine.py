@@ -79,8 +79,8 @@ def test_text_is_data_and_what_nobody_knows_is_incomplete() -> None:
     assert "file-unknown-format" in checks(found)
 
 
-def test_an_empty_file_is_reviewed_and_an_empty_member_is_ordinary() -> None:
-    assert examined(b"").verdict == "review"
+def test_an_empty_file_is_incomplete_and_an_empty_member_is_ordinary() -> None:
+    assert examined(b"").verdict == "incomplete"
     assert examined(zipped(b"")).verdict == "data-only"
 
 

@@ -100,4 +100,10 @@ def test_a_name_that_is_not_utf_8_is_percent_encoded(tmp_path: Path) -> None:
 
 def test_an_empty_file_is_mapped_as_nothing(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
-    assert scan_file(Found(tmp_path / "empty", "empty")).found.verdict == "review"
+    assert scan_file(Found(tmp_path / "empty", "empty")).found.verdict == "incomplete"
+
+
+@pytest.mark.parametrize("name", ["__init__.py", "lib/__init__.py", "py.typed", ".gitkeep"])
+def test_what_is_empty_by_custom_is_data(tmp_path: Path, name: str) -> None:
+    (tmp_path / "empty").touch()
+    assert scan_file(Found(tmp_path / "empty", name)).found.verdict == "data-only"

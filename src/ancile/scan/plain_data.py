@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ancile.core.check import Check, Remark, check, error, examine, fail, ok
+from ancile.core.check import Check, Remark, check, error, examine, ok
 from ancile.scan.hidden import search_numbers
 from ancile.scan.part import Formatted, Part
 from ancile.scan.pickle_checks import PICKLE_CHECKS, PickleFacts
 from ancile.scan.pickle_reading import hidden_pickles
 
 STORAGE = re.compile(r"((weight|tensor|param|buffer)_)?[0-9]+")
+MARKER = re.compile(r"(.*/)?(__init__\.py|py\.typed|\.[^/]+)")  # of packages, types, tools; empty by custom
 TEXT_BYTES = 64 << 20
 FEW_CONTROLS = 20  # characters of a text for each control character in it
 SHOWN_HEAD = 8
@@ -30,10 +31,11 @@ class DataFacts(NamedTuple):
 def empty_file(facts: DataFacts) -> Iterator[Remark]:
     """A file holds nothing.
 
-    Why   It is no model, and a loader that falls back to another file would take that one.
+    Why   It is no model, and a loader that falls back to another file would take that one. What is empty by
+          custom (``__init__.py``, ``py.typed``, ``.gitkeep``) is not told.
     Fix   Take the file from its source once more.
     """
-    yield fail("0 bytes", where=facts.part.where()) if facts.is_empty else ok()
+    yield error("0 bytes", where=facts.part.where()) if facts.is_empty else ok()
 
 
 @check("file-unknown-format", severity="medium", refs=("CWE-434 (CWE 4.17)",))
@@ -55,8 +57,9 @@ def is_empty(part: Part) -> bool:
 
 
 def examine_empty(part: Part) -> Iterator[Formatted | Part]:
-    """An empty member of an archive is ordinary; an empty file is told."""
-    yield Formatted("empty", examine(DATA_CHECKS, DataFacts(part, is_empty=not part.members)))
+    """An empty member of an archive is ordinary, as is a marker; an empty file is told."""
+    is_told = not part.members and not MARKER.fullmatch(part.path)
+    yield Formatted("empty", examine(DATA_CHECKS, DataFacts(part, is_empty=is_told)))
 
 
 def is_storage(part: Part) -> bool:
