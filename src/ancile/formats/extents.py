@@ -30,6 +30,18 @@ class Extent(NamedTuple):
     stop: int
 
 
+class Numbers(NamedTuple):
+    """Bytes that are numbers of one kind, little end first.
+
+    kind  f64, f32, f16, bf16 or i8; empty where it is another
+    """
+
+    name: str
+    start: int
+    stop: int
+    kind: str
+
+
 class Layout(NamedTuple):
     """Faults, and the bytes between ``start`` and ``end`` that no tensor covers."""
 

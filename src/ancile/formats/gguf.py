@@ -10,7 +10,7 @@ import struct
 from collections import Counter
 from typing import NamedTuple
 
-from ancile.formats.extents import SHOWN, Extent, FaultKind, Layout, LayoutFault, lay_out
+from ancile.formats.extents import SHOWN, Extent, FaultKind, LayoutFault, Numbers, lay_out
 from ancile.formats.held import Held
 
 MAGIC = b"GGUF"
@@ -31,6 +31,7 @@ BLOCKS = {
     23: (256, 136), 24: (1, 1), 25: (1, 2), 26: (1, 4), 27: (1, 8), 28: (1, 8), 29: (256, 56), 30: (1, 2),
     34: (256, 54), 35: (256, 66), 39: (32, 17), 40: (64, 36),
 }  # fmt: skip
+KINDS = {0: "f32", 1: "f16", 24: "i8", 28: "f64", 30: "bf16"}  # the types that are numbers by themselves
 
 
 class GgufFacts(NamedTuple):
@@ -39,12 +40,14 @@ class GgufFacts(NamedTuple):
     texts  single texts by key; the words of a vocabulary are none
     gaps   bytes that belong to no tensor
     start  of the tensors, 0 where the head cannot be read
+    tensors  those that lie within the file
     """
 
     faults: tuple[LayoutFault, ...]
     texts: tuple[tuple[str, str], ...] = ()
     gaps: tuple[tuple[int, int], ...] = ()
     start: int = 0
+    tensors: tuple[Numbers, ...] = ()
 
 
 class _Wrong(Exception):  # noqa: N818 - a fault of the file
@@ -106,10 +109,14 @@ def parse_gguf(data: Held) -> GgufFacts:
         tensors, pairs = reader.number(reader.long), reader.number(reader.long)
         reader.require(24 * tensors + 13 * pairs if reader.version > 1 else 0, "a head")
         alignment = _pairs(reader, pairs, texts, faults)
-        layout, start = _tensors(reader, tensors, alignment, faults)
+        found, start = _tensors(reader, tensors, alignment, faults)
     except _Wrong as wrong:
         return GgufFacts((*faults[:SHOWN], wrong.fault), tuple(texts))
-    return GgufFacts((*faults[:SHOWN], *layout.faults), tuple(texts), layout.gaps, start)
+    end = len(data)
+    extents = [Extent(one.name, one.start, one.stop) for one in found]
+    layout = lay_out(extents, start=min(start, end), end=end, alignment=alignment)
+    within = tuple(one for one in found if one.start <= one.stop <= end)
+    return GgufFacts((*faults[:SHOWN], *layout.faults), tuple(texts), layout.gaps, start, within)
 
 
 def _pairs(reader: _Reader, count: int, texts: list[tuple[str, str]], faults: list[LayoutFault]) -> int:
@@ -162,9 +169,11 @@ def _array(reader: _Reader, key: str, texts: list[tuple[str, str]], *, depth: in
             texts.append((f"{key}[{number}]", reader.text()))
 
 
-def _tensors(reader: _Reader, count: int, alignment: int, faults: list[LayoutFault]) -> tuple[Layout, int]:
-    """Read the list of tensors; how they lie, and where they begin."""
-    found: list[tuple[str, int, int]] = []
+def _tensors(
+    reader: _Reader, count: int, alignment: int, faults: list[LayoutFault]
+) -> tuple[list[Numbers], int]:
+    """Read the list of tensors; each, and where they begin."""
+    found: list[tuple[str, int, int, str]] = []
     seen = Counter[str]()
     for _ in range(count):
         at = reader.pos
@@ -172,18 +181,18 @@ def _tensors(reader: _Reader, count: int, alignment: int, faults: list[LayoutFau
         seen[name] += 1
         if seen[name] == 2:
             faults.append(LayoutFault("ambiguous", at, f"two tensors are called {name!r}"))
-        size = _tensor_bytes(reader, name, at)
+        size, kind = _tensor_bytes(reader, name, at)
         offset = reader.number(reader.order + "Q")
         if offset % alignment:
             faults.append(LayoutFault("overrun", at, f"{name!r} begins at {offset}, which is not aligned"))
-        found.append((name, offset, size))
+        found.append((name, offset, size, kind if reader.order == "<" else ""))
     start = -(-reader.pos // alignment) * alignment
-    extents = [Extent(repr(name), start + offset, start + offset + size) for name, offset, size in found]
-    end = len(reader.data)
-    return lay_out(extents, start=min(start, end), end=end, alignment=alignment), start
+    return [
+        Numbers(repr(name), start + offset, start + offset + size, kind) for name, offset, size, kind in found
+    ], start
 
 
-def _tensor_bytes(reader: _Reader, name: str, at: int) -> int:
+def _tensor_bytes(reader: _Reader, name: str, at: int) -> tuple[int, str]:
     dimensions = reader.number(reader.order + "I")
     if dimensions > DIMENSIONS:
         raise _Wrong("overrun", at, f"{name!r} has {dimensions} dimensions")
@@ -196,4 +205,4 @@ def _tensor_bytes(reader: _Reader, name: str, at: int) -> int:
     if kind not in BLOCKS:
         raise _Wrong("unread", at, f"{name!r} is of the unknown type {kind}")
     block, block_bytes = BLOCKS[kind]
-    return -(-items // block) * block_bytes
+    return -(-items // block) * block_bytes, KINDS.get(kind, "")

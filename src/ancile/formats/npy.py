@@ -11,7 +11,7 @@ import struct
 import warnings
 from typing import NamedTuple
 
-from ancile.formats.extents import FaultKind, LayoutFault
+from ancile.formats.extents import FaultKind, LayoutFault, Numbers
 from ancile.formats.held import Held
 
 MAGIC = b"\x93NUMPY"
@@ -28,20 +28,22 @@ ITEM_BYTES = {  # of type codes without a size
     **dict.fromkeys("lLqQpPdFMmO", 8), "g": 16, "D": 16, "G": 32,
 }  # fmt: skip
 
+KINDS = {"<f8": "f64", "<f4": "f32", "<f2": "f16", "|i1": "i8"}
+
 
 class NpyFacts(NamedTuple):
     """What the headers of the arrays in a row say.
 
     program  a header that is more than a literal; empty where each is one
     objects  where the pickle of an array of objects begins; what follows is not read here
-    numbers  bytes of the arrays of numbers
+    numbers  the arrays of numbers
     stop     of the last array
     """
 
     faults: tuple[LayoutFault, ...]
     program: str = ""
     objects: int | None = None
-    numbers: tuple[tuple[int, int], ...] = ()
+    numbers: tuple[Numbers, ...] = ()
     stop: int = 0
 
 
@@ -63,7 +65,7 @@ def is_npy(head: bytes) -> bool:
 def parse_npy(data: Held) -> NpyFacts:
     """The facts of all arrays in a row; whatever is wrong is among them, nothing is raised."""
     pos = 0
-    numbers: list[tuple[int, int]] = []
+    numbers: list[Numbers] = []
     try:
         while data[pos : pos + len(MAGIC)] == MAGIC and len(numbers) < ARRAYS:
             header, start = _header(data, pos)
@@ -71,7 +73,8 @@ def parse_npy(data: Held) -> NpyFacts:
             if size is None:
                 return NpyFacts((), objects=start, numbers=tuple(numbers), stop=start)
             _require_held(size, len(data) - start)
-            numbers.append((start, start + size))
+            kind = KINDS.get(str(header["descr"]), "")
+            numbers.append(Numbers("the array", start, start + size, kind))
             pos = start + size
     except _Wrong as wrong:
         return NpyFacts((LayoutFault(wrong.kind, pos, str(wrong)),), numbers=tuple(numbers), stop=pos)

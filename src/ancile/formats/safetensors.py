@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from typing import NamedTuple
 
-from ancile.formats.extents import SHOWN, Extent, FaultKind, LayoutFault, lay_out
+from ancile.formats.extents import SHOWN, Extent, FaultKind, LayoutFault, Numbers, lay_out
 from ancile.formats.held import Held
 
 LENGTH_BYTES = 8
@@ -28,6 +28,7 @@ ITEM_BITS = {
     **dict.fromkeys(("F6_E2M3", "F6_E3M2"), 6),
     "F4": 4,
 }
+KINDS = {"F64": "f64", "F32": "f32", "F16": "f16", "BF16": "bf16", "I8": "i8"}
 
 
 class SafetensorsFacts(NamedTuple):
@@ -36,12 +37,14 @@ class SafetensorsFacts(NamedTuple):
     strings  of the metadata, with their keys
     gaps     bytes that belong to no tensor
     start    of the tensors, 0 where the header cannot be read
+    tensors  those that lie within the file
     """
 
     faults: tuple[LayoutFault, ...]
     strings: tuple[tuple[str, str], ...] = ()
     gaps: tuple[tuple[int, int], ...] = ()
     start: int = 0
+    tensors: tuple[Numbers, ...] = ()
 
 
 class _Header(list[tuple[str, object]]):
@@ -87,14 +90,15 @@ def _broken(kind: FaultKind, offset: int, what: str) -> SafetensorsFacts:
 def _facts(header: _Header, start: int, end: int) -> SafetensorsFacts:
     faults = [LayoutFault("ambiguous", LENGTH_BYTES, f"{name!r} stands twice") for name in _twice(header)]
     strings: list[tuple[str, str]] = []
-    extents: list[Extent] = []
+    tensors: list[Numbers] = []
     for name, told in header:
-        wrong = _metadata(told, strings) if name == METADATA else _tensor(name, told, start, extents)
+        wrong = _metadata(told, strings) if name == METADATA else _tensor(name, told, start, tensors)
         if wrong:
             faults.append(LayoutFault("damaged", LENGTH_BYTES, wrong))
         strings.append((name, name))
-    layout = lay_out(extents, start=start, end=end)
-    return SafetensorsFacts((*faults[:SHOWN], *layout.faults), tuple(strings), layout.gaps, start)
+    layout = lay_out([Extent(one.name, one.start, one.stop) for one in tensors], start=start, end=end)
+    within = tuple(one for one in tensors if one.start <= one.stop <= end)
+    return SafetensorsFacts((*faults[:SHOWN], *layout.faults), tuple(strings), layout.gaps, start, within)
 
 
 def _metadata(told: object, strings: list[tuple[str, str]]) -> str:
@@ -108,7 +112,7 @@ def _metadata(told: object, strings: list[tuple[str, str]]) -> str:
     return f"metadata {twice[0]!r} stands twice" if twice else ""
 
 
-def _tensor(name: str, told: object, start: int, extents: list[Extent]) -> str:
+def _tensor(name: str, told: object, start: int, tensors: list[Numbers]) -> str:
     if not isinstance(told, _Header) or sorted(key for key, _ in told) != ["data_offsets", "dtype", "shape"]:
         return f"tensor {name!r} is not described by dtype, shape and data_offsets alone"
     fields = dict(told)
@@ -118,7 +122,8 @@ def _tensor(name: str, told: object, start: int, extents: list[Extent]) -> str:
         return f"tensor {name!r} is of the unknown type {dtype!r}"
     if not isinstance(offsets, list) or len(offsets) != 2 or not all(_is_size(one) for one in offsets):
         return f"tensor {name!r} has no two offsets"
-    extents.append(Extent(repr(name), start + offsets[0], start + offsets[1]))
+    kind = KINDS.get(dtype, "") if isinstance(dtype, str) else ""
+    tensors.append(Numbers(repr(name), start + offsets[0], start + offsets[1], kind))
     if not isinstance(shape, list) or not all(_is_size(one) for one in shape):
         return f"tensor {name!r} has the shape {shape!r}"
     count = bits

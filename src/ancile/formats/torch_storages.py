@@ -20,6 +20,7 @@ STORAGE_BYTES = {  # of one item, by the name of the class
     **dict.fromkeys(("Double", "Long", "ComplexFloat"), 8),
     "ComplexDouble": 16,
 }
+KINDS = {"Double": "f64", "Float": "f32", "Half": "f16", "BFloat16": "bf16", "Char": "i8", "QInt8": "i8"}
 # Every member that torch.save and TorchScript write below their one folder
 MEMBERS = re.compile(
     r"(data\.pkl|constants\.pkl|version|byteorder|\.format_version|\.storage_alignment|\.data/.*|data/.*|code/.*)"
@@ -27,11 +28,15 @@ MEMBERS = re.compile(
 
 
 class Storage(NamedTuple):
-    """What a pickle asks for; ``size_bytes`` is None where its type is not known."""
+    """What a pickle asks for; ``size_bytes`` is None where its type is not known.
+
+    kind  of its numbers as in ``extents.Numbers``
+    """
 
     key: str
     size_bytes: int | None
     offset: int
+    kind: str
 
 
 def asked_storages(data: Held) -> list[Storage] | None:
@@ -57,8 +62,9 @@ def _storage(machine: Machine, event: Call) -> Storage | None:
     count = machine.number(args.items[4])
     if key is None or location == "meta" or count is None:
         return None
-    item = STORAGE_BYTES.get(kind.path.removesuffix("Storage")) if type(kind) is Name else None
-    return Storage(key, None if item is None else item * count, event.made.offset)
+    name = kind.path.removesuffix("Storage") if type(kind) is Name else ""
+    item = STORAGE_BYTES.get(name)
+    return Storage(key, None if item is None else item * count, event.made.offset, KINDS.get(name, ""))
 
 
 def layout_faults(members: dict[str, int], pickle: Held | None) -> list[str]:

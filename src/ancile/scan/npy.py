@@ -11,6 +11,7 @@ from ancile.formats.npy import is_npy as begins_as_npy
 from ancile.formats.npy import parse_npy
 from ancile.scan.hidden import search_numbers
 from ancile.scan.part import Formatted, Part
+from ancile.scan.tensor_values import examine_values
 from ancile.scan.tensors import held_in_gaps, layout
 
 
@@ -49,4 +50,6 @@ def examine_npy(part: Part) -> Iterator[Formatted | Part]:
     if facts.objects is not None:
         yield part.inner("(objects)", bytes(part.data[facts.objects :]))
     yield from held_in_gaps(part, gaps)
-    yield search_numbers(part, "npy", facts.numbers if whole else [(0, end)])
+    regions = [(one.start, one.stop) for one in facts.numbers] if whole else [(0, end)]
+    yield search_numbers(part, "npy", regions)
+    yield examine_values(part, "npy", facts.numbers)

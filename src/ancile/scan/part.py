@@ -11,6 +11,7 @@ from ancile.core.finding import Location
 from ancile.core.text import plain
 from ancile.formats.held import Held
 from ancile.scan.neighbours import Neighbours
+from ancile.scan.tensor_sample import Sample
 
 DEEPEST = 12  # containers within each other
 UNPACKED_BYTES = 4 << 30  # out of all containers of one file
@@ -35,6 +36,7 @@ class Allowance:
     parts: int = PARTS
     searched_bytes: int = SEARCHED_BYTES
     summed_bytes: int = SUMMED_BYTES
+    sample: Sample = field(default_factory=Sample)
 
     def take(self, size: int, *, packed: int) -> None:
         """Account for something that is unpacked; Spent where that is too much.

@@ -14,6 +14,7 @@ from ancile.scan.hidden import search_numbers, search_texts
 from ancile.scan.part import Formatted, Part
 from ancile.scan.pickles import is_pickle
 from ancile.scan.tensor_checks import TENSOR_CHECKS, TensorFacts
+from ancile.scan.tensor_values import examine_values
 
 TEMPLATE_MARKS = ("{{", "{%")  # Jinja, wherever it stands: a chat template may have any key
 
@@ -31,6 +32,7 @@ def examine_safetensors(part: Part) -> Iterator[Formatted | Part]:
     yield from held_in_gaps(part, facts.gaps)
     yield from search_texts(part, "safetensors", facts.strings)
     yield search_numbers(part, "safetensors", [(facts.start, len(part.data))])
+    yield examine_values(part, "safetensors", facts.tensors)
 
 
 def is_gguf(part: Part) -> bool:
@@ -48,6 +50,7 @@ def examine_gguf(part: Part) -> Iterator[Formatted | Part]:
             yield part.inner(name, text.encode("utf-8", "surrogateescape"))
     yield from search_texts(part, "gguf", facts.texts)
     yield search_numbers(part, "gguf", [(facts.start, len(part.data))])
+    yield examine_values(part, "gguf", facts.tensors)
 
 
 def layout(
