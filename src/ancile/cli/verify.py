@@ -100,7 +100,7 @@ def verify(
         verified = functools.partial(openssf_report, theirs, quiet=quiet)
     else:
         pins = _pins(home, signers, logs, threshold=threshold, lists=revoked)
-        asked = _Asked(model, parse_bundle(read_bundle(file)), pins, ignore_unsigned)
+        asked = _Asked(model, parse_bundle(_bundle_at(file)), pins, ignore_unsigned)
         parameters: Parameters = {"signers": [*sorted(pins.signers)]} if signers or logs else {}
         verified = functools.partial(_verified, asked, parameters, quiet=quiet)
     if home is None or record is False:
@@ -117,6 +117,17 @@ def _require_alone(signers: Collection[str], logs: Collection[str], threshold: i
             value="--openssf-key with --signer, --log or --threshold",
             remedy="leave those out, or verify the bundle that `ancile sign` wrote",
         )
+
+
+def _bundle_at(file: Path) -> bytes:
+    try:
+        return read_bundle(file)
+    except AncileError as reason:
+        raise AncileError(
+            "there is no bundle to verify it with",
+            value=reason.value,
+            remedy="give the file that `ancile sign` wrote: --signature FILE",
+        ) from reason
 
 
 class _Asked(NamedTuple):

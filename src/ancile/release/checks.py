@@ -255,4 +255,4 @@ def _named(one: Signed) -> str:
 
 
 def _day(when: datetime) -> str:
-    return f"{when:%Y-%m-%d %H:%M} UTC"
+    return f"{when:%Y-%m-%d %H:%M:%S} UTC"

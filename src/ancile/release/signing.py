@@ -116,7 +116,7 @@ def statement_to_cosign(bundle: Bundle, subject: Subject, *, now: datetime, auth
     if release.expires is not None and release.expires <= now:
         raise AncileError(
             "the release has expired",
-            value=f"{release.expires:%Y-%m-%d %H:%M} UTC",
+            value=f"{release.expires:%Y-%m-%d %H:%M:%S} UTC",
             remedy="make a new one: `ancile sign` without --cosign",
         )
     found_here = differences(release.subject, subject)
