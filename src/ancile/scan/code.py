@@ -17,6 +17,8 @@ from ancile.scan.part import Formatted, Part
 EXECUTES = ("CWE-94 (CWE 4.17)", "AML.T0011.000 (ATLAS 5.6.0)")
 SHOWN = 20
 SCRIPTS = (".sh", ".bash", ".zsh", ".py", ".pl", ".rb", ".js", ".mjs", ".php", ".csh", ".ksh", ".fish")
+COMMANDS = (".sh", ".bash", ".zsh", ".ksh", ".bat", ".cmd", ".ps1", ".vbs", ".command")
+OTHERS = (".js", ".mjs", ".cjs", ".ts", ".lua", ".r", ".pl", ".rb", ".php", ".java", ".go")
 STARTED = (
     ".pth",
     "sitecustomize.py",
@@ -102,7 +104,9 @@ def reaches_out(facts: CodeFacts) -> Iterator[Remark]:
 
 def _is_mild(facts: CodeFacts, one: Reach) -> bool:
     """Whether somebody should look at it: a person runs a notebook, cell by cell, and sees what it does."""
-    return one.kind == PROCESS if facts.notebook else one.kind in MILD
+    if facts.notebook:
+        return one.kind == PROCESS or (one.kind == NATIVE and one.what.endswith(" of a file"))
+    return one.kind in MILD
 
 
 @check("code-may-reach-out", severity="medium", refs=EXECUTES)
@@ -232,18 +236,20 @@ def examine_python(part: Part, text: str, *, notebook: bool = False, commands: s
 
 
 def examine_script(part: Part, text: str) -> Formatted | None:
-    """What a script does that says which program runs it; None where it does not say so."""
+    """What a script does whose first line or whose name says which program runs it; None for any other."""
     begun = shell_source.SHEBANG.match(text)
-    if begun is None:
-        return None
     name = name_of(part)
-    hidden = "." in name and not name.endswith(SCRIPTS)
+    other = [Reach(line, PROCESS, said, "later") for line, said in shell_source.starts(text)]
+    if begun is None and not name.endswith(COMMANDS) and not (other and name.endswith(OTHERS)):
+        return None
+    said = f"a script for {begun[1]}" if begun else f"a script called {plain(name, 80)}"
+    hidden = begun is not None and "." in name and not name.endswith(SCRIPTS)
     facts = CodeFacts(
         part,
-        Source(),
+        Source(reaches=other),
         tuple(shell_source.hostile(text)),
-        disguised=f"a script for {begun[1]}" if hidden else "",
-        fetches=f"a script for {begun[1]}",
+        disguised=said if hidden else "",
+        fetches=said,
     )
     return Formatted("script", examine(CODE_CHECKS, facts))
 

@@ -7,14 +7,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
-from urllib.parse import unquote
 
 from ancile.core.check import Check, Remark, check, examine, fail, ok
 from ancile.core.text import plain
 from ancile.formats.json_text import Document, Json, Value, walk
 from ancile.formats.python_names import reach
-from ancile.scan.names import lists
+from ancile.formats.python_resolve import through
+from ancile.scan.config_lines import (
+    commands,
+    commands_of,
+    named_in,
+    places_of_packages,
+    tags_in,
+    unescaped,
+    unfolds,
+)
+from ancile.scan.names import lists, reaches_out
 from ancile.scan.part import Formatted, Part
+from ancile.scan.snippets import acts
 
 CODE = ("CWE-829 (CWE 4.17)", "AML.T0011.000 (ATLAS 5.6.0)")
 SHOWN = 20
@@ -29,33 +39,12 @@ KNOWN = frozenset(
     }
 )  # fmt: skip
 CALLED = ("_target_", "loader_module", "_component_", "class_path")
-# YAML 1.1 and 1.2: what `!!` may stand before
-YAML_TAGS = frozenset(
-    {"binary", "bool", "float", "int", "map", "merge", "null", "omap", "pairs", "seq", "set", "str", "timestamp",
-     "value", "yaml"}
-)  # fmt: skip
-# Every run is bounded: a line without end must not take time without end
-TAG = re.compile(
-    r"(?m)(?:^|[:\-\[{,?&][ \t]{0,40}|&\w{1,80}[ \t]{1,40})[\"']?[ \t]{0,40}"
-    r"(?:!!([^\s,\[\]{}>]{1,400})|!<tag:yaml\.org,2002:([^\s>]{1,400})>)"
-)
-LOCAL_TAG = re.compile(
-    r"(?m)(?:^|[:\-][ \t]{1,40})!((?:python|ruby|javax?|php|perl|include|eval|exec|env)\b[^\s]{0,400})"
-)
-TAG_HANDLE = re.compile(r"(?m)^%TAG[ \t]+\S{1,80}[ \t]+(\S{1,400})")
-NAMED = re.compile(
-    r"\b(_target_|loader_module|_component_|class_path)[\"']?[ \t]{0,40}[:=]\s{0,40}[\"']?([A-Za-z_][\w.]{0,400})"
-)
+# What looks up by name whatever its arguments say: hydra/utils.py
+GETTERS = re.compile(r"hydra\.(?:utils|_internal\.utils)\.\w+|importlib\.\w+|pydoc\.locate")
+# Packages of which a function that opens or runs something is no part of a model's description
+COMPUTING = frozenset({"joblib", "numpy", "pandas", "scipy", "sklearn", "torch"})
+SMALL = 1 << 18  # characters of a document in which code among the texts is looked for
 AUTO_MAP = re.compile(r"(?m)^[ \t]{0,40}[\"']?auto_map[\"']?[ \t]{0,40}:")
-ANCHOR = re.compile(r"&([\w-]{1,80})\s{0,40}(\[[^\n]{0,4000}\]|\{[^\n]{0,4000}\})")
-ALIAS = re.compile(r"\*([\w-]{1,80})")
-ALIASES = 1_000_000  # values that anchors may unfold to
-INDEX = re.compile(
-    r"(?m)^[ \t]{0,40}(?:-[ \t]{1,40})?[\"']?"
-    r"(?:(?:--(?:index-url|extra-index-url|find-links|trusted-host)|-i|-f)[ =]{1,40}([^\s\"']{1,400})"
-    r"|(?:-e[ \t]{1,40})?(?:[A-Za-z][\w.\-\[\],]{0,200}[ \t]{0,40}@[ \t]{0,40})?"
-    r"((?:git|hg|svn|bzr)\+\S{1,400}|(?:https?|ftp|file)://\S{1,400}?\.(?:tar\.gz|zip|whl|tgz)\b))"
-)
 ENTITY = re.compile(
     r"<!ENTITY\b|<!DOCTYPE[^>\[]{0,400}\b(?:SYSTEM|PUBLIC)\b[^>]{0,400}\[|<xi:include\b|<!DOCTYPE\s{1,40}\S{1,80}\s{1,40}SYSTEM\b"
 )
@@ -74,6 +63,7 @@ class ConfigFacts(NamedTuple):
     packages_from: tuple[str, ...] = ()
     open_packages_from: tuple[str, ...] = ()
     entities: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
     unfolds: str = ""
 
 
@@ -184,6 +174,16 @@ def entity(facts: ConfigFacts) -> Iterator[Remark]:
     return _told(facts, facts.entities)
 
 
+@check("config-command", severity="medium", refs=("CWE-78 (CWE 4.17)", "AML.T0011.000 (ATLAS 5.6.0)"))
+def command(facts: ConfigFacts) -> Iterator[Remark]:
+    """A configuration holds a command that runs what it fetches, or one that an attack would use.
+
+    Why   An editor, an installer, a version control system or a pipeline runs it, often unasked.
+    Fix   Read it; write down what is installed, with its version, instead of piping it to a shell.
+    """
+    return _told(facts, facts.commands)
+
+
 CONFIG_CHECKS: tuple[Check[ConfigFacts], ...] = (
     code_elsewhere,
     own_code,
@@ -195,6 +195,7 @@ CONFIG_CHECKS: tuple[Check[ConfigFacts], ...] = (
     open_index,
     other_index,
     entity,
+    command,
 )
 
 
@@ -206,18 +207,22 @@ class _Noted:
         self.own: list[str] = []
         self.calls: list[str] = []
         self.outside: list[str] = []
+        self.commands: list[str] = []
         self.packages: set[str] = set()
 
     def named(self, name: str, *, where: str) -> None:
         """A dotted name that a loader imports."""
-        top = name.partition(".")[0]
-        last = name.rpartition(".")[2]
+        top, _, last = name.partition(".")[0], "", name.rpartition(".")[2]
         known = lists()
-        if reach(name) or (top in known.feared and not last[:1].isupper()):
-            self.calls.append(f"{where}: {name}")
+        shown = f"{where}: {name}"
+        is_class = last[:1].isupper()
+        if reach(name) or through(name) or GETTERS.fullmatch(name) or (top in known.feared and not is_class):
+            self.calls.append(shown)
         elif top not in known.feared:
-            if top not in KNOWN and where == "loader_module":
-                self.own.append(f"{where}: {name}")
+            opens = top in COMPUTING and reaches_out(name.rpartition(".")[0], last)
+            foreign = top not in KNOWN and (where == "loader_module" or not is_class)
+            if opens or foreign:
+                self.own.append(shown)
             self.packages.add(known.packages.get(top, top))
 
 
@@ -228,6 +233,11 @@ def examine_json(part: Part, document: Document) -> Formatted:
         _json_value(one, noted)
     if isinstance(document.root, list):
         _modules(document.root, noted)
+    elif isinstance(document.root, dict) and "_class_name" in document.root:
+        _pipeline(document.root, noted)
+    texts = [one for one in walk(document.root) if isinstance(one.value, str)]
+    if sum(len(str(one.value)) for one in texts) < SMALL:
+        noted.own += (f"{'.'.join(one.path)}: {piece}" for one in texts if (piece := acts(str(one.value))))
     facts = ConfigFacts(
         part,
         tuple(noted.remote),
@@ -235,6 +245,7 @@ def examine_json(part: Part, document: Document) -> Formatted:
         tuple(noted.calls),
         tuple(noted.outside),
         tuple(document.repeated),
+        commands=tuple(noted.commands),
     )
     return Formatted("json", examine(CONFIG_CHECKS, facts), frozenset(noted.packages))
 
@@ -251,9 +262,17 @@ def _json_value(one: Value, noted: _Noted) -> None:
         noted.named(one.value, where=key)
     elif isinstance(one.value, str) and "weight_map" in one.path[:-1] and _leaves(one.value):
         noted.outside.append(f"weight_map: {one.value}")
-    elif isinstance(one.value, str) and key.endswith(("_file", "_files", "filename")):
+    elif isinstance(one.value, str) and key.endswith(("_file", "_files", "filename", "File")):
         if ".." in re.split(r"[/\\]", one.value):
             noted.outside.append(f"{key}: {one.value}")
+    elif isinstance(one.value, str) and (said := commands_of(key, one.value)):
+        noted.commands.append(said)
+    elif (
+        key == "parent_library"
+        and isinstance(one.value, str)
+        and one.value.startswith("transformers_modules")
+    ):
+        noted.own.append(f"{key}: {one.value}")
     elif key == "_class_name" and isinstance(one.value, list):
         noted.own.append(f"{key}: {' '.join(_texts(one.value))}")
 
@@ -271,6 +290,21 @@ def _modules(root: list[Json], noted: _Noted) -> None:
                 noted.outside.append(f"path: {path}")
 
 
+def _pipeline(root: dict[str, Json], noted: _Noted) -> None:
+    """``model_index.json`` of diffusers: each part is a library, or a module of diffusers, and a class."""
+    for key, value in root.items():
+        if key.startswith("_") or not isinstance(value, list) or len(value) != 2:
+            continue
+        library, name = value
+        if not isinstance(library, str) or not isinstance(name, str):
+            continue
+        own = name.lower().startswith(library.replace("_", "").lower())
+        if library.partition(".")[0] in lists().feared:
+            noted.calls.append(f"{key}: {library}.{name}")
+        elif library.partition(".")[0] not in KNOWN and not own:
+            noted.own.append(f"{key}: {library}.{name}")
+
+
 def _texts(value: Json) -> Iterator[str]:
     return (one.value for one in walk(value) if isinstance(one.value, str))
 
@@ -283,12 +317,13 @@ def _leaves(name: str) -> bool:
 def examine_lines(part: Part, text: str) -> Formatted | None:
     """What YAML, TOML, requirements or XML name; None where nothing in the text is of that kind."""
     noted = _Noted()
-    for one in NAMED.finditer(text):
-        noted.named(one[2], where=one[1])
+    plain_text = unescaped(text)
+    for where, name in named_in(plain_text):
+        noted.named(name, where=where)
     if AUTO_MAP.search(text):
         noted.own.append("auto_map")
-    tags = [*_tags(text), *(one[1] for one in LOCAL_TAG.finditer(text))]
-    places = [one[1] or one[2] for one in INDEX.finditer(text)]
+    tags = [*dict.fromkeys([*tags_in(text), *tags_in(plain_text)])]
+    places = places_of_packages(text)
     open_places = [
         one for one in places if one.startswith(("http:", "ftp:", "file:", "git:", "git+http:", "git+git:"))
     ]
@@ -302,28 +337,9 @@ def examine_lines(part: Part, text: str) -> Formatted | None:
         packages_from=tuple(one for one in places if one not in open_places),
         open_packages_from=tuple(open_places),
         entities=tuple(dict.fromkeys(entities)),
-        unfolds=_unfolds(text),
+        commands=tuple(commands(text)),
+        unfolds=unfolds(text),
     )
     if not (any(facts[1:]) or noted.packages):
         return None
     return Formatted("text", examine(CONFIG_CHECKS, facts), frozenset(noted.packages))
-
-
-def _tags(text: str) -> Iterator[str]:
-    for one in TAG.finditer(text):
-        name = unquote(one[1] or one[2])
-        if name not in YAML_TAGS:
-            yield name
-    for one in TAG_HANDLE.finditer(text):
-        if unquote(one[1]) != "tag:yaml.org,2002:":
-            yield f"%TAG {unquote(one[1])}"
-
-
-def _unfolds(text: str) -> str:
-    """Whether anchors within anchors make more values than one would write."""
-    sizes: dict[str, int] = {}
-    for name, body in ANCHOR.findall(text):
-        sizes[name] = 1 + sum(sizes.get(one, 1) for one in ALIAS.findall(body))
-        if sizes[name] > ALIASES:
-            return f"anchors unfold to more than {ALIASES} values"
-    return ""

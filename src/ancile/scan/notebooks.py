@@ -10,19 +10,15 @@ from ancile.core.check import Check, Remark, check, examine, fail, ok
 from ancile.formats import python_source
 from ancile.formats.json_text import Document, Json, walk
 from ancile.scan.code import examine_python
+from ancile.scan.pages import acting
 from ancile.scan.part import Formatted, Part
 
 SHELL_CELL = re.compile(r"%%(?:bash|sh|script|system|sx|!|cmd|ruby|perl)\b[^\n]*\n?|%%!\n?")
 OTHER_CELL = re.compile(r"%%(?:html|javascript|js|svg|latex|markdown|writefile|file|cython|R)\b")
 SHELL_LINE = re.compile(r"^\s*(?:[\w.,\s]+=\s*)?(?:!!?|%(?:sx|system|sc)\s)\s*(.*)$")
+TIMED = re.compile(r"^\s*%%?(?:time|timeit|prun|memit|mprun)\b(?:\s+-\S+)*[ \t]*")  # magics that run the rest
+PRINTED = re.compile(r"(?m)^(\s*)print[ \t]+(?![=(])(.+)$")  # as Python 2 prints
 MAGIC_LINE = re.compile(r"^\s*(?:[\w.]+\s*=\s*)?%\w|^\s*\??\??[\w.]+\?{1,2}\s*$")
-SCRIPT = re.compile(r"(?is)<script\b|\bon(?:error|load|click|mouseover)\s*=|javascript:|<iframe\b")
-ACTS = re.compile(
-    r"document\.cookie|localStorage|sendBeacon|kernel\.(?:execute|requestExecute)|notebook\.kernel"
-    r"|eval\s*\(\s*atob|String\.fromCharCode|new\s+WebSocket"
-)
-CALLS_OUT = re.compile(r"\bfetch\s*\(|XMLHttpRequest|\.src\s*=|\bimport\s*\(|window\.location")
-LIBRARY = 50_000  # characters: a plotting library that an output carries
 
 
 class NotebookFacts(NamedTuple):
@@ -70,13 +66,14 @@ def examine_notebook(part: Part, document: Document) -> Iterator[Formatted]:
             pages.append(_text(cell.get("source", "")))
     sources = ["\n".join(python)]
     if python_source.parse(sources[0]).fault:
-        sources = [one for one in python if not python_source.parse(one).fault]
+        newer = [PRINTED.sub(r"\1print(\2)", one) for one in python]
+        sources = [one for one in newer if not python_source.parse(one).fault]
     commands = "\n".join(one for one in shell if one)
     for number, one in enumerate(sources or [""]):
         found = examine_python(part, one, notebook=True, commands=commands if number == 0 else "")
         if found is not None:
             yield found
-    scripts = [told for one in pages if (told := _acting(one))]
+    scripts = [told for one in pages if (told := acting(one))]
     yield Formatted("notebook", examine(NOTEBOOK_CHECKS, NotebookFacts(part, tuple(scripts))))
 
 
@@ -100,7 +97,8 @@ def _sorted(cell: str) -> tuple[str, str, str]:
     if OTHER_CELL.match(begun):
         return "", "", f"<script>{begun}" if begun.startswith(("%%javascript", "%%js")) else begun
     code, commands = [], []
-    for line in cell.splitlines():
+    for written in cell.splitlines():
+        line = TIMED.sub("", written)
         shell = SHELL_LINE.match(line)
         if shell:
             commands.append(shell[1])
@@ -126,10 +124,3 @@ def _pages(outputs: Json) -> Iterator[str]:
             else:
                 continue
             yield f"<script>{text}" if "javascript" in kind else text
-
-
-def _acting(page: str) -> str:
-    if not SCRIPT.search(page):
-        return ""
-    found = ACTS.search(page) or (CALLS_OUT.search(page) if len(page) < LIBRARY else None)
-    return f"a script with {found.group()}" if found else ""

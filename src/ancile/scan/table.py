@@ -56,6 +56,7 @@ FORMATS: tuple[Row, ...] = (
     Row("tensorflow", tensorflow.is_tensorflow, tensorflow.examine_tensorflow),
     Row("skops", skops.is_skops, skops.examine_skops),
     Row("keras", keras.is_keras, keras.examine_keras),
+    Row("text", texts.is_wide, texts.examine_wide),
     Row("foreign", foreign.is_foreign, foreign.examine_foreign),
     Row("variables", tensorflow.is_bundle, tensorflow.examine_bundle),
     Row("text", plain_data.is_text, texts.examine_text),

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from functools import cache
 
 from ancile.core.check import examine
 from ancile.formats import json_text
 from ancile.formats.json_text import Document, walk
 from ancile.scan.code import examine_python, examine_script, name_of
 from ancile.scan.configs import examine_json, examine_lines
+from ancile.scan.hidden import search_texts
+from ancile.scan.names import lists
 from ancile.scan.notebooks import examine_notebook, is_notebook
+from ancile.scan.pages import examine_page
 from ancile.scan.part import Formatted, Part
+from ancile.scan.pickle_checks import PICKLE_CHECKS, PickleFacts
+from ancile.scan.pickle_reading import hidden_pickles
 from ancile.scan.plain_data import DATA_CHECKS, TEXT_BYTES, DataFacts
 from ancile.scan.secret_checks import examine_secrets
 from ancile.scan.templates import examine_template, is_acting, is_template
+from ancile.scan.wrong import Reading, Wrong
+
+MARKS = (
+    (b"\xff\xfe\0\0", "utf-32"),
+    (b"\0\0\xfe\xff", "utf-32"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
+PROBED_BYTES = 512
+PROBED_LEAST = 8
+ENCODED_CHARACTERS = 1 << 20  # of a text in which encoded programs are looked for
+CALLED_BYTES = 1 << 16  # behind a look-up in a text, in which its call has to stand
 
 
 def examine_text(part: Part) -> Iterator[Formatted | Part]:
@@ -27,8 +46,73 @@ def examine_text(part: Part) -> Iterator[Formatted | Part]:
     yield from found or [Formatted("text", examine(DATA_CHECKS, DataFacts(part)))]
 
 
+def _encoding(part: Part) -> str:
+    """The encoding of a text in units of two or four bytes: by its mark, or by every other byte being nul."""
+    head = part.head
+    for mark, name in MARKS:
+        if head.startswith(mark):
+            return name
+    probe = head[: PROBED_BYTES & ~1]
+    if len(probe) < PROBED_LEAST or len(part.data) % 2:
+        return ""
+    for name, letters, rest in (
+        ("utf-16-le", probe[::2], probe[1::2]),
+        ("utf-16-be", probe[1::2], probe[::2]),
+    ):
+        if not any(rest) and all(b" " <= bytes((one,)) <= b"~" or one in b"\t\r\n" for one in letters):
+            return name
+    return ""
+
+
+def is_wide(part: Part) -> bool:
+    """Whether this is text in UTF-16 or UTF-32."""
+    name = _encoding(part)
+    if not name:
+        return False
+    try:
+        bytes(part.data[: PROBED_BYTES & ~3]).decode(name)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def examine_wide(part: Part) -> Iterator[Formatted | Part]:
+    """The same text as UTF-8."""
+    if len(part.data) > TEXT_BYTES:
+        facts = DataFacts(part, unknown=f"a text of more than {TEXT_BYTES >> 20} MiB")
+        yield Formatted("text", examine(DATA_CHECKS, facts))
+        return
+    text = bytes(part.data).decode(_encoding(part), "replace")
+    yield Formatted("text", examine(DATA_CHECKS, DataFacts(part)))
+    yield part.inner("(as UTF-8)", text.encode("utf-8", "replace"))
+
+
+@cache
+def _look_up() -> re.Pattern[bytes]:
+    """A look-up in a module of the system, as protocols 0 and 1 write it."""
+    names = b"|".join(re.escape(one.encode()) for one in sorted(lists().feared))
+    return re.compile(rb"[ci](?:" + names + rb")(?:\.\w+)*\n[A-Za-z_][\w.]*\n")
+
+
+def _hidden(part: Part, text: str) -> Iterator[Formatted | Part]:
+    """Pickles among the lines of a text that call something, and what in a short text is encoded."""
+    reading = Reading()
+    for one in _look_up().finditer(part.data):
+        start = max(0, one.start() - 1)  # an INST has its mark before it
+        held = bytes(part.data[start : one.start() + CALLED_BYTES])
+        for place in hidden_pickles(held).wrong.get(Wrong.UNLISTED_CALL, [])[:1]:
+            reading.note(Wrong.UNLISTED_CALL, start + place.offset, place.detail)
+    if reading.wrong:
+        yield Formatted("text", examine(PICKLE_CHECKS, PickleFacts(part, reading)))
+    if len(text) <= ENCODED_CHARACTERS:
+        found = list(search_texts(part, "text", [("its text", text)]))
+        if any(isinstance(one, Part) or one.examined.findings for one in found):
+            yield from found
+
+
 def _readings(part: Part, text: str) -> Iterator[Formatted | Part]:
     yield from _programs(part, text)
+    yield from _hidden(part, text)
     secrets = examine_secrets(part, text)
     if secrets is not None:
         yield secrets
@@ -43,6 +127,9 @@ def _programs(part: Part, text: str) -> Iterator[Formatted | Part]:
     if document is not None:
         yield from _templates(part, document)
         return
+    page = examine_page(part, text)
+    if page is not None:
+        yield page
     if is_template(text) and not name_of(part).endswith(".py"):  # there it stands in strings
         yield examine_template(part, text)
     for one in (examine_python(part, text), examine_script(part, text), examine_lines(part, text)):
