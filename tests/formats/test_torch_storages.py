@@ -50,7 +50,7 @@ def test_numbers_that_begin_like_another_format_are_numbers() -> None:
 
 
 def test_an_archive_of_something_else_lacks_nothing() -> None:
-    assert layout_faults({"project/version": 1, "project/setup.cfg": 9}, None) == []
+    assert layout_faults({"project/version": 1, "project/setup.cfg": 9}, None, has_pickle=False) == []
 
 
 @pytest.mark.slow
@@ -87,4 +87,5 @@ def test_what_torch_writes_lacks_nothing() -> None:
 def faults_of(data: bytes) -> list[str]:
     with zipfile.ZipFile(io.BytesIO(data)) as read:
         sizes = {one.filename: one.file_size for one in read.infolist()}
-        return layout_faults(sizes, read.read(next(name for name in sizes if name.endswith("/data.pkl"))))
+        asked = asked_storages(read.read(next(name for name in sizes if name.endswith("/data.pkl")))) or []
+        return layout_faults(sizes, {one.key: one for one in asked}, has_pickle=True)

@@ -6,6 +6,7 @@ Each persistent id is ``("storage", type, key, location, items)``; its bytes are
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from ancile.formats.held import Held
@@ -67,22 +68,24 @@ def _storage(machine: Machine, event: Call) -> Storage | None:
     return Storage(key, None if item is None else item * count, event.made.offset, KINDS.get(name, ""))
 
 
-def layout_faults(members: dict[str, int], pickle: Held | None) -> list[str]:
+def layout_faults(
+    members: dict[str, int], asked: Mapping[str, Storage] | None, *, has_pickle: bool
+) -> list[str]:
     """What is wrong with the members of a torch archive.
 
-    members  names, and the bytes that each holds
-    pickle   the bytes of its ``data.pkl``, None where there is none
+    members     names, and the bytes that each holds
+    asked       the storages that its ``data.pkl`` asks for, by key; None where it does not come to its end
+    has_pickle  whether there is a ``data.pkl``
     """
     folder = next(iter(members), "").partition("/")[0] + "/"
     inner = {name.removeprefix(folder): size for name, size in members.items()}
-    if pickle is None:
+    if not has_pickle:
         is_torch = "version" in inner and all(MEMBERS.fullmatch(name) for name in inner)
         return ["there is no data.pkl"] if is_torch else []
-    asked = asked_storages(pickle)
     if asked is None:
         return []
     faults = []
-    for one in asked:
+    for one in asked.values():
         held = inner.pop(f"data/{one.key}", None)
         if held is None:
             faults.append(f"storage {one.key!r} is not there")

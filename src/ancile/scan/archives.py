@@ -7,6 +7,7 @@ import re
 import stat
 import tarfile
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple, cast
 
 from ancile.core.check import examine
@@ -14,7 +15,7 @@ from ancile.core.text import plain
 from ancile.formats import json_text
 from ancile.formats.compressed import kind_of, unpack
 from ancile.formats.held import Held, is_blank, piece
-from ancile.formats.torch_storages import layout_faults
+from ancile.formats.torch_storages import Storage, asked_storages, layout_faults
 from ancile.formats.zip_entries import (
     ENCRYPTED,
     STORED,
@@ -84,28 +85,51 @@ def examine_zip(part: Part) -> Iterator[Formatted | Part]:
     broken: list[Place] = []
     unread: list[Place] = []
     told: dict[str, Held] = {}  # what an archive says of itself
+    asked: Asked = {}
     try:
         for one in zip_members(part, archive):
             if one.fault:
                 (unread if one.is_unread else broken).append(Place(one.fault, one.offset))
             if one.part.members[-1].endswith(TELLING):
                 told.setdefault(one.part.members[-1], one.part.data)
-            yield one.part
+            yield _typed(one.part, told, asked)
     except Spent as reason:
         unread.append(Place(str(reason), 0))
-    broken += (Place(fault, 0) for fault in _lacks(sizes, told))
+    broken += (Place(fault, 0) for fault in _lacks(sizes, told, asked))
     facts = facts._replace(damaged=tuple(broken), unread=tuple(unread))
     yield Formatted("zip", examine(INNER_CHECKS, facts))
 
 
-def _lacks(sizes: dict[str, int], told: dict[str, Held]) -> list[str]:
+Asked = dict[str, dict[str, Storage] | None]  # folder of a data.pkl to the storages that it asks for, by key
+
+
+def _asked(folder: str, told: dict[str, Held], asked: Asked) -> dict[str, Storage] | None:
+    """The storages that a folder's pickle asks for, read once; None where it has none or breaks off."""
+    if folder not in asked:
+        pickle = told.get(f"{folder}/data.pkl")
+        found = None if pickle is None else asked_storages(pickle)
+        asked[folder] = None if found is None else {one.key: one for one in found}
+    return asked[folder]
+
+
+def _typed(part: Part, told: dict[str, Held], asked: Asked) -> Part:
+    """A storage of torch with the kind of its numbers, which the pickle before it tells; else the same part."""
+    folder, _, key = part.members[-1].rpartition("/data/")
+    if not (key and part.torch and f"{folder}/data.pkl" in told and is_storage(part)):
+        return part
+    one = (_asked(folder, told, asked) or {}).get(key)
+    return part if one is None else replace(part, numbers=one.kind)
+
+
+def _lacks(sizes: dict[str, int], told: dict[str, Held], asked: Asked) -> list[str]:
     """What a Keras or torch archive lacks, or holds beside what it asks for."""
     if "config.json" not in sizes and (sizes.keys() >= KERAS or _is_keras_metadata(sizes, told)):
         return ["a Keras archive without config.json"]
     folder = next(iter(sizes), "").partition("/")[0]
     if f"{folder}/version" not in sizes or any(not name.startswith(f"{folder}/") for name in sizes):
         return []
-    return layout_faults(sizes, told.get(f"{folder}/data.pkl"))
+    storages = _asked(folder, told, asked)
+    return layout_faults(sizes, storages, has_pickle=f"{folder}/data.pkl" in told)
 
 
 def _is_keras_metadata(sizes: dict[str, int], told: dict[str, Held]) -> bool:

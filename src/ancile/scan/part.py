@@ -66,6 +66,7 @@ class Part:
     members  names on the way in, outermost first
     torch    whether torch's own unpickler reads it, which knows what a persistent id is
     neighbours  what lies beside it in its folder or archive; None where that is not known
+    numbers  the kind of numbers that it is, as in ``extents.Numbers``, where what lies beside it tells
     """
 
     path: str
@@ -74,6 +75,7 @@ class Part:
     torch: bool = False
     allowance: Allowance = field(default_factory=Allowance)
     neighbours: Neighbours | None = None
+    numbers: str = ""
 
     def inner(
         self,

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ancile.core.check import Check, Remark, check, error, examine, ok
+from ancile.formats.extents import Numbers
 from ancile.scan.hidden import search_numbers
 from ancile.scan.part import Formatted, Part
 from ancile.scan.pickle_checks import PICKLE_CHECKS, PickleFacts
 from ancile.scan.pickle_reading import hidden_pickles
+from ancile.scan.tensor_values import examine_values
 
 STORAGE = re.compile(r"((weight|tensor|param|buffer)_)?[0-9]+")
 MARKER = re.compile(r"(.*/)?(__init__\.py|py\.typed|\.[^/]+)")  # of packages, types, tools; empty by custom
@@ -75,7 +77,9 @@ def is_storage(part: Part) -> bool:
 
 def examine_storage(part: Part) -> Iterator[Formatted | Part]:
     """Numbers, in which no pickle should hide."""
-    yield search_numbers(part, "numbers", [(0, len(part.data))])
+    end = len(part.data)
+    yield search_numbers(part, "numbers", [(0, end)])
+    yield examine_values(part, "numbers", [Numbers("the storage", 0, end, part.numbers)])
 
 
 def is_text(part: Part) -> bool:
