@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from importlib.util import find_spec
+
 import pytest
 
 from tests.cli.terminal import ASSESS, Place, clear
@@ -48,4 +51,17 @@ def test_two_workers_come_to_the_same_figures_as_one(torched: Place) -> None:
     alone, spread = (torched.json(*NETWORK, *form, "--workers", count) for count in ("1", "2"))
     assert spread["parameters"]["workers"] == 2
     assert "workers" not in alone["parameters"]
+    assert spread["measures"] == alone["measures"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: ancile[ray]")
+def test_workers_on_a_ray_cluster_come_to_the_same_figures_as_one(torched: Place) -> None:
+    form = ("--search-form", "float32, contiguous, batch 128", "-f", "json")
+    alone = torched.json(*NETWORK, *form[:2])
+    ended = torched.process(*NETWORK, *form, "--workers", "2", "--engine", "ray")
+    assert ended.code == 0, ended.err
+    spread = json.loads(ended.out)
+    assert (spread["parameters"]["workers"], spread["parameters"]["engine"]) == (2, "ray")
+    assert "engine" not in alone["parameters"]
     assert spread["measures"] == alone["measures"]

@@ -39,6 +39,12 @@ from ancile.cli.output import chosen, output_options
 @click.option(
     "--workers", type=click.IntRange(1, 256), default=1, help="Processes that the samples are spread over."
 )
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    help="Where they run: on this machine, or on a Ray cluster.",
+)
 @click.option("--weights", type=click.Path(path_type=Path), help="safetensors or state dict for a factory.")
 @click.option(
     "--allow-read",

@@ -30,7 +30,7 @@ from ancile.core.report import Parameters, Record
 from ancile.inputs.opener import open_data
 from ancile.models.form import form_named
 from ancile.models.opener import PROBE_ROWS, open_model
-from ancile.models.request import ModelRequest
+from ancile.models.request import Engine, ModelRequest
 from ancile.work.progress import progress_line
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     weights: str | None
     factory_args: dict[str, Scalar]
     workers: int
+    engine: Engine
     scores: Literal["auto", "logits", "probabilities", "labels"]
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -240,6 +241,7 @@ def _opened(asked: Request, data: Dataset, home: Home | None) -> OpenedModel:
         std=asked.std,
         query_cap=asked.budget.queries,
         workers=asked.workers,
+        engine=asked.engine,
         allow_read=tuple(Path(one) for one in asked.allow_read),
         deny=(home.folder,) if home else (),
     )
@@ -306,6 +308,7 @@ def _identity(asked: Request, data: Dataset) -> Parameters:
         "drop": list(asked.drop),
         "allow_read": list(asked.allow_read),
         "workers": asked.workers if asked.workers > 1 else None,
+        "engine": None if asked.engine == "local" else asked.engine,
         "factory_args": msgspec.json.encode(asked.factory_args).decode(),
     }
     return {name: value for name, value in found.items() if value not in (None, [], "{}")}

@@ -18,6 +18,7 @@ EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "trees": (("xgboost", "lightgbm"), "XGBoost and LightGBM models"),
     "tables": (("pyarrow",), "CSV and Parquet data"),
+    "ray": (("ray",), "workers on a cluster: ancile assess --engine ray"),
     "keyring": (("keyring",), "passphrases from the keyring of the operating system"),
 }
 

@@ -47,6 +47,7 @@ FREE = frozenset(
             "budget_memory_bytes",
             "samples_at_once",
             "workers",
+            "engine",
             "resumed",
             "search_form",
         ),

@@ -24,9 +24,11 @@ from ancile.models.remote import RemoteGradientModel, RemoteModel
 from ancile.models.replicas import replicas
 from ancile.models.request import ModelRequest
 from ancile.numeric import np
-from ancile.work.child import Child
 from ancile.work.clock import Clock, own_cpu_seconds, own_peak_bytes, system_clock
 from ancile.work.frames import decoded, text_block
+from ancile.work.ray_cluster import ray_children
+from ancile.work.relay import ChildOrder
+from ancile.work.worker import Worker
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -92,17 +94,17 @@ def open_model(
     """
     probe = np.ascontiguousarray(sample[:PROBE_ROWS])
     if request.is_endpoint():
-        if request.workers > 1:
+        if request.workers > 1 or request.engine != "local":
             raise AncileError(
                 "an endpoint is asked by one process",
-                value=f"{request.workers} workers",
-                remedy="leave --workers out: how many answer is the endpoint's affair",
+                value=f"{request.workers} workers, engine {request.engine}",
+                remedy="leave --workers and --engine out: how many answer is the endpoint's affair",
             )
         return _endpoint(request, probe, classes)
     referred = refer(request)
     order = msgspec.structs.replace(referred.order, **_told(request, classes))
     with ExitStack() as stack:
-        children = [stack.enter_context(_child(request, referred)) for _ in range(request.workers)]
+        children = _workers(request, referred, stack)
         child, opened = children[0], _opened(children[0], order, referred, probe)
         models = [_model(child, opened, seconds=request.seconds)]
         models += [
@@ -135,7 +137,8 @@ def _told(request: ModelRequest, classes: int | None) -> _Told:
     return {"output": request.output, "classes": classes, "mean": request.mean, "std": request.std}
 
 
-def _child(request: ModelRequest, referred: Referred) -> Child:
+def _workers(request: ModelRequest, referred: Referred, stack: ExitStack) -> Sequence[Worker]:
+    """As many processes as are asked for, where they are to run; they end with the stack."""
     absent = [path for path in request.allow_read if not path.exists()]
     if absent:
         raise AncileError(
@@ -143,12 +146,15 @@ def _child(request: ModelRequest, referred: Referred) -> Child:
             value=plain(str(absent[0])),
             remedy="give the path of a file or folder",
         )
-    return Child(
+    order = ChildOrder.of(
         HOST,
         code=referred.reach,
         readable=tuple(path.resolve() for path in request.allow_read),
         denied=denied_folders(request.base, referred.folder, request.deny),
     )
+    if request.engine == "ray":
+        return stack.enter_context(ray_children([order] * request.workers))
+    return [stack.enter_context(order.start()) for _ in range(request.workers)]
 
 
 def denied_folders(base: Path, folder: Path, deny: Sequence[Path]) -> tuple[Path, ...]:
@@ -158,7 +164,7 @@ def denied_folders(base: Path, folder: Path, deny: Sequence[Path]) -> tuple[Path
     return tuple(sorted({*homes, *(one.resolve() for one in deny)}))
 
 
-def clock_with(*children: Child) -> Clock:
+def clock_with(*children: Worker) -> Clock:
     """The machine's clock, with the cost of the children in it."""
     own = system_clock()
     return own._replace(
@@ -167,7 +173,7 @@ def clock_with(*children: Child) -> Clock:
     )
 
 
-def _opened(child: Child, order: Order, referred: Referred, probe: NDArray[np.floating]) -> Opened:
+def _opened(child: Worker, order: Order, referred: Referred, probe: NDArray[np.floating]) -> Opened:
     told = [(one.name, one.files) for one in referred.covered]
     named = [msgspec.json.encode(told)] if told else []
     blocks = (*map(text_block, (*referred.parts, *named)), block_of(probe))
@@ -185,7 +191,7 @@ def _opened(child: Child, order: Order, referred: Referred, probe: NDArray[np.fl
     return decoded(answer.body, Opened)
 
 
-def _model(child: Child, opened: Opened, *, seconds: float) -> Model | GradientModel:
+def _model(child: Worker, opened: Opened, *, seconds: float) -> Model | GradientModel:
     traits = Traits(
         kind=opened.kind,
         access=opened.access,

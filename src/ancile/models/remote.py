@@ -19,8 +19,9 @@ from ancile.models.model import Gradient, Loss, Seen, Traits, Usage, traits_now
 from ancile.models.order import Asked, Trial, Tuned
 from ancile.models.request import ANSWER_SECONDS
 from ancile.numeric import np
-from ancile.work.child import Child, Question
+from ancile.work.child import Question
 from ancile.work.frames import Frame, decoded
+from ancile.work.worker import Worker
 
 if TYPE_CHECKING:
     import torch
@@ -34,7 +35,7 @@ class RemoteModel:
 
     def __init__(
         self,
-        child: Child,
+        child: Worker,
         traits: Traits,
         *,
         seconds: float = ANSWER_SECONDS,
@@ -80,7 +81,7 @@ class RemoteGradientModel(RemoteModel):
 
     def __init__(
         self,
-        child: Child,
+        child: Worker,
         traits: Traits,
         *,
         dtype: Literal["float32", "float64"],

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from ancile.models.order import Scalar, Wanted
 
+Engine = Literal["local", "ray"]
 TOKEN_VARIABLE = "ANCILE_ENDPOINT_TOKEN"  # noqa: S105 - the name of a variable, not its value
 ANSWER_SECONDS = 600.0  # for one batch
 
@@ -29,6 +31,7 @@ class ModelRequest:
     token_env     environment variable that holds an endpoint's token
     query_cap     most samples sent to an endpoint
     workers       processes that the model is opened in, each call spread over them
+    engine        where they run: on this machine, or on a Ray cluster
     """
 
     reference: str
@@ -46,6 +49,7 @@ class ModelRequest:
     token_env: str = TOKEN_VARIABLE
     query_cap: int | None = None
     workers: int = 1
+    engine: Engine = "local"
 
     def is_endpoint(self) -> bool:
         """Whether it is asked over the network."""

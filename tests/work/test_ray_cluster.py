@@ -1,0 +1,101 @@
+"""Children on a Ray cluster of the run's own: they answer as others do, and nothing is open or left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ancile.core.errors import AncileError
+from ancile.work.ray_cluster import ray_children
+from ancile.work.relay import ChildOrder
+
+HERE = Path(__file__).parent
+on_ray = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: ancile[ray]")
+
+
+@pytest.fixture(scope="module")
+def facts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What ``on_ray.py`` saw."""
+    search = os.pathsep.join((str(HERE), *sys.path))
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    ended = subprocess.run(
+        [sys.executable, HERE / "on_ray.py"],
+        env=kept | {"PYTHONPATH": search, "TMPDIR": str(tmp_path_factory.getbasetemp().parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    found: dict[str, Any] = json.loads(ended.stdout)
+    return found
+
+
+@on_ray
+@pytest.mark.slow
+def test_a_child_on_a_worker_answers_as_any_other(facts: dict[str, Any]) -> None:
+    assert facts["workers"] == 3
+    assert facts["echo"] == ["abc", "end"]
+    assert "3 are the most" in facts["refused"]
+    assert facts["burnt"] >= 0.3
+    assert facts["confined"]
+
+
+@on_ray
+@pytest.mark.slow
+def test_the_cluster_listens_to_this_machine_alone_and_knows_no_secret(facts: dict[str, Any]) -> None:
+    near = {"0100007F", "0000000000000000FFFF00000100007F"}
+    assert facts["listening"]
+    assert set(facts["listening"]) <= near
+    assert facts["secrets"] == 0
+    assert not [name for name in facts["environment"] if name.startswith(("RAY_", "ANCILE_"))]
+
+
+@on_ray
+@pytest.mark.slow
+def test_a_child_that_dies_and_a_worker_that_is_killed_are_each_one_clear_error(
+    facts: dict[str, Any],
+) -> None:
+    assert facts["ended"].startswith("the model's process ended: exit code 7")
+    assert facts["died"]
+    assert facts["lost"].startswith("a worker on the Ray cluster is lost: ")
+
+
+@on_ray
+@pytest.mark.slow
+def test_after_the_run_and_after_ctrl_c_no_process_and_no_file_is_left(facts: dict[str, Any]) -> None:
+    assert facts["interrupted"]
+    assert facts["left"] == []
+    assert facts["folders"] == 0
+    assert facts["restored"] == [True, "geheim"]
+
+
+def test_without_ray_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.delitem(sys.modules, "ray", raising=False)
+    monkeypatch.setattr(sys, "path", [])
+    with pytest.raises(AncileError) as told, ray_children([ChildOrder.of("servant")]):
+        pass
+    assert told.value.remedy.startswith('pip install "ancile[ray]"')
+
+
+def test_a_ray_that_was_loaded_without_a_token_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setitem(sys.modules, "ray", sys)
+    with pytest.raises(AncileError, match="loaded before"), ray_children([ChildOrder.of("servant")]):
+        pass
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "auto", "ray://127.0.0.1:1", "127.0.0.1:99999999"])
+def test_a_named_cluster_that_does_not_answer_is_an_error_at_once(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(AncileError, match="no Ray cluster answers"), ray_children([ChildOrder.of("servant")]):
+        pass
