@@ -32,7 +32,7 @@ LETTERS = 20  # different ones, in 64: fewer are numbers of few levels
 TEXT_BEGINS = (0, 4, 8)  # behind nothing, or behind its length
 # What is searched for first, in plain bytes: a whole pattern is tried where one of these stands
 MARKS = (
-    b"\x7fELF", b"This program ", b"PE\x00\x00", b"\xfa\xed\xfe", b"#!", b"\x00asm", b"PK\x03\x04",
+    b"\x7fELF", b"This program ", b"PE\x00\x00", b"\xfa\xed\xfe", b"#!/", b"#! /", b"\x00asm", b"PK\x03\x04",
     b"\x1f\x8b\x08", b"\xfd7zXZ", b"7z\xbc\xaf", b"1AY&SY",
 )  # fmt: skip
 PE_STUB = 1024

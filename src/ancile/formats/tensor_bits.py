@@ -115,6 +115,8 @@ def phases(stream: bytes, width: int) -> float:
 
     width  low bits of each number that the stream was packed from; with eight, no two places share a plane
     """
+    if width == 8:
+        return 0.0
     found, n, worst = ones(stream), len(stream), 0.0
     for plane in range(width):
         places = found[plane::width]

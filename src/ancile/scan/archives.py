@@ -113,7 +113,7 @@ def _asked(folder: str, told: dict[str, Held], asked: Asked) -> dict[str, Storag
 
 
 def _typed(part: Part, told: dict[str, Held], asked: Asked) -> Part:
-    """A storage of torch with the kind of its numbers, which the pickle before it tells; else the same part."""
+    """A storage of torch with the kind of its numbers, which the pickle before it tells, or the part."""
     folder, _, key = part.members[-1].rpartition("/data/")
     if not (key and part.torch and f"{folder}/data.pkl" in told and is_storage(part)):
         return part
