@@ -16,7 +16,7 @@ from ancile.core.report import Parameters, Report
 from ancile.core.text import plain
 from ancile.release.checks import verification_report
 from ancile.release.manifest import Manifest
-from ancile.release.openssf import left_out
+from ancile.release.openssf import left_out, openssf_bundle
 from ancile.release.openssf_form import LARGEST
 from ancile.release.openssf_keys import LARGEST as LARGEST_PEM
 from ancile.release.openssf_keys import private_key, trusted
@@ -27,7 +27,6 @@ from ancile.trust.private_file import read_private
 from ancile.work.clock import system_clock
 from ancile.work.progress import progress_line
 
-SUFFIX = ".sig"  # of the bundle beside a model, as model_signing has it
 OWN = "ANCILE_OPENSSF_PASSPHRASE"  # with _FILE and _KEYRING, as the keys' own variables
 
 
@@ -51,6 +50,10 @@ class Second(NamedTuple):
 
     key: ec.EllipticCurvePrivateKey
     target: Path
+
+    def bundle(self, manifest: Manifest) -> bytes:
+        """What will be in it."""
+        return openssf_bundle(manifest, self.key)
 
     def write(self, data: bytes, manifest: Manifest) -> None:
         """Write it, whole or not at all; what it does not cover is said."""

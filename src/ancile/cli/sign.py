@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ancile.cli.gating import read_bundle
 from ancile.cli.home import Home, need_home
-from ancile.cli.openssf import SUFFIX as OPENSSF_SUFFIX
-from ancile.cli.openssf import Second, signing_key
 from ancile.cli.output import talk, writable, write_whole
 from ancile.cli.recorder import Recorder, open_recorder
 from ancile.core.errors import AncileError
 from ancile.core.subject import Subject
 from ancile.core.text import plain
 from ancile.release.manifest import manifest_of
-from ancile.release.openssf import openssf_bundle
 from ancile.release.signing import (
     Scan,
     author_events,
@@ -36,7 +34,11 @@ from ancile.trust.statement import statement_of
 from ancile.work.clock import system_clock
 from ancile.work.progress import progress_line
 
+if TYPE_CHECKING:
+    from ancile.cli.openssf import Second
+
 SUFFIX = ".ancile.json"  # of the bundle beside a model
+OPENSSF_SUFFIX = ".sig"  # of the one for model_signing, as that has it
 
 
 @click.command()
@@ -69,7 +71,7 @@ def sign(
     expiry(expires, now=system_clock().now())  # a fault in it is told before any work
     home = need_home(Path.cwd())
     target = output or cosign or beside(model)
-    second = None if openssf is None else Second(signing_key(openssf), beside(model, OPENSSF_SUFFIX))
+    second = None if openssf is None else _second(openssf, beside(model, OPENSSF_SUFFIX))
     for file in [target] + ([second.target] if second else []):
         writable("the bundle", file)
         _require_outside(file, model)
@@ -78,7 +80,7 @@ def sign(
         with progress_line("hash", quiet=quiet) as line:
             manifest = manifest_of(model, progress=line.say)
         subject = manifest.subject()
-        classical = openssf_bundle(manifest, second.key) if second else b""
+        classical = second.bundle(manifest) if second else b""
         now = recorder.clock.now()
         if before is not None:
             author = recorder.author.public.id
@@ -95,6 +97,13 @@ def sign(
     talk(f"{said} by {recorder.author.public.id[:23]}…; bundle in {target}")
     if second:
         second.write(classical, manifest)
+
+
+def _second(key: Path, target: Path) -> Second:
+    """The second file, by a key of its own."""
+    from ancile.cli.openssf import Second, signing_key  # noqa: PLC0415 - it loads X.509, and few ask for it
+
+    return Second(signing_key(key), target)
 
 
 def beside(model: Path, suffix: str = SUFFIX) -> Path:

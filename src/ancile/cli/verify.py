@@ -12,12 +12,9 @@ import click
 from ancile.cli.gating import read_bundle
 from ancile.cli.home import Home, find_home, need_home
 from ancile.cli.ledger import reading
-from ancile.cli.openssf import SUFFIX as OPENSSF_SUFFIX
-from ancile.cli.openssf import Asked as OpenSSF
-from ancile.cli.openssf import openssf_report
 from ancile.cli.output import apart, chosen, deliver, output_options
 from ancile.cli.recorder import open_recorder
-from ancile.cli.sign import beside
+from ancile.cli.sign import OPENSSF_SUFFIX, beside
 from ancile.cli.trusting import read_public
 from ancile.core.errors import AncileError
 from ancile.core.report import Parameters, Record, Report
@@ -93,10 +90,12 @@ def verify(
     if output is not None:
         apart("the report", output, read=map(str, (model, file, *revoked, *filter(None, [openssf_key]))))
     if openssf_key is not None:
+        from ancile.cli.openssf import Asked, openssf_report  # noqa: PLC0415 - it loads X.509, and few ask
+
         _require_alone(signers, logs, threshold)
         known = _said_here(home).revoked if home else {}
         lists = _revoked(known, revoked)
-        theirs = OpenSSF(model, file, openssf_key, allow_classical, ignore_unsigned, lists)
+        theirs = Asked(model, file, openssf_key, allow_classical, ignore_unsigned, lists)
         verified = functools.partial(openssf_report, theirs, quiet=quiet)
     else:
         pins = _pins(home, signers, logs, threshold=threshold, lists=revoked)
