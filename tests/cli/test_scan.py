@@ -37,6 +37,12 @@ def test_strict_makes_block_of_incomplete(files: Place) -> None:
     assert "policy-strict-doubt" in ended.out
 
 
+def test_a_folder_without_a_regular_file_is_one_error(files: Place) -> None:
+    (files.folder / "links").mkdir()
+    (files.folder / "links" / "model.pt").symlink_to("../raw.bin")
+    assert clear(files("scan", "links")).startswith("no regular file there, so nothing was examined: links")
+
+
 def test_the_files_of_several_folders_keep_their_names(files: Place) -> None:
     other = files.folder / "other"
     other.mkdir()

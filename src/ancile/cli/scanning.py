@@ -87,6 +87,12 @@ def _delivered(report: Report, wanted: Wanted, home: Home | None, way: Output) -
 
 def _asked(paths: tuple[Path, ...], home: Home | None) -> Asked:
     files = files_of(paths)
+    if not files:
+        raise AncileError(
+            "no regular file there, so nothing was examined",
+            value=plain(" ".join(map(str, paths)), 200),
+            remedy="name what holds files; links below a folder are not followed",
+        )
     base = paths[0] if len(paths) == 1 and paths[0].is_dir() else Path()
     named = None if home is None else shown_from(home.folder.parent, base.absolute())
     return Asked(plain(" ".join(map(str, paths)), 200), files, named, None)
