@@ -35,6 +35,13 @@ MARKS = (
     b"\x7fELF", b"This program ", b"PE\x00\x00", b"\xfa\xed\xfe", b"#!/", b"#! /", b"\x00asm", b"PK\x03\x04",
     b"\x1f\x8b\x08", b"\xfd7zXZ", b"7z\xbc\xaf", b"1AY&SY",
 )  # fmt: skip
+INNER_MARKS = (
+    b"\x7fELF",
+    b"This program ",
+    b"#!/",
+    b"PK\x03\x04",
+    b"\xfd7zXZ",
+)  # each costs a search of the whole
 PE_STUB = 1024
 
 
@@ -67,11 +74,11 @@ def _named(found: re.Match[bytes]) -> str:
 
 
 def stands_in(held: bytes) -> Program | None:
-    """The first program or archive anywhere in the bytes."""
-    for mark in MARKS:
+    """The first ELF, PE, script, zip or xz anywhere in the bytes."""
+    for mark in INNER_MARKS:
         at = held.find(mark)
         while at >= 0:
-            begin = max(0, at - (PE_STUB if mark in (b"This program ", b"PE\x00\x00") else 4))
+            begin = max(0, at - PE_STUB) if mark.startswith(b"This") else at
             one = begins_as(held[begin : at + 64], texts=False)
             if one is not None:
                 return one._replace(offset=begin + one.offset)

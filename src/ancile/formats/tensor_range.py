@@ -12,6 +12,7 @@ from typing import NamedTuple
 from ancile.formats.tensor_bits import SHAPES
 
 GAP = 20  # in powers of two, between ordinary values and those beyond
+FEW = 2048
 RARE = 100  # one in so many may lie beyond
 # Bits of the exponent that stand in the lower of the two bytes
 EXPONENT_LOW = {"f64": 4, "f32": 1, "bf16": 1}
@@ -60,11 +61,11 @@ def _exponents(held: bytes, kind: str) -> Counter[int]:
     high, low = held[size - 1 : whole : size], held[size - 2 : whole : size]
     found: Counter[int] = Counter()
     if kind == "f16":
-        for value in set(high):
+        for value in _present(high):
             found[(value & 0x7F) >> 2] += high.count(value)
         return found
     bits = EXPONENT_LOW[kind]
-    for value in set(high):
+    for value in _present(high):
         found[(value & 0x7F) << bits] += high.count(value)
     top = TOP[kind] >> bits << bits
     if top in found:  # the largest need the lower byte as well
@@ -73,6 +74,12 @@ def _exponents(held: bytes, kind: str) -> Counter[int]:
             if (one & 0x7F) << bits == top:
                 found[top | other >> 8 - bits] += 1
     return found
+
+
+def _present(high: bytes) -> set[int]:
+    """The different bytes there are: a few thousand show nearly all, the others are what those leave."""
+    common = set(high[:FEW])
+    return common | set(high[FEW:].translate(None, bytes(common)))
 
 
 def _not_finite(held: bytes, kind: str, *, only_zeros: bool) -> Range:

@@ -12,12 +12,12 @@ WINDOW_ITEMS = (
     1 << 15
 )  # numbers in a row: a text in one bit of each shows with some eight standard deviations
 FEWEST_ITEMS = 1 << 13  # fewer show nothing
-# One window takes as long as the digest of some 4 MB: this is 6 % of the time of a digest
-BYTES_A_WINDOW = 64 << 20
+# One window takes as long as the digest of some 3 MB: this is 3 % of the time of a digest
+BYTES_A_WINDOW = 96 << 20
 MOST_WINDOWS = 24  # of one file
 HEADS = 2048  # tensors whose first bytes are looked at
 LOW_HEADS = 16  # and whose first low bits are, of which one takes as long as the digest of 200 kB
-BYTES_A_LOW_HEAD = 4 << 20
+BYTES_A_LOW_HEAD = 8 << 20
 
 
 @dataclass

@@ -63,7 +63,7 @@ def holds_program(facts: ValueFacts) -> Iterator[Remark]:
     Why   Weights are a place where nobody looks and that every tool copies: a loader elsewhere takes the
           program out and starts it. Marks of at least 36 bits are looked for, which numbers do not have by
           chance, in the first bytes of each tensor, in the bytes that the lowest 1, 2, 4, 8 or 16 bits of its
-          first numbers make, and anywhere in a sample.
+          first numbers make, and in part anywhere in a sample.
     Fix   Do not load it, and keep it as evidence. Ask for the weights from where they were trained.
     """
     for one in facts.programs[:TOLD]:
