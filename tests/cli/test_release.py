@@ -244,6 +244,15 @@ def test_wrong_use_is_one_clear_line(signed: Place, arguments: tuple[str, ...], 
     assert (signed.folder / BUNDLE).read_bytes() == before
 
 
+def test_a_checkout_with_the_configuration_alone_knows_whose_signature_counts(
+    signed: Place, tmp_path: Path
+) -> None:
+    away = without_home(signed, tmp_path)
+    shutil.copy(signed.folder / "ancile.toml", away.folder)
+    ended = away("verify", "model", "--strict")
+    assert ended.code == 0, ended
+
+
 def test_without_home_and_signer_there_is_nothing_to_verify_with(signed: Place, tmp_path: Path) -> None:
     away = without_home(signed, tmp_path)
     assert clear(away("verify", "model")).startswith("nobody is named whose signature counts")

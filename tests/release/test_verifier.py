@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ast
 import json
+import random
 import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ancile.core.errors import AncileError
 from ancile.core.subject import digest_of
@@ -41,6 +44,19 @@ def bob(tmp_path: Path) -> Signer:
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     return model_in(tmp_path)
+
+
+class Good(NamedTuple):
+    """A model, its bundle, and pins under which it is good."""
+
+    model: Path
+    data: bytes
+    pinned: verifier.Pinned
+
+
+@pytest.fixture
+def good(model: Path, alice: Signer) -> Good:
+    return Good(model, alice.release(subject_of(model)), pinned(alice))
 
 
 def answers(
@@ -132,6 +148,23 @@ def test_both_refuse_a_change_of_any_field_of_the_envelope(model: Path, alice: S
             changed = json.dumps(json.loads(with_text(envelope, path, other)), separators=(",", ":"))
             data = with_text(document, ("entries", 0, "envelope"), changed)
             assert answers(model, data, pinned(alice)) == (False, False), path
+
+
+@pytest.mark.slow
+@given(seed=st.integers(0, 2**32 - 1), count=st.integers(1, 4))
+@settings(
+    max_examples=1000,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_bytes_that_are_changed_anywhere_end_in_two_noes(good: Good, seed: int, count: int) -> None:
+    """Neither raises anything but its own refusals; what reads as the same bundle is the same bundle."""
+    rng = random.Random(seed)
+    data = bytearray(good.data)
+    for _ in range(count):
+        data[rng.randrange(len(data))] = rng.randrange(256)
+    expected = (data == good.data,) * 2
+    assert answers(good.model, bytes(data), good.pinned) == expected
 
 
 @pytest.mark.parametrize(

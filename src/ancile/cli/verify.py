@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
 import click
 
 from ancile.cli.gating import read_bundle
-from ancile.cli.home import Home, find_home, need_home
-from ancile.cli.ledger import reading
+from ancile.cli.home import find_home, need_home
 from ancile.cli.output import apart, chosen, deliver, output_options
 from ancile.cli.recorder import open_recorder
+from ancile.cli.relying import known_keys, relied_on, taken_back
 from ancile.cli.sign import OPENSSF_SUFFIX, beside
-from ancile.cli.trusting import read_public
 from ancile.core.errors import AncileError
 from ancile.core.report import Parameters, Record, Report
-from ancile.core.subject import DIGEST
 from ancile.release.checks import verification_report
 from ancile.release.manifest import manifest_of
-from ancile.release.pins import Pins, Said, key_entries, pins_of, revocation_list, said_by
+from ancile.release.pins import Pins
 from ancile.release.verification import verify_release
 from ancile.trust.bundle import Bundle, parse_bundle
-from ancile.trust.events import KeyEvent
-from ancile.trust.imports import imported
-from ancile.trust.keys import list_keys
 from ancile.work.clock import system_clock
 from ancile.work.progress import progress_line
 
@@ -93,12 +88,11 @@ def verify(
         from ancile.cli.openssf import Asked, openssf_report  # noqa: PLC0415 - it loads X.509, and few ask
 
         _require_alone(signers, logs, threshold)
-        known = _said_here(home).revoked if home else {}
-        lists = _revoked(known, revoked)
+        lists = taken_back(known_keys(home).revoked, revoked)
         theirs = Asked(model, file, openssf_key, allow_classical, ignore_unsigned, lists)
         verified = functools.partial(openssf_report, theirs, quiet=quiet)
     else:
-        pins = _pins(home, signers, logs, threshold=threshold, lists=revoked)
+        pins = relied_on(home, signers, logs, threshold=threshold, lists=revoked)
         asked = _Asked(model, parse_bundle(_bundle_at(file)), pins, ignore_unsigned)
         parameters: Parameters = {"signers": [*sorted(pins.signers)]} if signers or logs else {}
         verified = functools.partial(_verified, asked, parameters, quiet=quiet)
@@ -147,58 +141,3 @@ def _verified(asked: _Asked, parameters: Parameters, *, quiet: bool) -> Report:
     return verification_report(
         facts, parameters=parameters | let_through, started=started, finished=clock.now()
     )
-
-
-def _pins(
-    home: Home | None, signers: Iterable[str], logs: Iterable[str], *, threshold: int, lists: Iterable[Path]
-) -> Pins:
-    """On whom the flags rely, or else the policy; what was revoked is told by every source there is."""
-    named, vkeys = _named(signers)
-    vkeys += logs
-    if not named and home is None:
-        raise AncileError(
-            "nobody is named whose signature counts",
-            value="no --signer, and no ancile.toml",
-            remedy="give --signer: an id, a line, or a file that `ancile keys export` wrote",
-        )
-    said = Said({}, frozenset())
-    if home is not None:
-        said = _said_here(home)
-        if not named and not vkeys:
-            vkeys = [*home.log.keys, *home.log.before, *(key for log in home.policy.logs for key in log.keys)]
-    revoked = _revoked(said.revoked, lists)
-    authors = named or (home.policy.authors if home is not None else [])
-    return pins_of(authors, logs=vkeys, threshold=threshold, revoked=revoked, rotated=said.rotated)
-
-
-def _revoked(known: Mapping[str, str], lists: Iterable[Path]) -> dict[str, str]:
-    found = dict(known)
-    for path in lists:
-        found |= revocation_list(read_bundle(path), name=str(path))
-    return found
-
-
-def _named(signers: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Ids and lines of signers, and verifier keys of the logs that stand in their files."""
-    authors: list[str] = []
-    vkeys: list[str] = []
-    for one in signers:
-        if DIGEST.fullmatch(one) or one.startswith("author:v1:"):
-            authors.append(one)
-            continue
-        for key in read_public(Path(one)):
-            authors += [key.text] if key.purpose == "author" else []
-            vkeys += key.vkeys
-    return authors, vkeys
-
-
-def _said_here(home: Home) -> Said:
-    """What this home knows of keys: its ledger, the keys' own files, and evidence from elsewhere."""
-    with reading(home) as ledger:
-        events = [said for _, said in key_entries(ledger)]
-    pinned = [*home.log.keys, *home.log.before, *(key for log in home.policy.logs for key in log.keys)]
-    elsewhere = imported(home.imports, logs=pinned, authors=home.policy.authors)
-    told = (one.statement.predicate for one in elsewhere if one.accepted)
-    said = said_by([*events, *(said for said in told if isinstance(said, KeyEvent))])
-    own = {key.public.id: key.file.revoked.reason for key in list_keys(home.keys) if key.file.revoked}
-    return Said(said.revoked | own, said.rotated)

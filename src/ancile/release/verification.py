@@ -136,7 +136,10 @@ def verify_release(
 
 def _entries(bundle: Bundle, pins: Pins) -> list[VerifiedEvidence]:
     """Entries with a release; that a signer is unknown is told by the pins, so doubts are about the log."""
-    everyone = {f"sha256:{parse_leaf(one.leaf.encode('utf-8')).author.hex()}" for one in bundle.entries}
+    everyone = {
+        f"sha256:{parse_leaf(one.leaf.encode('utf-8', 'surrogatepass')).author.hex()}"
+        for one in bundle.entries
+    }
     found = verify_entries(bundle, logs=pins.logs, authors=[*everyone, *pins.lines])
     return [one for one in found if isinstance(one.statement.predicate, Release)]
 
@@ -158,13 +161,15 @@ def the_release(found: Iterable[VerifiedEvidence]) -> tuple[VerifiedEvidence, Re
 def statement_bytes(bundle: Bundle) -> bytes:
     """The exact bytes that the signers of a verified bundle's one release have signed."""
     bodies = [
-        unverified(one.envelope.encode("utf-8")).payload for one in bundle.entries if _is_release(one.leaf)
+        unverified(one.envelope.encode("utf-8", "surrogatepass")).payload
+        for one in bundle.entries
+        if _is_release(one.leaf)
     ]
     return bodies[0]
 
 
 def _is_release(leaf: str) -> bool:
-    return parse_leaf(leaf.encode("utf-8")).kind == "release"
+    return parse_leaf(leaf.encode("utf-8", "surrogatepass")).kind == "release"
 
 
 def differences(signed: Subject, present: Subject, *, ignored: tuple[str, ...] = ()) -> Differences:

@@ -1,0 +1,81 @@
+"""On whom a verification relies: what flags name, else what ancile.toml pins; and what was revoked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from ancile.cli.gating import read_bundle
+from ancile.cli.home import Home, find_config
+from ancile.cli.ledger import reading
+from ancile.cli.trusting import read_public
+from ancile.core.errors import AncileError
+from ancile.core.subject import DIGEST
+from ancile.govern.policy import Policy
+from ancile.release.pins import Pins, Said, key_entries, pins_of, revocation_list, said_by
+from ancile.trust.config import LedgerConfig
+from ancile.trust.events import KeyEvent
+from ancile.trust.imports import imported
+from ancile.trust.keys import list_keys
+
+
+def relied_on(
+    home: Home | None, signers: Iterable[str], logs: Iterable[str], *, threshold: int, lists: Iterable[Path]
+) -> Pins:
+    """Signers and logs of the flags; without any signer there, authors and logs of ancile.toml.
+
+    home   None where there is no ledger: a checkout with ancile.toml alone pins signers all the same
+    lists  files of what was revoked, beside what the home knows
+    """
+    authors, vkeys = _named(signers)
+    vkeys += logs
+    config = home.config if home else find_config(Path.cwd())
+    policy, log = config.get("policy", Policy), config.get("ledger", LedgerConfig)
+    if not authors:
+        authors = list(policy.authors)
+        vkeys = vkeys or [*log.keys, *log.before, *(key for log in policy.logs for key in log.keys)]
+    if not authors:
+        raise AncileError(
+            "nobody is named whose signature counts",
+            value="no --signer, and no author in ancile.toml",
+            remedy="give --signer: an id, a line, or a file that `ancile keys export` wrote",
+        )
+    said = known_keys(home)
+    revoked = taken_back(said.revoked, lists)
+    return pins_of(authors, logs=vkeys, threshold=threshold, revoked=revoked, rotated=said.rotated)
+
+
+def taken_back(known: Mapping[str, str], lists: Iterable[Path]) -> dict[str, str]:
+    """What is known to be revoked, and what the files say."""
+    found = dict(known)
+    for path in lists:
+        found |= revocation_list(read_bundle(path), name=str(path))
+    return found
+
+
+def _named(signers: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Ids and lines of signers, and verifier keys of the logs that stand in their files."""
+    authors: list[str] = []
+    vkeys: list[str] = []
+    for one in signers:
+        if DIGEST.fullmatch(one) or one.startswith("author:v1:"):
+            authors.append(one)
+            continue
+        for key in read_public(Path(one)):
+            authors += [key.text] if key.purpose == "author" else []
+            vkeys += key.vkeys
+    return authors, vkeys
+
+
+def known_keys(home: Home | None) -> Said:
+    """What a home knows of keys: its ledger, the keys' own files, and evidence from elsewhere."""
+    if home is None:
+        return Said({}, frozenset())
+    with reading(home) as ledger:
+        events = [said for _, said in key_entries(ledger)]
+    pinned = [*home.log.keys, *home.log.before, *(key for log in home.policy.logs for key in log.keys)]
+    elsewhere = imported(home.imports, logs=pinned, authors=home.policy.authors)
+    told = (one.statement.predicate for one in elsewhere if one.accepted)
+    said = said_by([*events, *(said for said in told if isinstance(said, KeyEvent))])
+    own = {key.public.id: key.file.revoked.reason for key in list_keys(home.keys) if key.file.revoked}
+    return Said(said.revoked | own, said.rotated)
