@@ -64,7 +64,9 @@ class Bench(NamedTuple):
 def took(command: Sequence[str], folder: Path) -> Took:
     """Run a command that must succeed."""
     before, started = os.times(), time.perf_counter()
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    ended = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
+    if ended.returncode:
+        sys.exit(f"{command[-4:]} ended with {ended.returncode}: {ended.stdout}{ended.stderr}")
     wall, after = time.perf_counter() - started, os.times()
     cpu = after.children_user - before.children_user + after.children_system - before.children_system
     return Took(wall, cpu)
