@@ -147,4 +147,5 @@ def test_events_of_authors_travel_and_those_of_logs_do_not(alice: Signer, bob: S
     ]
     alice.entries([statement_of(one) for one in events])
     with open_ledger(alice.folder, clock=lambda: NOW) as ledger:
-        assert author_events(ledger) == [1, 2]
+        assert author_events(ledger, {alice.id}) == [1, 2]
+        assert author_events(ledger, {bob.id}) == []

@@ -179,6 +179,18 @@ def test_a_clock_that_was_set_back_shows(model: Path, alice: Signer) -> None:
     assert failed(verify_release(bundle, subject, pinned(alice), now=earlier)) == ["release-expired"]
 
 
+def test_many_signers_who_do_not_count_are_counted(model: Path, alice: Signer, tmp_path: Path) -> None:
+    subject = subject_of(model)
+    data = alice.release(subject)
+    for number in range(30, 37):
+        data = signer(tmp_path, number).cosign(data, subject)
+    nobody = pins_of(["sha256:" + "0" * 64])
+    found = reported(verified(data, subject, nobody)).findings
+    detail = next(one.detail for one in found if one.check == "release-signer-unknown")
+    assert detail.startswith("0 of 1 needed; alice sha256:")
+    assert detail.endswith("; and 3 more")
+
+
 def test_without_expiry_nothing_is_concluded_of_it(model: Path, alice: Signer) -> None:
     subject = subject_of(model)
     report = reported(verified(alice.release(subject, expires=None), subject, pinned(alice)))

@@ -24,6 +24,7 @@ from ancile.release.pins import pins_of
 from ancile.release.signing import release_of
 from ancile.release.verification import verify_release
 from ancile.trust.bundle import parse_bundle
+from ancile.trust.events import RunStarted
 from ancile.trust.statement import statement_of
 from tests.release.world import NOW, Signer, key_event, model_in, signer, subject_of
 
@@ -229,6 +230,13 @@ def test_both_count_signers_alike(model: Path, alice: Signer, bob: Signer) -> No
         (rotated, (alice, bob), 2, False),
     ):
         assert answers(model, data, pinned(*who, threshold=threshold)) == (good, good), (who, threshold)
+
+
+def test_other_evidence_beside_a_release_changes_nothing(model: Path, alice: Signer) -> None:
+    subject = subject_of(model)
+    run = RunStarted(run="ab" * 16, stage="scan", subject=subject, started=NOW, version="0.1.0")
+    assert answers(model, alice.release(subject, run), pinned(alice)) == (True, True)
+    assert answers(model, alice.entries([statement_of(run)]), pinned(alice)) == (False, False)
 
 
 def test_both_look_at_the_clock_and_at_what_was_taken_back(model: Path, alice: Signer) -> None:

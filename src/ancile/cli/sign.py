@@ -151,10 +151,11 @@ def _scans(home: Home, recorder: Recorder, subject: Subject, *, allow_failed_sca
 def _recorded(home: Home, recorder: Recorder, statement: bytes) -> bytes:
     """The bundle of the statement, once it stands in the ledger."""
     ledger = recorder.ledger
+    signers = [key.public for key in list_keys(home.keys) if key.public.purpose == "author"]
     at = record(ledger, statement, author=recorder.author, log=recorder.log, clock=recorder.clock.now)
     return export_evidence(
         ledger,
-        [at.index, *author_events(ledger)],
+        [at.index, *author_events(ledger, {key.id for key in signers})],
         logs=[*home.log.keys, *home.log.before],
-        signers=[key.public for key in list_keys(home.keys) if key.public.purpose == "author"],
+        signers=signers,
     )

@@ -15,6 +15,7 @@ from ancile.release.verification import Signed, Verification
 from ancile.version import __version__
 
 MOST_NAMED = 200  # files of one fault that a report names; the rest is counted
+OTHERS = 5  # signers who do not count that one finding names
 CLOCK_SKEW_SECONDS = 300  # between the signer's machine and this one; Kerberos allows the same
 AUTHENTIC = ("CWE-345", "AML.M0013 (ATLAS 5.6.0)")  # insufficient verification of authenticity; code signing
 INTACT = ("CWE-353", "AML.M0013 (ATLAS 5.6.0)")  # missing support for integrity check
@@ -153,9 +154,8 @@ def signer_unknown(facts: Verification) -> Iterator[Remark]:
           a home; ask the signers who are missing: `ancile sign --cosign`.
     """
     there = len(facts.counting)
-    others = "; ".join(f"{_named(one)}: {one.why}" for one in facts.signatures if one.standing != "counts")
     if there < facts.threshold:
-        yield fail(f"{there} of {facts.threshold} needed; {others or 'nobody else has signed'}")
+        yield fail(f"{there} of {facts.threshold} needed; {_others(facts)}")
     else:
         yield ok()
 
@@ -248,6 +248,13 @@ def _signatures(facts: Verification) -> Table:
         for one in facts.signatures[:MOST_NAMED]
     )
     return Table(title="Signatures", columns=("signer", "log", "signed", "standing"), rows=rows)
+
+
+def _others(facts: Verification) -> str:
+    """Who has signed and does not count, and why."""
+    others = [f"{_named(one)}: {one.why}" for one in facts.signatures if one.standing != "counts"]
+    more = f"; and {len(others) - OTHERS} more" if len(others) > OTHERS else ""
+    return "; ".join(others[:OTHERS]) + more or "nobody else has signed"
 
 
 def _named(one: Signed) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from ancile.release.verification import Differences, differences, statement_byte
 from ancile.trust.bundle import Bundle, encode_bundle, parse_bundle
 from ancile.trust.events import MOST_SCANS, Release
 from ancile.trust.evidence import VerifiedEvidence, verify_bundle, verify_entries
+from ancile.trust.leaf import parse_leaf
 from ancile.trust.ledger import Ledger
 from ancile.version import __version__
 
@@ -87,12 +88,17 @@ def require_clean(scans: Sequence[Scan], *, name: str) -> None:
         )
 
 
-def author_events(ledger: Ledger) -> list[int]:
-    """Entries that rotate or revoke an author's key: they travel with what the key has signed."""
+def author_events(ledger: Ledger, known: Collection[str]) -> list[int]:
+    """Entries that rotate or revoke an author's key: they travel with what the key has signed.
+
+    known  ids of authors whose public keys can travel too; what anybody else has signed stays
+    """
     return [
         index
         for index, said in key_entries(ledger)
-        if said.key.startswith("author:") and said.change != "introduced"
+        if said.key.startswith("author:")
+        and said.change != "introduced"
+        and f"sha256:{parse_leaf(ledger.entry(index).leaf).author.hex()}" in known
     ]
 
 

@@ -68,7 +68,7 @@ class Verification:
     signed_name  what the bundle calls what it was made for
     scheme       hybrid: every signature is Ed25519 with ML-DSA-65
     broken       why the bundle itself does not hold, empty where it does; then nothing else is known
-    time         at which a log took the first signature in
+    time         at which a log took in the latest signature that counts
     scans        how many scans of these bytes the signer names
     taken_back   why the release itself was revoked, empty where it was not
     has_logs     whether the verifier pinned any log
@@ -118,6 +118,7 @@ def verify_release(
         )
     first, release = the_release(found)
     revoked = {**said.revoked, **pins.revoked}
+    signatures = tuple(_standings(bundle, found, pins, revoked, links=said.rotated | pins.rotated))
     taken_back = [revoked[d] for d in (first.statement.digest, release.subject.digest) if d in revoked]
     return Verification(
         subject=subject,
@@ -126,8 +127,8 @@ def verify_release(
         has_logs=bool(pins.logs),
         signed_name=release.subject.name,
         differences=differences(release.subject, subject, ignored=tuple(ignored)),
-        signatures=tuple(_standings(bundle, found, pins, revoked, links=said.rotated | pins.rotated)),
-        time=min(one.time for one in found),
+        signatures=signatures,
+        time=max((one.time for one in signatures if one.time and one.standing == "counts"), default=None),
         expires=release.expires,
         scans=len(release.scans),
         taken_back=taken_back[0] if taken_back else "",
@@ -224,7 +225,7 @@ def _standing(
     if not known:
         return "unchecked", "its public key is not at hand: give the signer's whole line"
     if one.author in revoked:
-        return "revoked", revoked[one.author]
+        return "revoked", plain(revoked[one.author])
     if pins.logs and one.doubts:
         return "unknown log", one.doubts[0]
     return "counts", ""

@@ -1,7 +1,6 @@
 """Verify a release without ancile: this file, the standard library and cryptography 48 or later.
 
-python verifier.py MODEL BUNDLE --signer sha256:... --log VKEY --log VKEY [--threshold 2] [--revoked ID]
-
+``python verifier.py MODEL BUNDLE --signer sha256:... --log VKEY --log VKEY`` says yes, or no with the reason.
 It knows ids of signers and keys of their logs beforehand, and believes nothing else. Formats: in-toto, DSSE,
 RFC 9162, C2SP signed-note and tlog-cosignature; signatures: Ed25519 (RFC 8032), ML-DSA-65 and -44 (FIPS 204).
 """
@@ -63,7 +62,8 @@ def verify(model: Path, data: bytes, pinned: Pinned, *, now: datetime) -> list[s
     count = {one.author for one in releases} & {*pinned.signers} - revoked
     links = [{event["id"], event["after"]} for event in events if event["change"] == "rotated"]
     require(len({holder(id_, links) for id_ in count}) >= max(pinned.threshold, 1), "too few signers")
-    require(min(one.seconds for one in releases) - now.timestamp() <= SKEW_SECONDS, "signed in the future")
+    signed = max(one.seconds for one in releases if one.author in count)
+    require(signed - now.timestamp() <= SKEW_SECONDS, "signed in the future")
     require(datetime.fromisoformat(said["expires"] or "9999-12-31T00:00Z") > now, "it has expired")
     wanted, found = said["subject"]["parts"] or {".": said["subject"]["digest"]}, files(model)
     wrong = sorted(name for name in {*wanted, *found} if wanted.get(name) != found.get(name))
@@ -110,7 +110,7 @@ def opened(entry: dict[str, str], keys: dict[str, bytes], carried: list[str], pi
     require(not is_pinned or signed_head(proof, pinned) == (origin, size, root), "another tree")
     envelope, id_ = json.loads(body), f"sha256:{author}"
     payload = unb64(envelope["payload"])
-    require(json.loads(payload)["predicateType"] == TYPES.get(kind), "neither a release nor a key event")
+    require(kind not in TYPES or json.loads(payload)["predicateType"] == TYPES[kind], "leaf of another kind")
     if id_ not in keys:
         return Entry(kind, "", int(milliseconds) / 1000, payload)
     message = b"DSSEv1 28 application/vnd.in-toto+json %d %b" % (len(payload), payload)
