@@ -16,6 +16,7 @@ import pytest
 from ancile.core.errors import AncileError
 from ancile.core.subject import manifest_digest
 from ancile.release.manifest import SHOWN, Manifest, manifest_of
+from ancile.work.hashing import ChangedError, NotRegularError, hash_file, seen
 
 
 def sha256(data: bytes) -> str:
@@ -202,3 +203,32 @@ def test_a_folder_that_changes_while_it_is_read_is_refused(model: Path, change: 
 
     with pytest.raises(AncileError, match=r"changed while it was read|cannot be read"):
         manifest_of(model, progress=meanwhile)
+
+
+def test_what_was_listed_is_what_was_hashed(model: Path) -> None:
+    """A file that went or changed between the two is told, and no manifest is made."""
+    from ancile.release.manifest import _Entry, _unchanged
+
+    path = model / "weights.bin"
+    listed = {"weights.bin": _Entry(path, seen(path.stat()))}
+    assert list(_unchanged(listed, [hash_file(path)])) == ["weights.bin"]
+    for found in (ChangedError(), NotRegularError(), hash_file(model / "sub" / "config.json")):
+        with pytest.raises(AncileError, match="changed while it was read"):
+            _unchanged(listed, [found])
+    with pytest.raises(AncileError, match="No such file"):
+        _unchanged(listed, [FileNotFoundError(2, "No such file or directory")])
+
+
+def test_a_folder_of_too_many_files_is_refused(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ancile.release.manifest.MOST_FILES", 1)
+    assert "more than 1" in refused(model).value
+
+
+def test_a_hole_is_no_model(tmp_path: Path) -> None:
+    """Hashing a terabyte that is not there would take a quarter of an hour."""
+    with (tmp_path / "sparse").open("wb") as file:
+        file.truncate(1 << 40)
+    assert "almost nothing of it on the disk" in refused(tmp_path).value
+    with (tmp_path / "sparse").open("wb") as file:
+        file.truncate(1 << 20)
+    assert manifest_of(tmp_path).sizes == {"sparse": 1 << 20}

@@ -171,6 +171,12 @@ def test_what_no_bundle_can_name_is_refused(tmp_path: Path) -> None:
         openssf_bundle(manifest_of(git), key)
 
 
+def test_a_bundle_too_large_to_be_read_is_not_written(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ancile.release.openssf.LARGEST", 1000)
+    with pytest.raises(AncileError, match="too large"):
+        openssf_bundle(manifest_of(model), ec.generate_private_key(ec.SECP256R1()))
+
+
 def payload(data: bytes) -> dict[str, dict[str, dict[str, object]]]:
     from ancile.trust.encoding import unb64
 

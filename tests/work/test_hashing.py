@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -76,11 +77,13 @@ def test_progress_comes_to_the_whole(tmp_path: Path) -> None:
 
 
 def test_whoever_is_told_may_stop_the_work(tmp_path: Path) -> None:
-    """An interrupt in the calling thread ends the others: none is left behind."""
-    (tmp_path / "a").write_bytes(bytes(CHUNK))
+    """An interrupt in the calling thread ends the others: none is left behind, however much is to be read."""
+    with (tmp_path / "a").open("wb") as file:
+        file.truncate(1 << 36)
 
     def interrupt(done: int, total: int) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        hash_files([tmp_path / "a"], [CHUNK], progress=interrupt)
+        hash_files([tmp_path / "a"], [1 << 36], progress=interrupt)
+    assert not [one for one in threading.enumerate() if one.name.startswith("ancile-hash")]

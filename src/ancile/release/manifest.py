@@ -22,6 +22,8 @@ from ancile.work.hashing import ChangedError, Hashed, NotRegularError, Seen, has
 
 MOST_FILES = 1_000_000  # of one manifest
 MOST_DEPTH = 200  # folders within folders; with names of 255 bytes a path is longer than any program takes
+LONGEST_HOLE = 64 << 30  # bytes: below it hashing what is no data takes a minute at most
+LEAST_SHARE = 0.01  # of a longer file that is on the disk; weights do not compress to that
 SHOWN = 3  # faults that are named; the rest is counted
 TICK_NS = (
     20_000_000  # within one tick of the kernel (10 ms at most) a second write leaves the times as they are
@@ -137,7 +139,7 @@ def _listed(path: Path, ignored: frozenset[str]) -> tuple[bool, dict[str, _Entry
     except (OSError, ValueError) as reason:
         raise _unreadable(str(path), reason) from reason
     if not stat.S_ISDIR(info.st_mode):
-        faults = _faults(root, info.st_mode)
+        faults = _faults(root, info)
         if faults:
             raise _refused(faults)
         return True, {percent_encoded(root.name): _Entry(root, seen(info))}
@@ -165,7 +167,7 @@ def _walk(root: Path, ignored: frozenset[str], found: dict[str, _Entry], faults:
                     if stat.S_ISDIR(info.st_mode) and depth < MOST_DEPTH:
                         waiting.append((path, f"{name}/", depth + 1))
                         continue
-                    faults += _faults(path, info.st_mode)
+                    faults += _faults(path, info)
                     found[name] = _Entry(path, seen(info))
         except OSError as reason:
             faults.append(f"{plain(str(folder))}: {reason.strerror}")
@@ -187,10 +189,12 @@ KINDS = {  # of what has no content of its own
 }
 
 
-def _faults(path: Path, mode: int) -> list[str]:
-    kind = KINDS.get(stat.S_IFMT(mode))
+def _faults(path: Path, info: os.stat_result) -> list[str]:
+    kind = KINDS.get(stat.S_IFMT(info.st_mode))
     if kind is None and not os.access(path, os.R_OK, effective_ids=True):
         kind = "no right to read it"
+    elif kind is None and info.st_size > LONGEST_HOLE and info.st_blocks * 512 < LEAST_SHARE * info.st_size:
+        kind = f"{info.st_size} bytes long, and almost nothing of it on the disk"
     return [f"{plain(str(path))}: {kind}"] if kind else []
 
 
