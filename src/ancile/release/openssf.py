@@ -7,6 +7,7 @@ place in a log. It is for whoever verifies with `model_signing`; ancile's own bu
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from datetime import datetime
 from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -193,7 +194,8 @@ def differences(signed: SignedModel, manifest: Manifest) -> Differences:
         raise ValueError("the manifest was made without the digests that the bundle names files by")
     here = {ITSELF if manifest.alone else path: one.removeprefix("sha256:") for path, one in present.items()}
     more = [path for path in here if path not in signed.digests]
-    uncovered = [path for path in more if _is_below(path, signed.ignored)]
+    ignored = frozenset(signed.ignored)
+    uncovered = [path for path in more if _is_below(path, ignored)]
     return Differences(
         changed=tuple(p for p, digest in signed.digests.items() if here.get(p, digest) != digest),
         missing=tuple(path for path in signed.digests if path not in here),
@@ -230,5 +232,7 @@ def _name(path: str) -> str:
         ) from reason
 
 
-def _is_below(path: str, folders: tuple[str, ...]) -> bool:
-    return any(path == one or path.startswith(f"{one}/") or one == ITSELF for one in folders)
+def _is_below(path: str, folders: Collection[str]) -> bool:
+    """Whether it is one of these, or lies in one; a look at each folder on the way to it."""
+    ends = [place for place, char in enumerate(path) if char == "/"]
+    return ITSELF in folders or path in folders or any(path[:end] in folders for end in ends)

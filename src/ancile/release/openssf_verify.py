@@ -80,11 +80,11 @@ def _told(opened: Opened, manifest: Manifest, patterns: tuple[str, ...]) -> veri
         return verification.Differences(changed=(name,) if found.changed else ())
     if len(found.changed) + len(found.missing) == len(signed):
         return verification.Differences(is_other=True)
-    let_through = [path for path in found.extra if any(fnmatchcase(path, one) for one in patterns)]
+    let_through = {path for path in found.extra if any(fnmatchcase(path, one) for one in patterns)}
     return verification.Differences(
         changed=found.changed,
         missing=found.missing,
         unsigned=tuple(path for path in found.extra if path not in let_through),
-        ignored=tuple(let_through),
+        ignored=tuple(sorted(let_through)),
         uncovered=found.uncovered,
     )
