@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import gc
 import gzip
 import io
 import lzma
@@ -12,6 +13,8 @@ from collections.abc import Callable
 
 import pytest
 
+from ancile.formats import held
+from ancile.scan import archives
 from ancile.scan.examine import Examination, examine_part
 from ancile.scan.part import Allowance, Part
 
@@ -165,3 +168,50 @@ def test_a_keras_archive_without_its_configuration_is_reviewed() -> None:
 
 def test_a_number_without_end_is_a_pickle_to_review() -> None:
     assert examined(b"L" + b"7" * 200_000 + b"L\n.").verdict == "review"
+
+
+def test_a_member_that_lies_in_a_file_of_its_own_gets_the_same_verdict(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(held, "SMALL", 4)
+    for name, wrapped in WRAPPINGS.items():
+        assert examined(wrapped(HOSTILE)).verdict == "block", name
+
+
+def test_numbers_of_torch_are_searched_where_they_stand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "COPIED_BYTES", 8)
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as made:
+        made.writestr("a/data.pkl", HARMLESS)
+        made.writestr("a/data/0", bytes(4000) + HOSTILE)
+    found = examined(file.getvalue())
+    told = next(one for one in found.findings if one.check == "pickle-unlisted-call")
+    assert (told.location.member, told.location.offset) == ("a/data/0", 4000 + HOSTILE.index(b"R"))
+
+
+def test_checksums_of_stored_members_are_compared_up_to_a_limit() -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as made:
+        made.writestr("a", b"text that was written")
+    changed = file.getvalue().replace(b"was written", b"was altered")
+    assert "archive-damaged" in checks(examined(changed))
+    assert examined(changed, allowance=Allowance(summed_bytes=20)).verdict == "data-only"
+
+
+def test_members_are_taken_out_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A member is examined, and what it held is gone, before the next one is unpacked."""
+    alive: list[int] = []
+    inner = Part.inner
+
+    def counted(self: Part, *args: object, **options: object) -> Part:
+        gc.collect()
+        alive.append(sum(type(one) is Part for one in gc.get_objects()))
+        return inner(self, *args, **options)  # type: ignore[arg-type]  # handed on
+
+    monkeypatch.setattr(Part, "inner", counted)
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as made:
+        for number in range(20):
+            made.writestr(str(number), b"text %d" % number)
+    examined(file.getvalue())
+    assert max(alive) - min(alive) <= 2

@@ -121,13 +121,14 @@ def unpack(data: Held, *, limit_bytes: int) -> Unpacked:
     kind, pos = kind_of(bytes(data[:16])), 0
     if kind == "joblib-zlib":
         pos = max(0, data.find(b"\x78", ZFILE.start, ZFILE.stop))
-    out, fault = Spool(), ""
-    for _ in range(MEMBERS):
-        pos, fault = _one(data, pos, out, limit_bytes)
-        if fault or out.size >= limit_bytes or not kind_of(bytes(data[pos : pos + 16])):
-            break
-    cut = out.size >= limit_bytes
-    return Unpacked(kind, out.held(), b"" if fault else piece(data, pos, len(data)), fault, cut)
+    fault = ""
+    with Spool() as out:
+        for _ in range(MEMBERS):
+            pos, fault = _one(data, pos, out, limit_bytes)
+            if fault or out.size >= limit_bytes or not kind_of(bytes(data[pos : pos + 16])):
+                break
+        cut, held = out.size >= limit_bytes, out.held()
+    return Unpacked(kind, held, b"" if fault else piece(data, pos, len(data)), fault, cut)
 
 
 def _one(data: Held, pos: int, out: Spool, limit_bytes: int) -> tuple[int, str]:

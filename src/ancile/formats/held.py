@@ -9,7 +9,7 @@ import mmap
 import os
 import tempfile
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Self
 
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
@@ -20,7 +20,7 @@ SMALL = 4 << 20  # what is kept in memory
 
 
 class Spool:
-    """Bytes as they come; ``held`` gives them all.
+    """Bytes as they come, in a ``with``; ``held`` gives them all.
 
     size  how many there are
     """
@@ -30,6 +30,13 @@ class Spool:
         self._few = bytearray()
         self._file: IO[bytes] | None = None
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
     def write(self, some: bytes | memoryview) -> None:
         """Some more; AncileError where there is no room for them."""
         self.size += len(some)
@@ -38,7 +45,7 @@ class Spool:
             return
         try:
             if self._file is None:
-                self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed when it is mapped
+                self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed with the spool
                 _write(self._file, self._few)
                 self._few = bytearray()
             _write(self._file, some)
@@ -53,8 +60,7 @@ class Spool:
         """All of them; nothing may be written afterwards."""
         if self._file is None:
             return bytes(self._few)
-        with self._file:
-            return mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+        return mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def _write(file: IO[bytes], some: bytes | bytearray | memoryview) -> None:
@@ -87,10 +93,10 @@ def piece(data: Held, start: int, stop: int) -> Held:
         return bytes(data[start:stop])
     if isinstance(data, bytes) and start <= 0 and stop >= len(data):
         return data
-    spool = Spool()
-    for one in chunks(data, start, stop):
-        spool.write(one)
-    return spool.held()
+    with Spool() as spool:
+        for one in chunks(data, start, stop):
+            spool.write(one)
+        return spool.held()
 
 
 def is_blank(data: Held, start: int, stop: int) -> bool:

@@ -152,9 +152,9 @@ def _unpacked(data: Held, entry: Entry, limit_bytes: int) -> Held:
         start += 4 + size
     else:
         raise ValueError(f"compression method {entry.method} is unknown")
-    out = Spool()
-    inflate(inflater, data, start, stop, out, max(1, limit_bytes))
-    return out.held()
+    with Spool() as out:
+        inflate(inflater, data, start, stop, out, max(1, limit_bytes))
+        return out.held()
 
 
 def _lzma_filter(properties: bytes) -> dict[str, int]:

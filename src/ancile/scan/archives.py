@@ -141,8 +141,6 @@ def _is_keras_metadata(sizes: dict[str, int], told: dict[str, Held]) -> bool:
 
 
 class Member(NamedTuple):
-    """A member, where its header stands, and why it is not what that says or was not read."""
-
     """What an archive lists, where, and what is wrong with it."""
 
     part: Part
@@ -152,8 +150,7 @@ class Member(NamedTuple):
 
 
 def zip_members(part: Part, archive: Archive) -> Iterator[Member]:
-    """Each member and each stray piece of a zip, taken out when it is asked for; Spent at a limit."""
-    """What a zip lists, and the bytes that it does not account for."""
+    """What a zip lists and the bytes that it does not account for, one by one; Spent at a limit."""
     is_torch = any(TORCH_MEMBERS.fullmatch(one.name) for one in archive.entries)
     held = [one for one in archive.entries if not one.name.endswith("/") or one.content_bytes]
     sizes = {one.name: one.content_bytes for one in held}

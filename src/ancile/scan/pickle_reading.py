@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from heapq import merge
 
-from ancile.formats.held import Held
+from ancile.formats.held import Held, forget
 from ancile.formats.joblib_arrays import array_end, raw_array
 from ancile.formats.pickle_constants import Broken
 from ancile.formats.pickle_machine import Machine
@@ -31,6 +31,7 @@ BEGIN = re.compile(rb"\x80[\x00-\x05]|[c(]i?[A-Za-z_][\w.]*\n[A-Za-z_][\w.]*\n")
 PROTOCOL = re.compile(rb"\x80[\x00-\x05]")
 SECOND_LINE = re.compile(rb"\n(?=[A-Za-z_][\w.]*\n)")
 FIRST_LINE = re.compile(rb"[c(]i?[A-Za-z_][\w.]*\Z")
+WINDOW = 16 << 20
 LONGEST_NAME = 4096  # of a module; longer ones name nothing that exists
 PLAIN_BEGIN = b"]}(NKMJ\x8a"  # what a pickle without protocol may begin with, right behind another
 
@@ -102,12 +103,19 @@ def _plausible(data: Held, pos: int) -> bool:
 
 
 def _hidden(data: Held, pos: int) -> Iterator[int]:
-    """Every place where BEGIN matches."""
-    return merge((found.start() for found in PROTOCOL.finditer(data, pos)), _lookups(data, pos))
+    """Every place where BEGIN matches, from window to window, so that a map keeps but one in memory."""
+    for start in range(pos, len(data), WINDOW):
+        stop = start + WINDOW
+        protocols = (found.start() for found in PROTOCOL.finditer(data, start, stop + 1))
+        yield from merge(protocols, _lookups(data, pos, start, stop))
+        forget(data, start, min(stop, len(data)))
 
 
-def _lookups(data: Held, pos: int) -> Iterator[int]:
-    for second in SECOND_LINE.finditer(data, pos):
+def _lookups(data: Held, pos: int, start: int, stop: int) -> Iterator[int]:
+    """Those whose first line ends between ``start`` and ``stop``; it begins at ``pos`` at the earliest."""
+    for second in SECOND_LINE.finditer(data, start, stop + LONGEST_NAME):
+        if second.start() >= stop:
+            return
         start = max(pos, second.start() - LONGEST_NAME)
         first = FIRST_LINE.search(data[start : second.start()])
         if first is not None:
