@@ -259,6 +259,15 @@ def test_without_home_and_signer_there_is_nothing_to_verify_with(signed: Place, 
     assert clear(away("sign", "model")).startswith("no ")
 
 
+def test_a_folder_with_the_ledger_in_it_is_not_signed(home: Place) -> None:
+    """Each signature changes the ledger: nothing that holds it would ever verify."""
+    for model in (".", ".ancile", "../home"):
+        error = clear(home("sign", model, "-o", "../out.json"))
+        assert error.startswith("keys and ledger lie in what would be signed")
+    inside = Place(home.folder / ".ancile")
+    assert clear(inside("sign", "keys")).startswith("the bundle would be written over what ancile keeps")
+
+
 @pytest.mark.parametrize("odd", ["fifo", "link", "loop", "unreadable", "empty"])
 def test_what_cannot_be_hashed_is_refused_and_nothing_is_written(home: Place, odd: str) -> None:
     model = model_in(home)

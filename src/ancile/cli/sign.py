@@ -74,7 +74,7 @@ def sign(
     second = None if openssf is None else _second(openssf, beside(model, OPENSSF_SUFFIX))
     for file in [target] + ([second.target] if second else []):
         writable("the bundle", file)
-        _require_outside(file, model)
+        _require_outside(file, model, home)
     before = parse_bundle(read_bundle(cosign)) if cosign is not None else None
     with open_recorder(home) as recorder:
         with progress_line("hash", quiet=quiet) as line:
@@ -116,15 +116,25 @@ def beside(model: Path, suffix: str = SUFFIX) -> Path:
     )
 
 
-def _require_outside(target: Path, model: Path) -> None:
-    """A bundle in the folder that it signs would be a file that nobody signed."""
-    real, folder = Path(os.path.realpath(target)), Path(os.path.realpath(model))
-    if real == folder or folder in real.parents:
+def _require_outside(target: Path, model: Path, home: Home) -> None:
+    """A bundle in the folder that it signs would be a file that nobody signed, and a ledger there changes."""
+    if _is_in(home.folder, model):
+        raise AncileError(
+            "keys and ledger lie in what would be signed, and change with each signature",
+            value=plain(str(home.folder)),
+            remedy="name the model's own folder",
+        )
+    if _is_in(target, model):
         raise AncileError(
             "the bundle would be written into what it signs",
             value=plain(str(target)),
             remedy="name a file beside the model: -o FILE",
         )
+
+
+def _is_in(path: Path, folder: Path) -> bool:
+    real, whole = Path(os.path.realpath(path)), Path(os.path.realpath(folder))
+    return real == whole or whole in real.parents
 
 
 def _scans(home: Home, recorder: Recorder, subject: Subject, *, allow_failed_scan: bool) -> list[Scan]:
