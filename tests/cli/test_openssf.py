@@ -101,3 +101,15 @@ def test_bad_input_is_one_line(place: Place, signature: str, key: str) -> None:
     assert said.code == 2
     assert said.err.startswith("ancile: error: ")
     assert said.err.count("\n") == 2
+
+
+def test_a_bundle_of_the_other_kind_is_told_by_its_name(home: Place) -> None:
+    make_model(home.folder / "model")
+    said = home("verify", "model", "--signature", str(BUNDLES / "p256.json"))
+    assert said.code == 2
+    assert "--openssf-key" in said.err
+    assert home("sign", "model").code == 0
+    key = str(BUNDLES / "p256.pem")
+    said = home("verify", "model", "--signature", "model.ancile.json", "--openssf-key", key)
+    assert said.code == 2
+    assert "not an OpenSSF bundle" in said.err

@@ -17,6 +17,7 @@ from ancile.cli.relying import known_keys, relied_on, taken_back
 from ancile.cli.sign import OPENSSF_SUFFIX, beside
 from ancile.core.errors import AncileError
 from ancile.core.report import Parameters, Record, Report
+from ancile.core.text import plain
 from ancile.release.checks import verification_report
 from ancile.release.manifest import manifest_of
 from ancile.release.pins import Pins
@@ -24,6 +25,8 @@ from ancile.release.verification import verify_release
 from ancile.trust.bundle import Bundle, parse_bundle
 from ancile.work.clock import system_clock
 from ancile.work.progress import progress_line
+
+SIGSTORE = b'"application/vnd.dev.sigstore.bundle'  # in every bundle of that kind, and in none of ours
 
 
 @click.command()
@@ -114,13 +117,20 @@ def _require_alone(signers: Collection[str], logs: Collection[str], threshold: i
 
 def _bundle_at(file: Path) -> bytes:
     try:
-        return read_bundle(file)
+        data = read_bundle(file)
     except AncileError as reason:
         raise AncileError(
             "there is no bundle to verify it with",
             value=reason.value,
             remedy="give the file that `ancile sign` wrote: --signature FILE",
         ) from reason
+    if SIGSTORE in data:
+        raise AncileError(
+            "this is an OpenSSF bundle, which is classical only",
+            value=plain(str(file)),
+            remedy="give the signer's public key or certificates: --openssf-key FILE",
+        )
+    return data
 
 
 class _Asked(NamedTuple):
