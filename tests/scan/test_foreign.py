@@ -15,6 +15,9 @@ from ancile.scan.part import Part
         ("ExecuTorch", b"\x1c\0\0\0ET12" + bytes(40)),
         ("R data", b"X\n\0\0\0\x03\0\x04\0\0"),
         ("OpenVINO", b'<?xml version="1.0"?>\n<net name="m" version="11"></net>'),
+        ("OpenVINO", b'<net batch="1" name="m"></net>'),
+        ("PDF", b"%PDF-1.4\n1 0 obj\n"),
+        ("XGBoost before 1.0", b"binf" + bytes(60)),
         ("Parquet", b"PAR1" + bytes(40)),
     ],
 )

@@ -54,3 +54,19 @@ def test_what_is_encoded_in_a_short_text_is_judged() -> None:
 )
 def test_a_page_gets_the_verdict_of_its_scripts(page: str, verdict: str) -> None:
     assert examined(page.encode()).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "click\ncolorama\n",
+        "I am a card.\nIt is good.\n",
+        "Version 1\nfoo\n",
+        "isympy\nsympy\n",
+        "cos\nsin\n",
+        "l.txt\n",
+    ],
+)
+def test_words_in_lines_are_no_pickle(text: str) -> None:
+    found = examined(text.encode())
+    assert (found.format, found.verdict) == ("text", "data-only")

@@ -16,6 +16,17 @@ from jinja2 import Environment, TemplateSyntaxError, nodes
 from jinja2.ext import Extension
 from jinja2.parser import Parser
 
+from ancile.formats.jinja_names import (
+    BUILTINS,
+    BY_ATTRIBUTE,
+    DUNDER,
+    GLOBALS,
+    INTERNAL,
+    METADATA,
+    SPOKEN_FOR,
+    STEPS_IN,
+    WIDTHS,
+)
 from ancile.formats.jinja_values import Known, Values
 
 LARGEST = 1 << 20  # characters; the longest chat templates have 30 thousand
@@ -24,54 +35,6 @@ STATEMENT = re.compile(
     r"\{%[-+]?\s*(for|if|set|macro|block|include|import|from|extends|call|filter|with|raw)\b"
 )
 SPOKEN = re.compile(r"\{[{%].*?(?:[%}]\}|\Z)", re.DOTALL)
-DUNDER = re.compile(r"__[A-Za-z]\w*?__")
-# What jinja2/sandbox.py refuses besides names with an underscore, and their names in Python 2
-INTERNAL = frozenset(
-    {
-        "ag_code",
-        "ag_frame",
-        "cr_code",
-        "cr_frame",
-        "f_back",
-        "f_builtins",
-        "f_code",
-        "f_globals",
-        "f_locals",
-        "func_code",
-        "func_globals",
-        "gi_code",
-        "gi_frame",
-        "im_class",
-        "im_func",
-        "im_self",
-        "mro",
-        "tb_frame",
-        "tb_next",
-    }
-)
-BUILTINS = frozenset(
-    {
-        "__import__",
-        "breakpoint",
-        "compile",
-        "delattr",
-        "eval",
-        "exec",
-        "execfile",
-        "getattr",
-        "globals",
-        "input",
-        "locals",
-        "open",
-        "setattr",
-        "vars",
-    }
-)
-GLOBALS = frozenset({"cycler", "dict", "joiner", "lipsum", "namespace", "range"})
-BY_ATTRIBUTE = frozenset(
-    {"groupby", "map", "max", "min", "rejectattr", "selectattr", "sort", "sum", "unique"}
-)
-WIDTHS = frozenset({"batch", "center", "format", "indent", "lipsum", "slice", "truncate", "wordwrap"})
 LONG_RANGE = 100_000  # MAX_RANGE of jinja2/sandbox.py
 MANY_STEPS = 10_000_000  # of loops within each other
 PRIVATE = re.compile(r"__|_\w+__")
@@ -145,9 +108,8 @@ def _environment() -> Environment:
 def _scan(source: str, found: Template) -> None:
     """What can be seen without parsing."""
     for spoken in SPOKEN.finditer(source):
-        named = DUNDER.search(spoken.group())
-        if named:
-            found.internals.append((source.count("\n", 0, spoken.start()) + 1, named.group()))
+        named = (one for one in DUNDER.findall(spoken.group()) if not METADATA.fullmatch(one))
+        found.internals += ((source.count("\n", 0, spoken.start()) + 1, one) for one in named)
 
 
 def is_internal(name: str) -> bool:
@@ -233,12 +195,15 @@ class _Reading:
         elif isinstance(node, nodes.Name) and (
             DUNDER.fullmatch(node.name) or node.name in BUILTINS - self.own
         ):
-            if node.name.startswith("__") or node.name in ("eval", "exec"):
+            if node.name in SPOKEN_FOR or node.name in ("eval", "exec"):
                 self.found.internals.append((at, node.name))
+            elif node.name.startswith("__") and not METADATA.fullmatch(node.name):
+                self.found.odd.append((at, f"the name {node.name}"))
         elif isinstance(node, nodes.Include | nodes.Import | nodes.FromImport | nodes.Extends):
             self.found.loads.append((at, str(self.known.only(node.template) or "a computed name")))
         elif isinstance(node, nodes.Const) and isinstance(node.value, str) and DUNDER.fullmatch(node.value):
-            self.found.odd.append((at, f"the text {node.value}"))
+            steps = self.found.internals if STEPS_IN.fullmatch(node.value) else self.found.odd
+            steps.append((at, f"the text {node.value}"))
         elif isinstance(node, nodes.Pow | nodes.Mul) and _is_heavy(self.known, node):
             self.found.heavy.append((at, "a product or power of a large number"))
 
@@ -292,6 +257,8 @@ class _Reading:
 
     def _call(self, at: int, node: nodes.Call) -> None:
         target = node.node
+        if isinstance(target, nodes.Getitem) and not isinstance(target.arg, nodes.Const):
+            self.found.odd.append((at, "a call of what a subscript gives"))
         if isinstance(target, nodes.Name):
             if target.name in BUILTINS - self.own:
                 self.found.internals.append((at, f"{target.name}()"))
@@ -322,14 +289,33 @@ class _Reading:
         except (TypeError, ValueError):
             return 1
 
+    def _doubles(self, loop: nodes.For) -> None:
+        """Texts that a loop puts together from themselves, twice or more at each step."""
+        for one in loop.find_all(nodes.Assign):
+            parts = [held for held in _with_children(one.node) if _is_same(held, one.target)]
+            joins = any(
+                isinstance(held, nodes.Concat | nodes.Add | nodes.Mul) for held in _with_children(one.node)
+            )
+            if len(parts) > 1 and joins and not isinstance(one.node, nodes.CondExpr):
+                self.found.heavy.append((one.lineno or 1, "a text that doubles in a loop"))
+
     def _loops(self, node: nodes.Node, steps: int) -> None:
         for child in node.iter_child_nodes():
             inner = steps
             if isinstance(child, nodes.For):
+                self._doubles(child)
                 inner *= self._steps(child.iter)
                 if steps < MANY_STEPS <= inner:
                     self.found.heavy.append((child.lineno or 1, f"loops of {inner} steps"))
             self._loops(child, inner)
+
+
+def _is_same(node: nodes.Node, target: nodes.Node) -> bool:
+    """Whether an expression reads what an assignment sets."""
+    if isinstance(target, nodes.NSRef):
+        of_space = isinstance(node, nodes.Getattr) and isinstance(node.node, nodes.Name)
+        return of_space and (node.node.name, node.attr) == (target.name, target.attr)  # type: ignore[attr-defined]
+    return isinstance(target, nodes.Name) and isinstance(node, nodes.Name) and node.name == target.name
 
 
 def _is_text(node: nodes.Node) -> bool:

@@ -19,6 +19,7 @@ Value: TypeAlias = (
 Values: TypeAlias = list[Value]
 
 VARIANTS = 32  # of one expression
+MOST_POWER, MOST_BASE = 100, 1000
 LONGEST = 4096  # characters or items of a value that is followed
 
 BINARY: Mapping[type[nodes.BinExpr], Callable[[object, object], object]] = {
@@ -144,6 +145,8 @@ class Known:
             return (self.values(node.left) + self.values(node.right))[:VARIANTS]
         if isinstance(node, nodes.Mul):
             return self._each([node.left, node.right], _times)
+        if isinstance(node, nodes.Pow):
+            return self._each([node.left, node.right], _power)
         does = BINARY.get(type(node))
         return self._each([node.left, node.right], does) if does else []
 
@@ -186,6 +189,14 @@ class Known:
             if isinstance(made, str | int | float | bytes | list | tuple | dict) and made not in found:
                 found.append(made)
         return found
+
+
+def _power(left: object, right: object) -> object:
+    """A power of small whole numbers."""
+    if isinstance(left, int) and isinstance(right, int) and 0 <= right < MOST_POWER and abs(left) < MOST_BASE:
+        power: object = left**right
+        return power
+    raise TypeError("no power")
 
 
 def _times(left: object, right: object) -> object:

@@ -18,7 +18,8 @@ YAML_TAGS = frozenset(
 # Every run is bounded: a line without end must not take time without end
 TAG = re.compile(
     r"(?m)(?:^|[:\-\[{,?&][ \t]{0,40}|&\w{1,80}[ \t]{1,40})[\"']?[ \t]{0,40}"
-    r"(?:!!([^\s,\[\]{}>]{1,400})|!<tag:yaml\.org,2002:([^\s>]{1,400})>)"
+    r"(?:!!([\w.-]{0,400}[/%][\w./:%-]{0,400}|(?:javax?|com|org|sun|net|ch|io)\.[\w.$-]{1,400}(?=[ \t]|$))"
+    r"|!<tag:yaml\.org,2002:([^\s>]{1,400})>)"
 )
 LOCAL_TAG = re.compile(
     r"(?m)(?:^|[:\-][ \t]{1,40})!((?:python|ruby|javax?|php|perl|include|eval|exec|env)\b[^\s]{0,400})"
@@ -33,9 +34,17 @@ ALIAS = re.compile(r"\*([\w-]{1,80})")
 ALIASES = 1_000_000  # values that anchors may unfold to
 INDEX = re.compile(
     r"(?m)^[ \t]{0,40}(?:-[ \t]{1,40})?[\"']?"
-    r"(?:(?:--(?:index-url|extra-index-url|find-links|trusted-host)|-i|-f)[ =]{1,40}([^\s\"']{1,400})"
-    r"|(?:-e[ \t]{1,40})?(?:[A-Za-z][\w.\-\[\],]{0,200}[ \t]{0,40}@[ \t]{0,40})?"
-    r"((?:git|hg|svn|bzr)\+\S{1,400}|(?:https?|ftp|file)://\S{1,400}?\.(?:tar\.gz|zip|whl|tgz)\b))"
+    r"(?:(?:--(?:index-url|extra-index-url|find-links|trusted-host)[ =]{1,40}([^\s\"']{1,400})"
+    r"|-[if][ =]{1,40}((?:https?|ftp|file)://[^\s\"']{1,400})"
+    r"|(?:-e[ \t]{1,40})?(?:[A-Za-z][\w.\-\[\],]{0,200}[ \t]{0,40}@[ \t]{0,40})?((?:git|hg|svn|bzr)\+\S{1,400})"
+    r"|[A-Za-z][\w.\-\[\],]{0,200}[ \t]{0,40}@[ \t]{0,40}((?:https?|ftp|file)://\S{1,400})))"
+)
+# An archive by its address alone is a package in a list of packages, and a link anywhere else
+ARCHIVE = re.compile(
+    r"(?m)^[ \t]{0,40}(?:-e[ \t]{1,40})?((?:https?|ftp|file)://\S{1,400}?\.(?:tar\.gz|zip|whl|tgz)\b)"
+)
+REQUIREMENT = re.compile(
+    r"\s*(?:#.*|-{1,2}[a-z].*|[\w.\-]{1,200}(?:\[[^\]]{0,400}\])?\s*(?:[=<>~!;@#].*)?|(?:git|hg|svn|bzr)\+.*|\w+://.*|\.{0,2}/.*)?"
 )
 # Requirements within a text of TOML or Python
 QUOTED = re.compile(
@@ -75,7 +84,10 @@ def tags_in(text: str) -> list[str]:
 
 def places_of_packages(text: str) -> list[str]:
     """Where packages are taken from that is not the usual index."""
-    return [one[1] or one[2] for one in INDEX.finditer(text)] + QUOTED.findall(text)
+    named = [next(filter(None, one.groups())) for one in INDEX.finditer(text)] + QUOTED.findall(text)
+    alone = ARCHIVE.findall(text)
+    is_list = alone and all(REQUIREMENT.fullmatch(line) for line in text.splitlines())
+    return named + alone if is_list else named
 
 
 def commands(text: str) -> Iterator[str]:

@@ -11,8 +11,9 @@ from typing import NamedTuple
 from ancile.core.check import Check, Remark, check, examine, fail, ok
 from ancile.core.text import plain
 from ancile.formats.json_text import Document, Json, Value, walk
-from ancile.formats.python_names import reach
+from ancile.formats.python_names import PICKLE, reach
 from ancile.formats.python_resolve import through
+from ancile.formats.python_source import parse
 from ancile.scan.config_lines import (
     commands,
     commands_of,
@@ -237,7 +238,7 @@ def examine_json(part: Part, document: Document) -> Formatted:
         _pipeline(document.root, noted)
     texts = [one for one in walk(document.root) if isinstance(one.value, str)]
     if sum(len(str(one.value)) for one in texts) < SMALL:
-        noted.own += (f"{'.'.join(one.path)}: {piece}" for one in texts if (piece := acts(str(one.value))))
+        noted.own += (f"{'.'.join(one.path)}: {piece}" for one in texts if (piece := _code(str(one.value))))
     facts = ConfigFacts(
         part,
         tuple(noted.remote),
@@ -288,6 +289,12 @@ def _modules(root: list[Json], noted: _Noted) -> None:
                 noted.own.append(f"type: {name}")
             if path and _leaves(path):
                 noted.outside.append(f"path: {path}")
+
+
+def _code(text: str) -> str:
+    """What a text would do that is Python as a whole; empty for words about Python."""
+    piece = acts(text)
+    return piece if piece and any(one.kind != PICKLE for one in parse(text).reaches) else ""
 
 
 def _pipeline(root: dict[str, Json], noted: _Noted) -> None:

@@ -18,7 +18,11 @@ MAGIC = (
     ("GGML", re.compile(rb"lmgg|fmgg|tjgg|algg")),
     ("Parquet", re.compile(rb"PAR1")),
     ("Arrow", re.compile(rb"ARROW1\x00\x00")),
-    ("OpenVINO", re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?<net\s[^>]*version=")),
+    ("OpenVINO", re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?<net\s")),
+    ("PDF", re.compile(rb"%PDF-\d")),
+    ("XGBoost before 1.0", re.compile(rb"binf")),
+    ("Torch 7", re.compile(rb"\x04\0\0\0\x01\0\0\0\x03\0\0\0V 1")),
+    ("RKNN", re.compile(rb"RKNN")),
 )
 
 

@@ -114,7 +114,7 @@ def asked(module: str, name: str, *, function: bool = False) -> Asked:
         return _of_builtins(name, function=function)
     if root := _keras(module):
         return _of_keras(module[len(root) :], name)
-    return _of_others(module, name)
+    return _of_others(module, name, function=function)
 
 
 def _keras(module: str) -> str:
@@ -147,12 +147,12 @@ def _of_keras(below: str, name: str) -> Asked:
     return Asked.HARMLESS if area in FUNCTION_AREAS and FUNCTION.fullmatch(name) else Asked.GADGET
 
 
-def _of_others(module: str, name: str) -> Asked:
+def _of_others(module: str, name: str, *, function: bool) -> Asked:
     top = module.partition(".")[0]
     if top in lists().feared and top != "__main__":
         return Asked.GADGET
     if standing(module, name) is Standing.LISTED:
         return Asked.HARMLESS
     if top in lists().packages or top in TENSORFLOW:
-        return Asked.UNKNOWN if CLASS.fullmatch(name) else Asked.GADGET
+        return Asked.UNKNOWN if CLASS.fullmatch(name) and not function else Asked.GADGET
     return Asked.UNKNOWN

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from ancile.core.check import examine
-from ancile.formats.pickle_machine import Event, Lookup
+from ancile.formats.pickle_machine import Call, Event, Lookup
 from ancile.formats.pickle_walk import walk
 from ancile.scan.part import Formatted, Part
 from ancile.scan.pickle_checks import PICKLE_CHECKS, PickleFacts
@@ -14,26 +14,38 @@ from ancile.scan.pickle_reading import read_pickles
 
 NAME = re.compile(r"[^\s:()=\[\]{}\"'#,;]+")  # source code that begins with a c asks for nothing
 PROBED_BYTES = 1 << 16
+SHORTEST = 3  # bytes of a pickle that asks for nothing; a word may be as long
 BINARY = re.compile(rb"\x80[\x00-\x09]")
-# A protocol-0 or -1 pickle has no mark of its own: a look-up, or containers and texts as picklers write them
+# A protocol-0 or -1 pickle has no mark of its own: containers as picklers write them
 TEXTUAL = re.compile(
-    rb"\s*(\(*[ldt)\]}]*(c[\w.\x80-\xff]+ *\r?\n[\w.\x80-\xff]+ *\r?\n|i[\w.]+\r?\n[\w.]+\r?\n)"
-    rb"|\(?(lp\d+\n|dp\d+\n|l\.|d\.)|[\]}]q\x00|\(?[VSI][^\n]{0,4096}\n[\w(\]}.]|P[^\n]{1,200}\n\."
+    rb"\s*(?:\((?:lp\d+\n|dp\d+\n|l\.|d\.)|[\]}]q\x00|P[^\n]{1,200}\n\."
     rb"|[IL]-?\d{1000})"  # a number that takes for ever to read is a pickle's, whatever follows
 )
+SYSTEM = re.compile(rb"\s*\(*c(?:os|posix|nt|sys|subprocess|builtins|__builtin__|socket|runpy)\n\w+\n[()\]}]")
+FAR = 1024  # bytes that read as opcodes: no text comes so far
 
 
 def is_pickle(part: Part) -> bool:
     """Whether an unpickler would get anywhere with these bytes."""
     head = part.head
-    return BINARY.match(head) is not None or TEXTUAL.match(head) is not None or _asks(part)
+    return BINARY.match(head) is not None or TEXTUAL.match(head) is not None or _goes_on(part)
 
 
-def _asks(part: Part) -> bool:
-    """Whether, read as a pickle from its first byte, it looks anything up before it breaks."""
+def _goes_on(part: Part) -> bool:
+    """Whether, read as a pickle from its first byte, it calls something, comes far, or to an end.
+
+    Words in lines are look-ups to an unpickler, and break it soon after.
+    """
     events: list[Event] = []
-    walk(part.data, 0, events.append, end=min(len(part.data), PROBED_BYTES))
-    return any(isinstance(one, Lookup) and NAME.fullmatch(one.name.module) for one in events)
+    end, _ = walk(part.data, 0, events.append, end=min(len(part.data), PROBED_BYTES))
+    asked = [one.name.module for one in events if isinstance(one, Lookup)]
+    calls = (
+        any(isinstance(one, Call) and not one.made.opcode.endswith("PERSID") for one in events)
+        or SYSTEM.match(part.head) is not None
+    )
+    named = all(NAME.fullmatch(one.strip()) for one in asked)
+    far = bool(asked) and end.stop >= FAR
+    return named and (calls or far or (not end.why and (bool(asked) or end.stop > SHORTEST)))
 
 
 def examine_pickle(part: Part) -> Iterator[Formatted | Part]:
