@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -67,6 +69,7 @@ def test_a_baseline_is_written_filled_in_and_obeyed(files: Place) -> None:
     ended = files("scan", "models", "--baseline", "accepted.toml")
     assert ended.code == 0
     assert "kept as a warning to others" in ended.out
+    assert "Everything that was found in these files was accepted." in ended.out
     assert files("scan", "models", "--baseline", "accepted.toml", "--strict").code == 1
     ended = files("scan", "models", "--baseline", "accepted.toml", "--write-baseline", "accepted.toml")
     assert ended.code == 0
@@ -88,6 +91,25 @@ def test_a_baseline_is_never_written_over_another_file(files: Place) -> None:
 def test_a_baseline_that_cannot_be_read_is_one_error(files: Place, name: str) -> None:
     os.mkfifo(files.folder / "pipe")
     assert "baseline" in clear(files("scan", "models", "--baseline", name))
+
+
+def test_it_works_without_numpy_and_any_other_extra_and_writes_nothing(files: Place) -> None:
+    script = (
+        "import sys; [sys.modules.__setitem__(one, None) for one in ('numpy', 'scipy', 'torch', 'sklearn', "
+        "'joblib', 'safetensors', 'onnx', 'onnxruntime', 'pyarrow', 'skops', 'xgboost', 'lightgbm')];"
+        "from ancile.cli.main import main; main()"
+    )
+    before = sorted(files.folder.rglob("*"))
+    for format_ in ("table", "json", "sarif", "html", "markdown", "junit"):
+        ended = subprocess.run(
+            [sys.executable, "-c", script, "scan", "models", "--format", format_],
+            cwd=files.folder,
+            capture_output=True,
+            check=False,
+        )
+        assert ended.returncode == 1, ended.stderr
+        assert b"pickle-unlisted-call" in ended.stdout
+    assert sorted(files.folder.rglob("*")) == before
 
 
 @pytest.mark.parametrize(

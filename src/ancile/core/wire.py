@@ -44,9 +44,11 @@ def record_document(record: Record) -> dict[str, Any]:
     """What ``--format json`` prints: the report at the top level, and its evidence or null."""
     evidence = record.evidence
     document = builtins(record.report) | {"evidence": None if evidence is None else builtins(evidence)}
-    findings = document["findings"]
+    by_path: dict[str | None, list[dict[str, Any]]] = {}
+    for finding in document["findings"]:
+        by_path.setdefault(finding["location"].get("path"), []).append(finding)
     for file in document.get("files", ()):
-        file["findings"] = [one for one in findings if one["location"].get("path") == file["path"]]
+        file["findings"] = by_path.get(file["path"], [])
     return document
 
 

@@ -57,6 +57,12 @@ MEANINGS: dict[tuple[str, Outcome], tuple[str, str]] = {
     ),
 }
 
+# a scan that passes because somebody answers for what it found
+ACCEPTED = (
+    "Everything that was found in these files was accepted",
+    "Whoever accepted it answers for it: what, why and until when stands below.",
+)
+
 GENERAL: dict[Outcome, tuple[str, str]] = {
     "pass": ("Nothing was found that refuses this subject", "It speaks of what was examined, listed below."),
     "fail": ("This subject is refused", "What has to change stands under what to do."),
@@ -90,6 +96,8 @@ def verdict(report: Report) -> Verdict:
         caution = f"{caution} The same command again goes on where this run stopped."
     if report.outcome == "pass" and "ledger-rollback-not-checked" in report.passed:
         caution = "It goes on from what was kept elsewhere."
+    if report.outcome == "pass" and report.measure("accepted_findings"):
+        meaning, caution = ACCEPTED
     word, warnings = WORDS[report.outcome], _number(report.findings, "WARN")
     warned = report.outcome == "pass" and warnings > 0
     if warned:

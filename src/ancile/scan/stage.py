@@ -15,7 +15,7 @@ from ancile.core.report import Cost, Parameters, Report, ScannedFile
 from ancile.core.subject import Subject, digest_of, percent_encoded, subject_of_parts
 from ancile.scan.again import Before, changes
 from ancile.scan.baseline import Baseline, Entry, apply_baseline
-from ancile.scan.exhibits import accepted_table, changes_table, files_table
+from ancile.scan.exhibits import ORDER, accepted_table, changes_table, files_table
 from ancile.scan.files import Found, Scanned, find_files, scan_files
 from ancile.scan.names import lists_digest
 from ancile.scan.policy import Policy, stricter
@@ -159,8 +159,9 @@ def _counts(looked: Looked) -> Iterable[Count]:
             method="named in the baseline",
         )
     verdicts = Counter(one.found.verdict for one in looked.scanned)
-    for verdict, n in sorted(verdicts.items()):
-        yield _count("files", n, verdict=verdict)
+    for verdict in ORDER:
+        if n := verdicts[verdict]:
+            yield _count("files", n, verdict=verdict)
 
 
 def _changed(scanned: Sequence[Scanned], before: Mapping[str, Before] | None) -> Iterable[Count]:
