@@ -71,6 +71,11 @@ def share(k: int, n: int) -> str:
     return f"{k}/{n} = {100 * k / max(1, n):.1f} % ({100 * low:.1f} to {100 * high:.1f})"
 
 
+def no_names() -> names.Lists:
+    """Lists in which nothing is known: all that is called or looked up is strange."""
+    return names.lists()._replace(names={}, packages={}, compiled=frozenset(), feared=frozenset())
+
+
 @contextmanager
 def lists(changed: names.Lists) -> Iterator[None]:
     """Judge by other lists of names."""

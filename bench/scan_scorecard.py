@@ -14,16 +14,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ancile.core.report import Verdict
-from ancile.scan.names import Lists
 from bar import Bar
-from scan_corpus import CAUGHT, CLEAN, Entry, entries, lists, share, verdict_of
+from scan_corpus import CAUGHT, CLEAN, Entry, entries, lists, no_names, share, verdict_of
 from scanners_env import HERE, QUIET, scanners_python
 
 RATCHET = HERE / "ratchet.json"
 TABLE = HERE / "SCORECARD.md"
 PEERS = ("modelscan", "picklescan", "fickling", "modelaudit")
 BY_NAME = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".ckpt", ".h5", ".keras", ".npy")
-EMPTY = Lists({}, {}, frozenset(), frozenset())
 
 Said = Mapping[str, str]  # entry to verdict
 
@@ -179,7 +177,7 @@ def measure(*, control: bool = False) -> list[Bar]:
     """Rates on the corpus; the control chooses by extension, and without any list of harmless names."""
     wanted = entries("malicious", "malformed", "benign")
     if control:
-        with lists(EMPTY):
+        with lists(no_names()):
             found = ours(entries("malicious", "malformed"), by_extension) | ours(entries("benign"))
         return [*_bars(found), _ahead(found, {"ancile with its lists": ours(wanted)})]
     found, peers = ours(wanted), theirs(wanted)
