@@ -161,7 +161,7 @@ def test_again_scans_what_the_ledger_knows_and_says_what_changed(home: Place) ->
     (table,) = (one for one in said["exhibits"] if one["title"].startswith("What changed"))
     assert table["rows"] == [
         ["models/new.txt", "data-only", "block", "new content"],
-        ["models/gone.txt", "data-only", "-", "gone"],
+        ["models/gone.txt", "data-only", "none", "gone"],
     ]
     (models / "new.txt").unlink()
     (models / "same.txt").unlink()

@@ -87,7 +87,7 @@ def changes_table(changed: Sequence[Changed]) -> Table:
     """What is no longer as it was when it was last scanned."""
     telling = [one for one in changed if one.change != "same"]
     rows = tuple(
-        (plain(one.shown, PATH), one.before, one.now or "-", one.change)
+        (plain(one.shown, PATH), one.before, one.now or "none", one.change)
         for one in sorted(telling, key=lambda one: (ORDER.index(one.now or "data-only"), one.shown))[:ROWS]
     )
     left = f" Left out: {len(telling) - ROWS} more." if len(telling) > ROWS else ""
