@@ -208,6 +208,37 @@ def test_the_verifier_alone_agrees_on_what_the_command_wrote(signed: Place) -> N
     assert found == [author]
 
 
+@pytest.mark.slow
+def test_witnesses_have_seen_a_release(signed: Place, tmp_path: Path) -> None:
+    """One process is the witness; without its word a signature does not count where a quorum asks for it."""
+    folder = tmp_path / "witness"
+    folder.mkdir()
+    witness = Place(folder)
+    assert witness("init", "--unencrypted-key").code == 0
+    witness.policy(logs=signed("keys", "list", "--public").out.split("\n", 2)[2])
+    with witness.start("ledger", "witness", "--name", "test.example/w", "--port", "0") as started:
+        assert started.stderr is not None
+        lines: list[str] = []
+        while sum(line.startswith("witness ") for line in lines) < 2:
+            lines.append(started.stderr.readline())
+            assert lines[-1], lines
+        pins = [f"log {key}\n" for key in _bundle(signed).logs]
+        pins += [line for line in lines if line.startswith("witness ")]
+        text = "".join(pins) + "group all all classical quantum\nquorum all\n"
+        (signed.folder / "quorum").write_text(text, "utf-8")
+        assert signed("verify", "model", "--no-record", "--quorum", "quorum").code == 1
+        ended = signed("sign", "model", "--quorum", "quorum")
+        started.send_signal(signal.SIGINT)
+        started.communicate(timeout=30)
+    assert ended.code == 0, ended
+    assert signed("verify", "model", "--no-record", "--quorum", "quorum").code == 0
+    before = (signed.folder / BUNDLE).read_bytes()
+    silent = signed("sign", "model", "--quorum", "quorum")
+    assert silent.code == 2
+    assert "too few witnesses" in silent.err
+    assert (signed.folder / BUNDLE).read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -229,6 +260,8 @@ def test_the_verifier_alone_agrees_on_what_the_command_wrote(signed: Place) -> N
         (("verify", "model", "--signer", "author:v1:x"), "not a public key of ancile"),
         (("verify", "model", "--log", "x"), "a verifier key is malformed"),
         (("verify", "model", "--threshold", "2"), "threshold that nobody can reach: 2 of 1 signers"),
+        (("verify", "model", "--quorum", "gone"), "quorum file cannot be read: gone"),
+        (("sign", "model", "--quorum", "net.py"), "the policy of logs and witnesses is wrong"),
         (("verify", "model", "--revoked", "gone"), "evidence cannot be read"),
         (("verify", "model", "--revoked", "net.py"), "not a list of what was revoked: net.py, line 1"),
         (("verify", "model", "--revoked", "data.npz"), "not a list of what was revoked: data.npz: not UTF-8"),

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from ancile.core.errors import AncileError
 from ancile.core.report import Report, exit_code
@@ -16,7 +17,12 @@ from ancile.release.pins import Pins, pins_of
 from ancile.release.signing import release_of
 from ancile.release.verification import Differences, Verification, differences, holder, verify_release
 from ancile.trust.bundle import parse_bundle
+from ancile.trust.key import NoteKey, private_key
+from ancile.trust.note import COSIGNATURE_ED25519, COSIGNATURE_MLDSA44, parse_note, sign_line
+from ancile.trust.note import PrivateKey as NoteSigner
+from ancile.trust.quorum import Policy, parse_policy
 from ancile.trust.statement import statement_of
+from ancile.trust.tlog_proof import parse_proof
 from tests.release.world import LATER, NOW, Signer, key_event, model_in, signer, subject_of
 
 
@@ -233,6 +239,30 @@ def test_a_log_that_is_not_the_pinned_one_does_not_count(model: Path, alice: Sig
         "release-signer-unknown",
         "release-log-unknown",
     }
+
+
+def quorum_of(signer: Signer, witness: NoteKey) -> Policy:
+    lines = [f"log {vkey}" for vkey in signer.vkeys]
+    lines += [f"witness {name} {vkey}" for name, vkey in zip("ab", witness.public.vkeys, strict=True)]
+    return parse_policy("\n".join([*lines, "group both all a b", "quorum both", ""]).encode())
+
+
+def test_a_quorum_asks_for_the_word_of_witnesses(model: Path, alice: Signer) -> None:
+    """The note of the checkpoint gets their lines; nothing else of the bundle changes."""
+    subject, witness = subject_of(model), private_key("witness", "w.example/w")
+    parsed = parse_bundle(alice.release(subject))
+    pins = pinned(alice)._replace(quorum=quorum_of(alice, witness))
+    alone = verify_release(parsed, subject, pins, now=NOW)
+    assert alone.signatures[0].standing == "unwitnessed"
+    assert failed(alone) == ["release-signer-unknown"]
+    text = parse_note(parse_proof(parsed.entries[0].proof).checkpoint).text
+    keys: list[tuple[int, NoteSigner]] = [
+        (COSIGNATURE_ED25519, witness.ed25519),
+        (COSIGNATURE_MLDSA44, witness.mldsa),
+    ]
+    lines = "".join(sign_line("w.example/w", kind, key, text=text, when=1) for kind, key in keys)
+    seen = structs.replace(parsed.entries[0], proof=parsed.entries[0].proof + lines)
+    assert failed(verify_release(structs.replace(parsed, entries=(seen,)), subject, pins, now=NOW)) == []
 
 
 def test_without_a_pinned_log_the_place_in_it_is_not_checked(model: Path, alice: Signer) -> None:

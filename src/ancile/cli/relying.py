@@ -7,30 +7,38 @@ from pathlib import Path
 
 from ancile.cli.gating import read_bundle
 from ancile.cli.home import Home, find_config
-from ancile.cli.ledger import reading
+from ancile.cli.ledger import read_text, reading
 from ancile.cli.trusting import read_public
 from ancile.core.errors import AncileError
 from ancile.core.subject import DIGEST
-from ancile.govern.policy import Policy
+from ancile.govern.policy import Policy as GatePolicy
 from ancile.release.pins import Pins, Said, key_entries, pins_of, revocation_list, said_by
 from ancile.trust.config import LedgerConfig
 from ancile.trust.events import KeyEvent
 from ancile.trust.imports import imported
 from ancile.trust.keys import list_keys
+from ancile.trust.quorum import Policy, parse_policy
 
 
 def relied_on(
-    home: Home | None, signers: Iterable[str], logs: Iterable[str], *, threshold: int, lists: Iterable[Path]
+    home: Home | None,
+    signers: Iterable[str],
+    logs: Iterable[str],
+    *,
+    threshold: int,
+    lists: Iterable[Path],
+    quorum: Path | None,
 ) -> Pins:
     """Signers and logs of the flags; without any signer there, authors and logs of ancile.toml.
 
     home   None where there is no ledger: a checkout with ancile.toml alone pins signers all the same
     lists  files of what was revoked, beside what the home knows
+    quorum  file with logs and witnesses, C2SP tlog-policy
     """
     authors, vkeys = _named(signers)
     vkeys += logs
     config = home.config if home else find_config(Path.cwd())
-    policy, log = config.get("policy", Policy), config.get("ledger", LedgerConfig)
+    policy, log = config.get("policy", GatePolicy), config.get("ledger", LedgerConfig)
     if not authors:
         authors = list(policy.authors)
         vkeys = vkeys or [*log.keys, *log.before, *(key for log in policy.logs for key in log.keys)]
@@ -42,7 +50,19 @@ def relied_on(
         )
     said = known_keys(home)
     revoked = taken_back(said.revoked, lists)
-    return pins_of(authors, logs=vkeys, threshold=threshold, revoked=revoked, rotated=said.rotated)
+    return pins_of(
+        authors,
+        logs=vkeys,
+        threshold=threshold,
+        revoked=revoked,
+        rotated=said.rotated,
+        quorum=quorum_in(quorum),
+    )
+
+
+def quorum_in(file: Path | None) -> Policy | None:
+    """Logs and witnesses of a quorum file; None where none is asked for."""
+    return None if file is None else parse_policy(read_text(file, "quorum file").encode())
 
 
 def taken_back(known: Mapping[str, str], lists: Iterable[Path]) -> dict[str, str]:

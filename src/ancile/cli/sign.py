@@ -12,6 +12,8 @@ from ancile.cli.gating import read_bundle
 from ancile.cli.home import Home, need_home
 from ancile.cli.output import talk, writable, write_whole
 from ancile.cli.recorder import Recorder, open_recorder
+from ancile.cli.relying import quorum_in
+from ancile.cli.witnessing import witnessed
 from ancile.core.errors import AncileError
 from ancile.core.subject import Subject
 from ancile.core.text import plain
@@ -30,6 +32,7 @@ from ancile.render.phrases import counted
 from ancile.trust.bundle import parse_bundle
 from ancile.trust.keys import list_keys
 from ancile.trust.notary import evidence_about, export_evidence, record
+from ancile.trust.quorum import Policy
 from ancile.trust.statement import statement_of
 from ancile.work.clock import system_clock
 from ancile.work.progress import progress_line
@@ -47,6 +50,7 @@ OPENSSF_SUFFIX = ".sig"  # of the one for model_signing, as that has it
 @click.option("--expires", help="From when on it is not to be used, such as 90d; else never.")
 @click.option("--cosign", type=click.Path(path_type=Path), help="Sign what others signed in this bundle.")
 @click.option("--openssf", type=click.Path(path_type=Path), help="EC key; also write MODEL.sig with it.")
+@click.option("--quorum", type=click.Path(path_type=Path), help="C2SP tlog-policy: ask its witnesses.")
 @click.option("--allow-failed-scan", is_flag=True, help="Although the latest scan says block or review.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
 def sign(
@@ -56,6 +60,7 @@ def sign(
     expires: str | None,
     cosign: Path | None,
     openssf: Path | None,
+    quorum: Path | None,
     allow_failed_scan: bool,
     quiet: bool,
 ) -> None:
@@ -75,6 +80,7 @@ def sign(
     for file in [target] + ([second.target] if second else []):
         writable("the bundle", file)
         _require_outside(file, model, home)
+    witnesses = quorum_in(quorum)
     before = parse_bundle(read_bundle(cosign)) if cosign is not None else None
     with open_recorder(home) as recorder:
         with progress_line("hash", quiet=quiet) as line:
@@ -91,7 +97,7 @@ def sign(
             release = release_of(subject, now=now, expires=expires, scans=scans)
             until = "never expires" if release.expires is None else f"expires {release.expires:%Y-%m-%d}"
             statement, said = statement_of(release), f"{until}, {counted(len(scans), 'scan')} named; signed"
-        data = _recorded(home, recorder, statement)
+        data = _recorded(home, recorder, statement, quorum=witnesses)
     write_whole(target, data if before is None else joined(before, data))
     talk(f"{counted(max(len(subject.parts), 1), 'file')}, {subject.digest}")
     talk(f"{said} by {recorder.author.public.id[:23]}…; bundle in {target}")
@@ -158,11 +164,13 @@ def _scans(home: Home, recorder: Recorder, subject: Subject, *, allow_failed_sca
     return found
 
 
-def _recorded(home: Home, recorder: Recorder, statement: bytes) -> bytes:
-    """The bundle of the statement, once it stands in the ledger."""
+def _recorded(home: Home, recorder: Recorder, statement: bytes, *, quorum: Policy | None) -> bytes:
+    """The bundle of the statement, once it stands in the ledger, and once witnesses have seen it there."""
     ledger = recorder.ledger
     signers = [key.public for key in list_keys(home.keys) if key.public.purpose == "author"]
     at = record(ledger, statement, author=recorder.author, log=recorder.log, clock=recorder.clock.now)
+    if quorum is not None:
+        ledger.store_checkpoint(witnessed(ledger, at.checkpoint, quorum))
     return export_evidence(
         ledger,
         [at.index, *author_events(ledger, {key.id for key in signers})],

@@ -42,6 +42,7 @@ SIGSTORE = b'"application/vnd.dev.sigstore.bundle'  # in every bundle of that ki
 @click.option(
     "--threshold", type=click.IntRange(min=1), default=1, show_default=True, help="How many signers."
 )
+@click.option("--quorum", type=click.Path(path_type=Path), help="C2SP tlog-policy that must be satisfied.")
 @click.option(
     "--revoked",
     multiple=True,
@@ -67,6 +68,7 @@ def verify(
     signers: tuple[str, ...],
     logs: tuple[str, ...],
     threshold: int,
+    quorum: Path | None,
     revoked: tuple[Path, ...],
     ignore_unsigned: tuple[str, ...],
     openssf_key: Path | None,
@@ -95,7 +97,7 @@ def verify(
         theirs = Asked(model, file, openssf_key, allow_classical, ignore_unsigned, lists)
         verified = functools.partial(openssf_report, theirs, quiet=quiet)
     else:
-        pins = relied_on(home, signers, logs, threshold=threshold, lists=revoked)
+        pins = relied_on(home, signers, logs, threshold=threshold, lists=revoked, quorum=quorum)
         asked = _Asked(model, parse_bundle(_bundle_at(file)), pins, ignore_unsigned)
         parameters: Parameters = {"signers": [*sorted(pins.signers)]} if signers or logs else {}
         verified = functools.partial(_verified, asked, parameters, quiet=quiet)

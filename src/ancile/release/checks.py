@@ -162,7 +162,7 @@ def signer_unknown(facts: Verification) -> Iterator[Remark]:
 
 @check("release-log-unknown", severity="low", refs=("CWE-345",))
 def log_unknown(facts: Verification) -> Iterator[Remark]:
-    """The log that holds the signature is not one of the verifier's.
+    """The log that holds the signature is not one of the verifier's, or its witnesses are missing.
 
     Why   A place in a log that somebody watches makes a signature that nobody was to see show. Who signed is
           known all the same.
@@ -171,7 +171,7 @@ def log_unknown(facts: Verification) -> Iterator[Remark]:
     if not facts.has_logs:
         yield warn("no log is pinned: where the signature was recorded is not checked")
     for one in facts.signatures:
-        if one.standing == "unknown log":
+        if one.standing in ("unknown log", "unwitnessed"):
             yield warn(f"{_named(one)}: {one.why}")
     if facts.has_logs:
         yield ok()

@@ -16,6 +16,7 @@ from ancile.trust.key import PublicKey, parse_public_key
 from ancile.trust.leaf import parse_leaf
 from ancile.trust.ledger import Ledger
 from ancile.trust.note import parse_vkey
+from ancile.trust.quorum import Policy
 from ancile.trust.statement import parse_statement
 
 LISTED = re.compile(r"(sha256:[0-9a-f]{64})(?:\s+(.*))?")
@@ -31,6 +32,7 @@ class Pins(NamedTuple):
     threshold  how many signers must have signed
     revoked    id of a signer, or digest of a statement or a subject, to the reason
     rotated    ids of two keys of one holder each: a key, and the one whose place it took
+    quorum     logs and witnesses, of which enough must have cosigned; None asks for none
     """
 
     signers: frozenset[str]
@@ -39,6 +41,7 @@ class Pins(NamedTuple):
     threshold: int = 1
     revoked: Mapping[str, str] = {}
     rotated: frozenset[tuple[str, str]] = frozenset()
+    quorum: Policy | None = None
 
 
 class Said(NamedTuple):
@@ -55,6 +58,7 @@ def pins_of(
     threshold: int = 1,
     revoked: Mapping[str, str] | None = None,
     rotated: Collection[tuple[str, str]] = (),
+    quorum: Policy | None = None,
 ) -> Pins:
     """Pins from what a user gives; each fault is told.
 
@@ -77,7 +81,7 @@ def pins_of(
     vkeys = tuple(dict.fromkeys(logs))
     _require_pairs(vkeys)
     lines = tuple(key.text for key in keys)
-    return Pins(frozenset(ids), lines, vkeys, threshold, dict(revoked or {}), frozenset(rotated))
+    return Pins(frozenset(ids), lines, vkeys, threshold, dict(revoked or {}), frozenset(rotated), quorum)
 
 
 def _author(line: str) -> PublicKey:

@@ -21,8 +21,11 @@ from ancile.trust.events import Release
 from ancile.trust.evidence import VerifiedEvidence, verify_entries
 from ancile.trust.key import parse_public_key
 from ancile.trust.leaf import parse_leaf
+from ancile.trust.quorum import open_witnessed
 
-Standing = Literal["counts", "unknown signer", "revoked", "unknown log", "signed before", "unchecked"]
+Standing = Literal[
+    "counts", "unknown signer", "revoked", "unknown log", "signed before", "unchecked", "unwitnessed"
+]
 Scheme = Literal["hybrid", "classical"]
 
 
@@ -113,7 +116,7 @@ def verify_release(
             subject=subject,
             now=now,
             threshold=pins.threshold,
-            has_logs=bool(pins.logs),
+            has_logs=bool(pins.logs or pins.quorum),
             broken=plain(why, 300),
         )
     first, release = the_release(found)
@@ -124,7 +127,7 @@ def verify_release(
         subject=subject,
         now=now,
         threshold=pins.threshold,
-        has_logs=bool(pins.logs),
+        has_logs=bool(pins.logs or pins.quorum),
         signed_name=release.subject.name,
         differences=differences(release.subject, subject, ignored=tuple(ignored)),
         signatures=signatures,
@@ -228,6 +231,11 @@ def _standing(
         return "revoked", plain(revoked[one.author])
     if pins.logs and one.doubts:
         return "unknown log", one.doubts[0]
+    if pins.quorum is not None:
+        try:
+            open_witnessed(one.checkpoint, pins.quorum)
+        except AncileError as reason:
+            return "unwitnessed", plain(str(reason))
     return "counts", ""
 
 
