@@ -23,15 +23,17 @@ CLEAN = ("named-classes", "data-only")
 class Entry(NamedTuple):
     """A labelled file or folder.
 
-    name     below the corpus
-    label    malicious, malformed, benign or gray
-    family   the technique without its variant
-    block    whether the label asks for block, where it is malicious
+    name       below the corpus
+    label      malicious, malformed, benign or gray
+    family     the technique without its variant
+    technique  as the label has it
+    block      whether the label asks for block, where it is malicious
     """
 
     name: str
     label: str
     family: str
+    technique: str
     block: bool
 
     @property
@@ -44,7 +46,7 @@ def entries(*labels: str) -> list[Entry]:
     """Every entry with one of the labels, all without any, in the order of their names."""
     held = json.loads((CORPUS / "labels.json").read_text("utf-8"))
     return [
-        Entry(name, one["label"], _family(one), "review or block" not in one["note"])
+        Entry(name, one["label"], _family(one), one["technique"], "review or block" not in one["note"])
         for name, one in sorted(held.items())
         if not labels or one["label"] in labels
     ]
