@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
@@ -26,9 +25,13 @@ class Remark:
     severity: Severity | None = None
 
 
+PASSED = Remark(status="PASS")
+NOTHING = Remark(status="ERROR", detail="the check came to no conclusion and gave no reason")
+
+
 def ok() -> Remark:
     """The check looked here and found nothing."""
-    return Remark(status="PASS")
+    return PASSED
 
 
 def warn(detail: str, *, where: Location = NOWHERE, severity: Severity | None = None) -> Remark:
@@ -123,20 +126,14 @@ class Examined(NamedTuple):
 def examine(checks: Sequence[Check[Facts]], facts: Facts) -> Examined:
     """What the checks say of the facts; a check that yields nothing has not looked and is an ERROR."""
     findings: list[Finding] = []
-    passed: Counter[str] = Counter()
+    passed: dict[str, int] = {}
     for one in checks:
-        for remark in _remarks(one, facts):
+        remark = NOTHING
+        for remark in one.run(facts):
             if remark.status == "PASS":
-                passed[one.id] += 1
+                passed[one.id] = passed.get(one.id, 0) + 1
             else:
                 findings.append(one.finding(remark))
-    return Examined(tuple(findings), dict(passed))
-
-
-def _remarks(one: Check[Facts], facts: Facts) -> Iterator[Remark]:
-    empty = True
-    for remark in one.run(facts):
-        empty = False
-        yield remark
-    if empty:
-        yield error("the check came to no conclusion and gave no reason")
+        if remark is NOTHING:
+            findings.append(one.finding(NOTHING))
+    return Examined(tuple(findings), passed)

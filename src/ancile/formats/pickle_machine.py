@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from ancile.formats.held import Held
-from ancile.formats.pickle_constants import ONE, RUN, SIZED, Broken, after, check, value
+from ancile.formats.pickle_constants import FIXED, ONE, RUN, SIZED, Broken, after, check, value
 from ancile.formats.pickle_values import Box, Made, Name, Run, Value
 
 SLOTS = 1 << 24  # memo slots; an index beyond makes CPython's own table that long
@@ -184,16 +184,19 @@ class Machine:
         if start + width > self.end:
             raise Broken("the data ends within an opcode")
         self.pos = start + width
+        if width == 1:
+            return self.data[start]
         return int.from_bytes(self.data[start : self.pos], "little")
 
     def push_constant(self) -> None:
         """The constant whose opcode was just read, and those that follow it where many do."""
         start = self.pos - 1
-        found = RUN.match(self.data, start, min(self.end, self.frame_end))
-        if found is not None and found.end() - start > SHORT_RUN:
-            self.pos = found.end()
-            self.stack.append(Run(start, self.pos))
-            return
+        if self.data[start] in FIXED:
+            found = RUN.match(self.data, start, min(self.end, self.frame_end))
+            if found is not None and found.end() - start > SHORT_RUN:
+                self.pos = found.end()
+                self.stack.append(Run(start, self.pos))
+                return
         self.pos = after(self.data, start, self.end)
         check(self.data, start, self.pos)
         self.stack.append(start)

@@ -84,7 +84,16 @@ def _remember(m: Machine, slot: int) -> None:
 
 
 def _memoize(m: Machine) -> None:
-    stack, slot = m.stack, len(m.memo)
+    _put_top(m, len(m.memo))
+
+
+def _binput(m: Machine) -> None:
+    _put_top(m, m.argument(1))
+
+
+def _put_top(m: Machine, slot: int) -> None:
+    """As ``_remember``, which most opcodes of a checkpoint are, with no call where all is as usual."""
+    stack = m.stack
     if len(stack) > m.fence and type(stack[-1]) is not Run and slot < SLOTS:
         m.memo[slot] = stack[-1]
     else:
@@ -361,7 +370,7 @@ def _table() -> list[Handler | None]:
         ord("."): _stop, ord("("): _mark, ord("0"): _pop, ord("1"): _pop_mark, ord("2"): _dup,
         0x80: _proto, 0x95: _frame, 0x97: _next_buffer, 0x98: _readonly_buffer,
         ord("p"): lambda m: _remember(m, _slot_of_line(m)),
-        ord("q"): lambda m: _remember(m, m.argument(1)),
+        ord("q"): _binput,
         ord("r"): lambda m: _remember(m, m.argument(4)),
         0x94: _memoize,
         ord("g"): lambda m: _recall(m, _slot_of_line(m)),

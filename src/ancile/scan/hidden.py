@@ -42,6 +42,10 @@ def search_numbers(part: Part, format_: str, regions: Iterable[tuple[int, int]])
         for kind, places in found.wrong.items():
             for place in places:
                 reading.note(kind, start + place.offset, place.detail)
+    return _judged(part, format_, reading)
+
+
+def _judged(part: Part, format_: str, reading: Reading) -> Formatted:
     if not reading.wrong:
         return Formatted(format_, _clean())
     return Formatted(format_, examine(PICKLE_CHECKS, PickleFacts(part, reading)))
@@ -49,7 +53,7 @@ def search_numbers(part: Part, format_: str, regions: Iterable[tuple[int, int]])
 
 @cache
 def _clean() -> Examined:
-    """What the checks say of nothing wrong, which is what they say of most numbers."""
+    """What the checks say of nothing wrong, which is what they say of most data."""
     return examine(PICKLE_CHECKS, PickleFacts(Part("", b""), Reading()))
 
 
@@ -74,7 +78,7 @@ def search_texts(part: Part, format_: str, texts: Iterable[tuple[str, str]]) -> 
                 for place in hidden_pickles(held).wrong.get(Wrong.UNLISTED_CALL, []):
                     reading.note(Wrong.UNLISTED_CALL, place.offset, f"{name}: {place.detail}")
         inner += (part.inner(f"{name} (decoded)", one) for one in _decoded(text))
-    yield Formatted(format_, examine(PICKLE_CHECKS, PickleFacts(part, reading)))
+    yield _judged(part, format_, reading)
     yield from inner
 
 
