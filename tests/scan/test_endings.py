@@ -37,9 +37,10 @@ def tarred(*members: bytes) -> bytes:
     return out.getvalue()
 
 
-def stored(data: bytes) -> bytes:
-    """An lz4 frame of one stored block."""
-    return LZ4_HEAD + struct.pack("<I", len(data) | 0x80000000) + data + bytes(4)
+def stored(data: bytes, block: int = 1 << 16) -> bytes:
+    """An lz4 frame of stored blocks."""
+    blocks = [data[at : at + block] for at in range(0, len(data), block)]
+    return LZ4_HEAD + b"".join(struct.pack("<I", len(one) | 0x80000000) + one for one in blocks) + bytes(4)
 
 
 def verdict(data: bytes) -> str:
@@ -50,6 +51,18 @@ def verdict(data: bytes) -> str:
 def test_a_zip_that_a_container_holds_keeps_its_verdict(pack: Callable[[bytes], bytes]) -> None:
     assert verdict(pack(zipped(HARMLESS))) == "data-only"
     assert verdict(pack(zipped(HOSTILE))) == "block"
+
+
+def test_a_zip_over_several_blocks_of_a_stream_is_what_comes_out() -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for number in range(8):
+            archive.writestr(f"{number}.pkl", pickle.dumps(list(range(number, 100))))
+    for block in (64, 100, 500):
+        assert verdict(stored(out.getvalue(), block)) == "data-only"
+    with zipfile.ZipFile(out, "a") as archive:
+        archive.writestr("last.pkl", HOSTILE)
+    assert verdict(stored(out.getvalue(), 100)) == "block"
 
 
 def test_an_empty_zip_in_a_tar_is_data() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ancile.formats.zip_entries import has_end, is_zip, read_archive
+from ancile.formats.zip_entries import LOCAL, has_end, is_zip, read_archive
 from ancile.scan import archives, seven_zip
 from ancile.scan.part import Formatted, Part
 
@@ -57,6 +57,12 @@ def examine_seven_zip(part: Part) -> Iterator[Formatted | Part]:
 
 
 def _ending(part: Part) -> Iterator[Part]:
+    """Members that a reader of zip finds in a stream: none whose own header is not where it should be.
+
+    That is so of most when an archive stands in the blocks of a stream, with lengths in between.
+    """
     if has_end(part.data):
-        archive = replace(read_archive(part.data), strays=())
+        archive = read_archive(part.data)
+        there = (one for one in archive.entries if part.data[one.header : one.header + 4] == LOCAL)
+        archive = replace(archive, entries=tuple(there), strays=())
         yield from (one.part for one in archives.zip_members(part, archive))
