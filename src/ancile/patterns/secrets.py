@@ -1,44 +1,64 @@
-"""Secrets in texts: patterns after published token forms (``secrets.json``), then entropy.
+"""Secrets in texts: patterns after published token forms (``secrets.json``), then entropy and checksums.
 
 Entropy alone is no reason: hashes and vocabularies have as much. A text that fits a pattern must also be as
-mixed as a drawn one, and none of those that documentation shows.
+mixed as a drawn one, and none of those that documentation shows. Where a form has a checksum, what is said of
+the secret says whether it is right; it refuses nothing, for to alter a letter removes no secret.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 import math
 import re
+import string
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 PLACEHOLDER = re.compile(
     r"(?i:example|placeholder|change_?me|redacted|your[_-]|dummy|insert|x{5}|sample|secret_?key_?here)"
     r"|1234567890|abcdefgh|ABCDEFGH|0{8}|[<>{}$*]"
 )
 SHOWN = 4  # characters of a secret that a report shows
+BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
+CHECKSUM_LETTERS = 6  # of a CRC-32 in base 62
+DRAWN_LETTERS = 30  # before it
+
+Severity = Literal["high", "medium"]
 
 
 class Pattern(NamedTuple):
-    """What one kind of secret looks like; ``hints`` are texts of which one is in every such secret."""
+    """What one kind of secret looks like; ``hints`` are texts of which one is in every such secret.
+
+    checksum  how one tells a real one by itself, a key of ``CHECKSUMS``; empty where there is no way
+    """
 
     what: str
     source: str
     hints: tuple[str, ...]
     form: re.Pattern[str]
     bits: float
+    severity: Severity
+    checksum: str
 
 
 class Secret(NamedTuple):
-    """A secret: what it is, where, how it begins, how long it is."""
+    """A secret: what it is, where, how it begins, how long it is.
+
+    is_real  whether its checksum is right; None where its form has none
+    """
 
     what: str
     offset: int
     begin: str
     length: int
+    severity: Severity = "high"
+    is_real: bool | None = None
 
 
 @cache
@@ -46,24 +66,66 @@ def patterns() -> tuple[Pattern, ...]:
     """The patterns, read once."""
     held = json.loads(files("ancile.patterns").joinpath("secrets.json").read_text("utf-8"))
     return tuple(
-        Pattern(one["what"], one["source"], tuple(one["hints"]), re.compile(one["pattern"]), one["bits"])
+        Pattern(
+            one["what"],
+            one["source"],
+            tuple(one["hints"]),
+            re.compile(one["pattern"]),
+            one["bits"],
+            one.get("severity", "high"),
+            one.get("checksum", ""),
+        )
         for one in held["patterns"]
     )
 
 
 def find_secrets(text: str) -> Iterator[Secret]:
-    """Every secret of a text."""
+    """Every secret of a text; a place that fits two patterns is told once, as the first of them."""
+    taken: set[int] = set()
     for pattern in patterns():
         if not any(hint in text for hint in pattern.hints):
             continue
         for found in pattern.form.finditer(text):
             group = "secret" if "secret" in pattern.form.groupindex else 0
-            secret = found[group]
-            if entropy(secret) >= pattern.bits and not PLACEHOLDER.search(secret):
-                yield Secret(pattern.what, found.start(), found[0][:SHOWN], len(secret))
+            secret, end = found[group], found.end(group)
+            if entropy(secret) < pattern.bits or PLACEHOLDER.search(secret) or end in taken:
+                continue
+            is_real = _is_real(pattern.checksum, secret)
+            if pattern.checksum == "jwt-header" and not is_real:
+                continue
+            taken.add(end)
+            begin = found[0][:SHOWN]
+            yield Secret(pattern.what, found.start(), begin, len(secret), pattern.severity, is_real)
 
 
 def entropy(text: str) -> float:
     """Shannon entropy of its characters, in bits a character."""
     counts = Counter(text).values()
     return -sum(n / len(text) * math.log2(n / len(text)) for n in counts)
+
+
+def _is_real(checksum: str, secret: str) -> bool | None:
+    if checksum == "crc32-base62":
+        return has_checksum(secret)
+    return is_token_header(secret.partition(".")[0]) if checksum == "jwt-header" else None
+
+
+def has_checksum(token: str) -> bool | None:
+    """Whether the last letters of a token are the CRC-32 of those before them; None for other lengths."""
+    drawn = token.rpartition("_")[2]
+    if len(drawn) != DRAWN_LETTERS + CHECKSUM_LETTERS:
+        return None
+    left, written = zlib.crc32(drawn[:DRAWN_LETTERS].encode()), ""
+    for _ in range(CHECKSUM_LETTERS):
+        left, digit = divmod(left, len(BASE62))
+        written = BASE62[digit] + written
+    return drawn[DRAWN_LETTERS:] == written
+
+
+def is_token_header(part: str) -> bool:
+    """Whether a part of a web token is a JSON object that names an algorithm."""
+    try:
+        held = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    except (binascii.Error, ValueError, RecursionError):
+        return False
+    return isinstance(held, dict) and "alg" in held

@@ -27,8 +27,11 @@ def left_in(facts: SecretFacts) -> Iterator[Remark]:
     Fix   Revoke it where it was issued: removing it from the file is not enough. Then take it out.
     """
     for one in facts.secrets[:SHOWN]:
-        what = f"{one.what}: {one.begin}... ({one.length} characters)"
-        yield fail(what, where=facts.part.where(one.offset))
+        checked = {True: ", its checksum is right", False: ", its checksum is not right", None: ""}[
+            one.is_real
+        ]
+        what = f"{one.what}: {one.begin}... ({one.length} characters{checked})"
+        yield fail(what, where=facts.part.where(one.offset), severity=one.severity)
 
 
 SECRET_CHECKS: tuple[Check[SecretFacts], ...] = (left_in,)
