@@ -140,6 +140,22 @@ def test_without_digests_nothing_is_signed_and_the_verdicts_are_the_same(home: P
     assert home("ledger", "log").out == before
 
 
+def test_a_report_that_cannot_be_recorded_is_not_lost_and_no_pass(home: Place) -> None:
+    path = home.folder / "ancile.toml"
+    path.write_text(path.read_text("utf-8").replace("test.example/log", "test.example/other"), "utf-8")
+    ended = home("scan", "net.py", "--format", "json")
+    assert ended.code == 2
+    assert json.loads(ended.out)["outcome"] == "pass"
+    assert "ancile: error: not recorded: the log that ancile.toml pins is another one" in ended.err
+    assert "ancile: hint: set [ledger] origin and keys" in ended.err
+
+
+def test_a_damaged_configuration_in_a_checkout_does_not_keep_it_from_being_scanned(home: Place) -> None:
+    (home.folder / "ancile.toml").write_text("[", "utf-8")
+    assert "configuration is damaged" in clear(home("scan", "net.py"))
+    assert home("scan", "net.py", "--no-record").code == 0
+
+
 def test_again_scans_what_the_ledger_knows_and_says_what_changed(home: Place) -> None:
     models = home.folder / "models"
     models.mkdir()

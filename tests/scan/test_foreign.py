@@ -19,6 +19,8 @@ from ancile.scan.part import Part
         ("PDF", b"%PDF-1.4\n1 0 obj\n"),
         ("XGBoost before 1.0", b"binf" + bytes(60)),
         ("Parquet", b"PAR1" + bytes(40)),
+        ("Git LFS pointer", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12345\n"),
+        ("git-annex pointer", b"/annex/objects/SHA256E-s12345--00.pt\n"),
     ],
 )
 def test_it_is_named_and_incomplete(name: str, data: bytes) -> None:

@@ -12,7 +12,7 @@ from ancile.cli.home import Home, find_home, need_home
 from ancile.cli.output import Output, apart, deliver, talk, writable, write_whole
 from ancile.cli.reading import no_waiting
 from ancile.core.errors import AncileError
-from ancile.core.report import Record, Report
+from ancile.core.report import EXIT_CODES, Record, Report
 from ancile.core.text import plain
 from ancile.render.phrases import counted
 from ancile.scan.again import Before, shown_from, still_there
@@ -55,7 +55,7 @@ class Asked(NamedTuple):
 def scanning(wanted: Wanted, way: Output) -> int:
     """Scan and deliver; the exit code."""
     here = Path.cwd()
-    home = need_home(here) if wanted.record or wanted.again else find_home(here)
+    home = _home(wanted, here)
     known = None if wanted.baseline is None else _read(wanted.baseline)
     if wanted.write_baseline is not None:
         _may_write(wanted.write_baseline, known=wanted.baseline)
@@ -73,16 +73,39 @@ def scanning(wanted: Wanted, way: Output) -> int:
     return _delivered(report, wanted, home, way)
 
 
-def _delivered(report: Report, wanted: Wanted, home: Home | None, way: Output) -> int:
-    if home is not None and wanted.digest and wanted.record is not False:
-        from ancile.cli.recorder import open_recorder  # noqa: PLC0415 - keys are not needed without a ledger
+def _home(wanted: Wanted, here: Path) -> Home | None:
+    """Where the report is recorded; where it is not, no file of a checkout decides about the scan."""
+    if wanted.record or wanted.again:
+        return need_home(here)
+    return None if wanted.record is False or not wanted.digest else find_home(here)
 
-        with open_recorder(home) as recorder:
-            return deliver(recorder.report(report), way)
+
+def _delivered(report: Report, wanted: Wanted, home: Home | None, way: Output) -> int:
+    if home is not None and wanted.record is not False:
+        return _recorded(report, home, way)
     code = deliver(Record(report=report), way)
-    why = "`ancile init` makes keys and a ledger" if home is None else "--no-record leaves it out"
-    talk(f"not evidence: nothing was signed ({why if wanted.digest else 'without digests it names no file'})")
+    why = "`ancile init` makes keys and a ledger"
+    if not wanted.digest:
+        why = "without digests it names no file"
+    elif wanted.record is False:
+        why = "--no-record leaves it out"
+    talk(f"not evidence: nothing was signed ({why})")
     return code
+
+
+def _recorded(report: Report, home: Home, way: Output) -> int:
+    """The report with its evidence; where it cannot be recorded it is not lost, and that is no pass."""
+    from ancile.cli.recorder import open_recorder  # noqa: PLC0415 - keys are not needed without a ledger
+
+    try:
+        with open_recorder(home) as recorder:
+            record = recorder.report(report)
+    except AncileError as reason:
+        code = deliver(Record(report=report), way)
+        talk(f"error: not recorded: {reason}")
+        talk(f"hint: {reason.remedy}")
+        return code or EXIT_CODES["no_conclusion"]
+    return deliver(record, way)
 
 
 def _asked(paths: tuple[Path, ...], home: Home | None) -> Asked:

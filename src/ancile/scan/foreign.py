@@ -22,6 +22,9 @@ MAGIC = (
     ("PDF", re.compile(rb"%PDF-\d")),
     ("XGBoost before 1.0", re.compile(rb"binf")),
     ("Torch 7", re.compile(rb"\x04\0\0\0\x01\0\0\0\x03\0\0\0V 1")),
+    # Of a checkout without its large files: a text that says nothing of what it stands for
+    ("Git LFS pointer", re.compile(rb"version https://git-lfs\.github\.com/spec/")),
+    ("git-annex pointer", re.compile(rb"/annex/objects/")),
     ("RKNN", re.compile(rb"RKNN")),
 )
 
