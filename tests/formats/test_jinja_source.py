@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -165,3 +167,21 @@ def test_what_grows_without_measure_is_heavy(source: str) -> None:
 def test_a_call_of_a_computed_subscript_is_odd() -> None:
     assert parse("{{ x[messages[0].role]() }}").odd
     assert not parse("{{ x['role']() }}").odd
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ x['%999999999d' % 1] }}",
+        "{{ x['%999999999d'|format(1)] }}",
+        "{{ x['{:>999999999}'.format(1)] }}",
+        "{{ x['{:>{}}'.format(1, 999999999)] }}",
+        "{{ x['a'.zfill(999999999)] }}",
+        "{{ x['%*d' % (999999999, 1)] }}",
+    ],
+)
+def test_widths_are_not_tried_out(source: str) -> None:
+    tracemalloc.start()
+    parse(source)
+    assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    tracemalloc.stop()

@@ -174,6 +174,21 @@ def test_what_does_not_parse_is_a_fault() -> None:
     assert parse("import x\0").fault
 
 
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "'%999999999d' % 1",
+        "'%*d' % (999999999, 1)",
+        "b'x'.encode()",
+        "'x'.decode()",
+        "('x' * 9).join",
+        "'" + "x" * 60000 + "'.replace('x', '" + "y" * 60000 + "')",
+    ],
+)
+def test_constants_that_would_fill_memory_or_mean_nothing_are_left_alone(expression: str) -> None:
+    assert not parse(f"import os\nx = print({expression})").fault
+
+
 @given(st.sampled_from(NOW + ORDINARY), st.text(max_size=20), st.integers(0, 80))
 def test_no_change_of_a_source_raises_anything(source: str, text: str, at: int) -> None:
     parse(source[:at] + text + source[at:])

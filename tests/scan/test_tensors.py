@@ -114,6 +114,12 @@ def test_a_template_in_gguf_is_judged_and_what_stands_behind_is_looked_at() -> N
     assert examined(gguf(plain)[:60]).verdict == "review"
 
 
+def test_what_stands_in_the_padding_behind_the_head_of_gguf_is_looked_at() -> None:
+    head = b"GGUF" + struct.pack("<IQQ", 3, 0, 0)
+    assert examined(head + bytes(8)).verdict == "data-only"
+    assert examined(head + HOSTILE).verdict == "block"
+
+
 def test_numbers_are_searched_to_a_limit_and_at_their_beginning() -> None:
     data = safetensors(data=bytes(64) + HOSTILE, size=64 + len(HOSTILE))
     assert examine_part(Part("file", data, allowance=Allowance(searched_bytes=0))).verdict == "block"

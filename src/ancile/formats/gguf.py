@@ -116,7 +116,10 @@ def parse_gguf(data: Held) -> GgufFacts:
     extents = [Extent(one.name, one.start, one.stop) for one in found]
     layout = lay_out(extents, start=min(start, end), end=end, alignment=alignment)
     within = tuple(one for one in found if one.start <= one.stop <= end)
-    return GgufFacts((*faults[:SHOWN], *layout.faults), tuple(texts), layout.gaps, start, within)
+    padding = (reader.pos, min(start, end))  # readers pass over it unread
+    held = bytes(data[slice(*padding)]).strip(b"\0")
+    gaps = (padding, *layout.gaps) if held else layout.gaps
+    return GgufFacts((*faults[:SHOWN], *layout.faults), tuple(texts), gaps, start, within)
 
 
 def _pairs(reader: _Reader, count: int, texts: list[tuple[str, str]], faults: list[LayoutFault]) -> int:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import itertools
 import operator
+import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from jinja2 import nodes
 
@@ -22,10 +23,12 @@ VARIANTS = 32  # of one expression
 MOST_POWER, MOST_BASE = 100, 1000
 LONGEST = 4096  # characters or items of a value that is followed
 
+WIDE = re.compile(r"[%:{][^%{}]*(?:\d{5}|\*)")  # a width in a format
+
 BINARY: Mapping[type[nodes.BinExpr], Callable[[object, object], object]] = {
     nodes.Add: operator.add,
     nodes.Sub: operator.sub,
-    nodes.Mod: operator.mod,
+    nodes.Mod: lambda left, right: _narrow("format", left, right) % right,
     nodes.FloorDiv: operator.floordiv,
 }
 METHODS = frozenset(
@@ -58,7 +61,7 @@ FILTERS: Mapping[str, Callable[..., object]] = {
     "escape": lambda value: value,
     "first": lambda items: items[0],
     "forceescape": lambda value: value,
-    "format": lambda text, *args: str(text) % args,
+    "format": lambda text, *args: _narrow("format", str(text), *args) % args,
     "int": lambda value, *_: int(value),
     "join": lambda items, by="", *_: str(by).join(str(one) for one in items),
     "last": lambda items: list(items)[-1],
@@ -73,6 +76,15 @@ FILTERS: Mapping[str, Callable[..., object]] = {
     "trim": lambda text, *chars: str(text).strip(*chars),
     "upper": lambda text: str(text).upper(),
 }
+
+
+def _narrow(name: str, held: Any, *given: object) -> Any:
+    """What is formatted, where no width in it or given to it takes memory without measure."""
+    is_wide = isinstance(held, str) and name == "format" and WIDE.search(held) is not None
+    numbers = name in ("format", "zfill") and any(isinstance(one, int) and one > LONGEST for one in given)
+    if is_wide or numbers:
+        raise ValueError("too wide")
+    return held
 
 
 class Known:
@@ -165,7 +177,10 @@ class Known:
         if isinstance(target, nodes.Getattr) and target.attr in METHODS:
             named = {one.key: self.only(one.value) for one in node.kwargs}
             return self._each(
-                [target.node, *node.args], lambda held, *args: getattr(held, target.attr)(*args, **named)
+                [target.node, *node.args],
+                lambda held, *args: getattr(_narrow(target.attr, held, *args, *named.values()), target.attr)(
+                    *args, **named
+                ),
             )
         return []
 

@@ -6,6 +6,7 @@ import ast
 import base64
 import binascii
 import codecs
+import re
 from collections.abc import Callable, Mapping
 
 Constant = str | bytes | int
@@ -18,7 +19,8 @@ DECODERS: Mapping[str, Callable[[str | bytes], bytes]] = {
     "b32decode": base64.b32decode,
     "unhexlify": binascii.unhexlify,
 }
-FAULTS = (TypeError, ValueError, LookupError, OverflowError, binascii.Error)
+FAULTS = (TypeError, ValueError, LookupError, OverflowError, AttributeError, MemoryError, binascii.Error)
+WIDE = re.compile(r"%[^%]*(?:\d{5}|\*)")  # a width that takes memory without measure
 
 
 def folded(node: ast.AST | None, values: Mapping[str, Constant]) -> Constant | None:
@@ -67,7 +69,7 @@ def _binary(node: ast.BinOp, values: Mapping[str, Constant]) -> Constant | None:
             return left + right
         if isinstance(left, int) and isinstance(right, int):
             return left + right
-    if isinstance(node.op, ast.Mod) and isinstance(left, str):
+    if isinstance(node.op, ast.Mod) and isinstance(left, str) and not WIDE.search(left):
         if isinstance(node.right, ast.Tuple):
             items = [folded(one, values) for one in node.right.elts]
             return None if None in items else left % tuple(items)
@@ -97,10 +99,16 @@ def _called(node: ast.Call, values: Mapping[str, Constant]) -> Constant | None: 
         return _joined(held, node.args[0], values)
     if name == "decode" and isinstance(node.func.value, ast.Name) and node.func.value.id == "codecs":
         return codecs.decode(str(arguments[0]), "rot13") if "rot" in str(arguments[-1]) else None
-    if isinstance(held, str | bytes) and None not in arguments:
+    if isinstance(held, str | bytes) and None not in arguments and not _grows(name, held, arguments):
         made: object = getattr(held, name)(*arguments)
         return made if isinstance(made, str | bytes) else None
     return None
+
+
+def _grows(name: str, held: str | bytes, arguments: list[Constant | None]) -> bool:
+    """Whether a replacement makes a text longer than is followed."""
+    texts = [len(one) for one in arguments if isinstance(one, str | bytes)]
+    return name == "replace" and len(held) * max(texts, default=0) > LONGEST
 
 
 def _joined(by: str, items: ast.expr, values: Mapping[str, Constant]) -> str | None:

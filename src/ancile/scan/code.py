@@ -83,7 +83,10 @@ def _is_grave(facts: CodeFacts, one: Reach) -> bool:
     if one.when == "hook":
         is_code = one.kind == CODE and one.what != "builtins.eval"
         sends = one.kind == NETWORK and SENDS.fullmatch(one.what) is not None
-        return one.kind in (PROCESS, NATIVE) or is_code or sends
+        builds = one.what.startswith(
+            "torch.utils.cpp_extension."
+        )  # its own operators, from sources beside it
+        return one.kind == PROCESS or (one.kind == NATIVE and not builds) or is_code or sends
     if one.when == "start":
         return one.kind == PROCESS and (
             not one.what.startswith("subprocess.") or one.what.endswith(" a shell")
