@@ -14,6 +14,12 @@ CHANGES = 12  # of each seed
 LONGEST = 4096  # bytes of a seed that is changed
 
 
+def seeds(target: str) -> list[Path]:
+    """A format that is new has none yet."""
+    folder = SEEDS / target
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
 def changed(data: bytes, rng: random.Random) -> bytes:
     """A few bytes set, a piece cut out or doubled."""
     held = bytearray(data)
@@ -27,18 +33,18 @@ def changed(data: bytes, rng: random.Random) -> bytes:
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_seeds_are_read_without_an_error(target: str) -> None:
-    for seed in sorted((SEEDS / target).iterdir()):
+    for seed in seeds(target):
         TARGETS[target](seed.read_bytes())
 
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_changed_seeds_are_read_without_an_error(target: str) -> None:
     rng = random.Random(target)
-    for seed in sorted((SEEDS / target).iterdir()):
+    for seed in seeds(target):
         data = seed.read_bytes()[:LONGEST]
         for _ in range(CHANGES if data else 0):
             TARGETS[target](changed(data, rng))
 
 
 def test_every_folder_of_seeds_belongs_to_a_target() -> None:
-    assert {one.name for one in SEEDS.iterdir()} == set(TARGETS)
+    assert {one.name for one in SEEDS.iterdir()} <= set(TARGETS)
