@@ -171,3 +171,34 @@ def test_signs_of_the_start_are_fair() -> None:
     )
     up = int((seen[0] > 0.5).sum())
     assert stats.binomtest(up, seen[0].size).pvalue > 0.01
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("shape", [(3, 0), (3, 1, 0, 4)])
+def test_samples_without_features_are_one_clear_error(norm: Norm, shape: tuple[int, ...]) -> None:
+    x, y = np.zeros(shape, dtype=np.float32), np.zeros(3, dtype=np.int64)
+
+    def scores(z: Scores) -> Scores:
+        return np.tile([1.0, 0.0], (len(z), 1))
+
+    with pytest.raises(AncileError, match="samples without features"):
+        square(scores, x, y, Constraint(norm, 1.0), Streams(0, np.arange(3)))
+
+
+@pytest.mark.parametrize("scale", [None, np.linspace(0.0, 2.0, 64).reshape(8, 8)])
+def test_in_l2_what_the_bounds_cut_off_goes_to_other_places_and_nothing_leaves_the_ball(
+    scale: NDArray[np.float64] | None,
+) -> None:
+    """Near a corner of the bounds half of the features can move one way only; the ball is used up all the same."""
+    x = np.random.default_rng(0).choice([0.02, 0.5, 0.97], size=(20, 8, 8)).astype(np.float32)
+    c = Constraint("l2", 1.0, 0.0, 1.0, scale=scale)
+    seen: list[Scores] = []
+
+    def scores(z: Scores) -> Scores:
+        seen.append(z.copy())
+        return np.stack([np.ones(len(z)), z.sum(axis=(1, 2)) * 1e-3], axis=1)
+
+    square(scores, x, np.zeros(20, dtype=np.int64), c, Streams(0, np.arange(20)), queries=30)
+    for z in seen:
+        assert c.holds(z, x).all()
+        assert (c.distance(z, x) > 0.98).all()

@@ -70,6 +70,10 @@ def square(
     found = x.copy()
     if constraint.eps == 0 or not len(x):
         return found
+    if not x.size:
+        raise AncileError(
+            "samples without features", value=f"shape {x.shape}", remedy="give samples of at least one value"
+        )
     sparse = constraint.norm == "l0"
     grid = constraint.spots(x.shape[1:]) if sparse else grid_of(x.shape[1:])
     start, move = MOVES[constraint.norm]
