@@ -20,7 +20,8 @@ from ancile.scan.templates import examine_template
 Target = Callable[[bytes], None]
 UNPACKED_BYTES = 16 << 20  # a fuzzer finds bombs at once; what it is after is what a limit does not catch
 PARTS = 2000
-NAMES = {"variables": "variables/variables.index"}  # of what is known by its name
+UNFUZZED = ("storage", "empty", "marker")  # known by a member's name, and by their length
+NAMES = {"bundle": "variables/variables.index"}  # of what is known by its name
 
 
 def part_of(data: bytes, name: str = "model") -> Part:
@@ -28,11 +29,16 @@ def part_of(data: bytes, name: str = "model") -> Part:
     return Part(name, data, allowance=Allowance(unpacked_bytes=UNPACKED_BYTES, parts=PARTS))
 
 
+def _name(row: Row) -> str:
+    """What looks at it, as several may give one name."""
+    return row.examine.__name__.removeprefix("examine_").replace("_", "-")
+
+
 def _format(row: Row) -> Target:
     """The format itself where the bytes are taken for it, and then everything within."""
 
     def run(data: bytes) -> None:
-        part = part_of(data, NAMES.get(row.name, "model.bin"))
+        part = part_of(data, NAMES.get(_name(row), "model.bin"))
         if row.is_it(part):
             try:
                 inner = [one for one in row.examine(part) if isinstance(one, Part)]
@@ -68,7 +74,7 @@ def whole(data: bytes) -> None:
 
 
 TARGETS: dict[str, Target] = {
-    **{row.name.replace(" ", "-"): _format(row) for row in (*FORMATS, UNKNOWN)},
+    **{_name(row): _format(row) for row in (*FORMATS, UNKNOWN) if _name(row) not in UNFUZZED},
     "templates": _text(examine_template),
     "sources": _text(examine_python),
     "script": _text(examine_script),
@@ -77,4 +83,3 @@ TARGETS: dict[str, Target] = {
     "documents": documents,
     "whole": whole,
 }
-del TARGETS["numbers"], TARGETS["empty"], TARGETS["python"]  # known by a member's name, and by their length
