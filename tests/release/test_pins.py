@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ancile.core.errors import AncileError
+from ancile.release import pins
 from ancile.release.pins import key_entries, pins_of, revocation_list, said_by
 from ancile.trust.key import Seeds, private_key
 from ancile.trust.ledger import open_ledger
@@ -57,6 +58,13 @@ def test_a_list_of_lines_takes_back_with_a_reason() -> None:
 def test_what_is_no_list_is_refused(data: bytes) -> None:
     with pytest.raises(AncileError, match=r"not a (list of what was revoked|bundle of evidence)"):
         revocation_list(data, name="list")
+
+
+def test_a_list_is_read_whole_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pins, "LARGEST_LIST", 100)
+    assert len(revocation_list(f"{ID} x\n".encode(), name="list")) == 1
+    with pytest.raises(AncileError, match="not a list of what was revoked"):
+        revocation_list(f"{ID} {'x' * 100}\n".encode(), name="list")
 
 
 def test_evidence_with_a_revocation_is_a_list(alice: Signer, tmp_path: Path) -> None:

@@ -165,8 +165,10 @@ def revocation_list(data: bytes, *, name: str) -> dict[str, str]:
 
 
 def _lines(data: bytes, name: str) -> list[str]:
+    if len(data) > LARGEST_LIST:  # what is cut off would be believed not to be revoked
+        raise _no_list(f"{name}: over {LARGEST_LIST} bytes")
     try:
-        return data[: LARGEST_LIST + 1].decode("utf-8").split("\n")
+        return data.decode("utf-8").split("\n")
     except UnicodeDecodeError as reason:
         raise _no_list(f"{name}: not UTF-8") from reason
 
