@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ancile.core.errors import AncileError
+from ancile.core.exhibit import Table
 from ancile.core.report import Record, Report, ScannedFile, exit_code
 from ancile.core.subject import digest_of
 from ancile.core.wire import read_record
@@ -107,3 +108,28 @@ def test_an_empty_file_is_mapped_as_nothing(tmp_path: Path) -> None:
 def test_what_is_empty_by_custom_is_data(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").touch()
     assert scan_file(Found(tmp_path / "empty", name)).found.verdict == "data-only"
+
+
+def test_of_too_many_findings_the_gravest_are_told_and_the_report_is_incomplete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ancile.scan.stage.FINDINGS", 2)
+    for name in ("a.bin", "b.bin", "c.bin"):
+        (tmp_path / name).write_bytes(b"\x01\x02\xff\xfe" * 9)
+    (tmp_path / "z.pkl").write_bytes(HOSTILE)
+    report = scanned(tmp_path).report
+    assert not report.complete
+    assert [(f.status, f.severity) for f in report.findings] == [("FAIL", "critical"), ("FAIL", "high")]
+    assert len(files_of(report)) == 4
+
+
+def test_a_table_of_very_many_files_says_what_it_leaves_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ancile.scan.exhibits.ROWS", 2)
+    for n in range(5):
+        (tmp_path / f"{n}.pkl").write_bytes(HOSTILE)
+    (table,) = scanned(tmp_path).report.exhibits
+    assert isinstance(table, Table)
+    assert len(table.rows) == 2
+    assert table.note == "block: do not open; left out: 3 more of these."
