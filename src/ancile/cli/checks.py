@@ -26,6 +26,8 @@ TUPLES = (
     "ancile.scan.tensorflow:TENSORFLOW_CHECKS",
     "ancile.scan.skops:SKOPS_CHECKS",
     "ancile.scan.secret_checks:SECRET_CHECKS",
+    "ancile.scan.licence:LICENCE_CHECKS",
+    "ancile.scan.licence:FOLDER_CHECKS",
     "ancile.scan.files:FILE_CHECKS",
     "ancile.scan.policy:POLICY_CHECKS",
     "ancile.scan.baseline:BASELINE_CHECKS",

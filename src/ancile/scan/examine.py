@@ -19,7 +19,8 @@ BLOCKING = ("critical", "high")  # severities of a FAIL that nobody should open;
 class Examination(NamedTuple):
     """What was found in one file.
 
-    format  of the file itself, not of what is in it
+    format    of the file itself, not of what is in it
+    licences  that it names, in one spelling
     """
 
     format: str
@@ -27,6 +28,7 @@ class Examination(NamedTuple):
     findings: tuple[Finding, ...]
     passed: dict[str, int]
     packages: tuple[str, ...]
+    licences: tuple[str, ...] = ()
 
 
 def examine_part(part: Part) -> Examination:
@@ -34,6 +36,7 @@ def examine_part(part: Part) -> Examination:
     findings: list[Finding] = []
     passed: dict[str, int] = {}
     packages: set[str] = set()
+    licences: set[str] = set()
     format_ = ""
     # Each part is examined before the next one is taken out, so that one of each depth is held at a time
     open_ = [_looked_at(part)]
@@ -49,10 +52,10 @@ def examine_part(part: Part) -> Examination:
             for check, times in one.examined.passed.items():
                 passed[check] = passed.get(check, 0) + times
             packages |= one.packages
+            licences |= one.licences
     told = tuple(dict.fromkeys(findings))
-    return Examination(
-        format_, verdict_of(told, packages=bool(packages)), told, passed, tuple(sorted(packages))
-    )
+    verdict = verdict_of(told, packages=bool(packages))
+    return Examination(format_, verdict, told, passed, tuple(sorted(packages)), tuple(sorted(licences)))
 
 
 def _looked_at(part: Part) -> Iterator[Formatted | Part]:

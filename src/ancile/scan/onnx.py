@@ -11,6 +11,7 @@ from ancile.core.errors import AncileError
 from ancile.formats.onnx import GRAPH, MODEL_FIELDS, OPSET, Entry, External, OnnxFacts, read_onnx
 from ancile.formats.protobuf import Steps, fields
 from ancile.scan.hidden import search_numbers, search_texts
+from ancile.scan.licence import examine_metadata
 from ancile.scan.neighbours import Neighbour
 from ancile.scan.part import Formatted, Part
 from ancile.scan.places import Place, failed, unread
@@ -185,6 +186,8 @@ def examine_onnx(part: Part) -> Iterator[Formatted | Part]:
     )
     yield Formatted("onnx", examine(ONNX_CHECKS, facts))
     yield from search_texts(part, "onnx", words)
+    metadata = [(entry.key, entry.value.decode("utf-8", "replace")) for entry in found.metadata]
+    yield from examine_metadata(part, "onnx", metadata)
     yield search_numbers(part, "onnx", [(0, len(part.data))])
 
 

@@ -108,8 +108,9 @@ class Part:
 
 
 class Formatted(NamedTuple):
-    """What was found in one part, and which packages whoever opens it would need."""
+    """What was found in one part, which packages whoever opens it would need, which licences it names."""
 
     format: str
     examined: Examined
     packages: frozenset[str] = frozenset()
+    licences: frozenset[str] = frozenset()

@@ -17,6 +17,7 @@ from ancile.scan.again import Before, changes
 from ancile.scan.baseline import Baseline, Entry, apply_baseline
 from ancile.scan.exhibits import ORDER, accepted_table, changes_table, files_table
 from ancile.scan.files import Found, Scanned, find_files, scan_files
+from ancile.scan.licence import disagreements
 from ancile.scan.names import lists_digest
 from ancile.scan.policy import Policy, stricter
 from ancile.version import __version__
@@ -97,6 +98,7 @@ def scan(
         _look(looked, one, file.path, terms, today=started.date())
     scanned = looked.scanned
     findings = [finding for one in scanned for finding in one.found.findings]
+    findings += disagreements((one.shown, one.found.licences) for one in scanned)
     passed: Counter[str] = Counter()
     for one in scanned:
         passed.update(one.found.passed)
@@ -162,6 +164,9 @@ def _counts(looked: Looked) -> Iterable[Count]:
     for verdict in ORDER:
         if n := verdicts[verdict]:
             yield _count("files", n, verdict=verdict)
+    licences = Counter(licence for one in looked.scanned for licence in one.found.licences)
+    for licence, n in sorted(licences.items()):
+        yield _count("files", n, licence=licence)
 
 
 def _changed(scanned: Sequence[Scanned], before: Mapping[str, Before] | None) -> Iterable[Count]:

@@ -11,6 +11,7 @@ from ancile.formats.gguf import parse_gguf
 from ancile.formats.safetensors import is_safetensors as begins_as_safetensors
 from ancile.formats.safetensors import is_whole, parse_safetensors
 from ancile.scan.hidden import search_numbers, search_texts
+from ancile.scan.licence import examine_metadata
 from ancile.scan.part import Formatted, Part
 from ancile.scan.pickles import is_pickle
 from ancile.scan.tensor_checks import TENSOR_CHECKS, TensorFacts
@@ -31,6 +32,7 @@ def examine_safetensors(part: Part) -> Iterator[Formatted | Part]:
     yield layout(part, "safetensors", facts.faults, facts.gaps)
     yield from held_in_gaps(part, facts.gaps)
     yield from search_texts(part, "safetensors", facts.strings)
+    yield from examine_metadata(part, "safetensors", facts.strings)
     yield search_numbers(part, "safetensors", [(facts.start, len(part.data))])
     yield examine_values(part, "safetensors", facts.tensors)
 
@@ -49,6 +51,7 @@ def examine_gguf(part: Part) -> Iterator[Formatted | Part]:
         if "template" in name or any(mark in text for mark in TEMPLATE_MARKS):
             yield part.inner(name, text.encode("utf-8", "surrogateescape"))
     yield from search_texts(part, "gguf", facts.texts)
+    yield from examine_metadata(part, "gguf", facts.texts)
     yield search_numbers(part, "gguf", [(facts.start, len(part.data))])
     yield examine_values(part, "gguf", facts.tensors)
 

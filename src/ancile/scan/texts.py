@@ -12,6 +12,7 @@ from ancile.formats.json_text import Document, walk
 from ancile.scan.code import examine_python, examine_script, name_of
 from ancile.scan.configs import examine_json, examine_lines
 from ancile.scan.hidden import search_texts
+from ancile.scan.licence import examine_licence
 from ancile.scan.names import lists
 from ancile.scan.notebooks import examine_notebook, is_notebook
 from ancile.scan.pages import examine_page
@@ -113,9 +114,9 @@ def _hidden(part: Part, text: str) -> Iterator[Formatted | Part]:
 def _readings(part: Part, text: str) -> Iterator[Formatted | Part]:
     yield from _programs(part, text)
     yield from _hidden(part, text)
-    secrets = examine_secrets(part, text)
-    if secrets is not None:
-        yield secrets
+    for one in (examine_secrets(part, text), examine_licence(part, text)):
+        if one is not None:
+            yield one
 
 
 def _programs(part: Part, text: str) -> Iterator[Formatted | Part]:
