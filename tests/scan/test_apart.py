@@ -13,9 +13,7 @@ from pathlib import Path
 import pytest
 
 from ancile.scan.apart import Ended, apart, is_hollow
-from ancile.scan.examine import Examination, examine_part
-from ancile.scan.files import Found, Scanned, find_files, scan_files
-from ancile.scan.part import Part
+from ancile.scan.files import Found, Scanned, find_files, scan_file, scan_files
 
 NOBODY = 65534
 LARGE = 8 << 20
@@ -26,21 +24,27 @@ def said(scanned: Scanned) -> str:
     return f"{finding.check}: {finding.detail}"
 
 
-def test_a_file_that_is_cut_off_while_it_is_mapped_is_incomplete(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+CUT = """
+import os, sys
+from pathlib import Path
+from ancile.scan import files
+
+def cut(part):
+    os.truncate(sys.argv[1], 0)
+    return bytes(part.data[-4096:])  # a fault of the bus, SIGBUS
+
+files.examine_part = cut
+(one,) = files.scan_files([files.Found(Path(sys.argv[1]), "model")])
+print(one.found.verdict, repr(one.digest), *(f"{f.check}: {f.detail}" for f in one.found.findings))
+"""
+
+
+def test_a_file_that_is_cut_off_while_it_is_mapped_is_incomplete(tmp_path: Path) -> None:
+    """In a process of its own: one that other tests left a thread in would not fork, and end."""
     file = tmp_path / "model"
     file.write_bytes(b"\x01\xff" * (LARGE // 2))
-
-    def cut(part: Part) -> Examination:
-        os.truncate(file, 0)
-        bytes(part.data[-4096:])  # a fault of the bus, SIGBUS
-        return examine_part(part)
-
-    monkeypatch.setattr("ancile.scan.files.examine_part", cut)
-    (scanned,) = scan_files([Found(file, "model")])
-    assert (scanned.found.verdict, scanned.digest) == ("incomplete", "")
-    assert said(scanned) == "file-not-read: it was cut off while it was read"
+    ended = subprocess.run([sys.executable, "-c", CUT, file], capture_output=True, text=True, check=True)
+    assert ended.stdout == "incomplete '' file-not-read: it was cut off while it was read\n"
 
 
 def killed() -> bytes:
@@ -55,12 +59,15 @@ def test_work_apart_gives_its_answer_or_why_there_is_none(capfd: pytest.CaptureF
     assert "Traceback" in capfd.readouterr().err
 
 
-def test_where_other_threads_run_nothing_is_forked() -> None:
+def test_where_other_threads_run_another_process_reads_a_large_file(tmp_path: Path) -> None:
+    file = tmp_path / "model"
+    file.write_bytes(b"\x01\xff" * (LARGE // 2))
+    alone = scan_file(Found(file, "model"))
     wait = threading.Event()
     other = threading.Thread(target=wait.wait)
     other.start()
     try:
-        assert apart(lambda: b"%d" % os.getpid()) == b"%d" % os.getpid()
+        assert list(scan_files([Found(file, "model")])) == [alone]
     finally:
         wait.set()
         other.join()

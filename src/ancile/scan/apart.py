@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 import traceback
+import warnings
 from collections.abc import Callable
 from typing import NamedTuple, NoReturn
 
@@ -26,12 +26,13 @@ class Ended(NamedTuple):
 def apart(work: Callable[[], bytes]) -> bytes | Ended:
     """What ``work`` gives, done in a forked child, so that what ends the child leaves this process alone.
 
-    Done here where there is no fork, or where other threads run, which a fork would leave behind.
+    For a process without other threads, and with fork.
     """
-    if not hasattr(os, "fork") or threading.active_count() > 1:
-        return work()
     reader, writer = os.pipe()
-    child = os.fork()
+    with warnings.catch_warnings():
+        # Python 3.12 warns of every thread; those of numeric libraries hold nothing that the child needs
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
     if not child:
         os.close(reader)
         _answer(work, writer)

@@ -7,6 +7,7 @@ import mmap
 import os
 import stat
 import sys
+import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -148,8 +149,14 @@ def scan_files(
             another()
             yield scanned
         return
+    yield from _by_workers(found, min(count, len(found)), another, digest=digest)
+
+
+def _by_workers(
+    found: Sequence[Found], count: int, done: Callable[[], None], *, digest: bool
+) -> Iterator[Scanned]:
     jobs = [Job(os.fsencode(one.path), one.shown, digest) for one in found]
-    for one, answer in zip(found, spread(jobs, min(count, len(found)), another), strict=True):
+    for one, answer in zip(found, spread(jobs, count, done), strict=True):
         yield _unread(one, answer.fault) if answer.fault else SCANNED.decode(answer.body)
 
 
@@ -178,8 +185,11 @@ def _scan_apart(found: Found, *, digest: bool) -> Scanned:
     size = 0
     with suppress(OSError, ValueError):
         size = found.path.stat().st_size
-    if size <= SMALL:  # it is not mapped
+    if size <= SMALL or os.name != "posix":  # it is not mapped, or whoever would cut it off is refused
         return scan_file(found, digest=digest)
+    if threading.active_count() > 1:  # a fork would leave what they hold behind
+        (one,) = _by_workers([found], 1, lambda: None, digest=digest)
+        return one
     ended = apart(lambda: msgspec.msgpack.encode(scan_file(found, digest=digest)))
     return SCANNED.decode(ended) if isinstance(ended, bytes) else _unread(found, ended.why)
 
