@@ -18,11 +18,8 @@ from ancile.cli.sign import OPENSSF_SUFFIX, beside
 from ancile.core.errors import AncileError
 from ancile.core.report import Parameters, Record, Report
 from ancile.core.text import plain
-from ancile.release.checks import verification_report
-from ancile.release.manifest import manifest_of
 from ancile.release.pins import Pins
-from ancile.release.verification import verify_release
-from ancile.trust.bundle import Bundle, parse_bundle
+from ancile.release.stage import verify as verified_release
 from ancile.work.clock import system_clock
 from ancile.work.progress import progress_line
 
@@ -98,7 +95,7 @@ def verify(
         verified = functools.partial(openssf_report, theirs, quiet=quiet)
     else:
         pins = relied_on(home, signers, logs, threshold=threshold, lists=revoked, quorum=quorum)
-        asked = _Asked(model, parse_bundle(_bundle_at(file)), pins, ignore_unsigned)
+        asked = _Asked(model, _bundle_at(file), pins, ignore_unsigned)
         parameters: Parameters = {"signers": [*sorted(pins.signers)]} if signers or logs else {}
         verified = functools.partial(_verified, asked, parameters, quiet=quiet)
     if home is None or record is False:
@@ -137,19 +134,20 @@ def _bundle_at(file: Path) -> bytes:
 
 class _Asked(NamedTuple):
     model: Path
-    bundle: Bundle
+    bundle: bytes
     pins: Pins
     ignored: tuple[str, ...]
 
 
 def _verified(asked: _Asked, parameters: Parameters, *, quiet: bool) -> Report:
     """The report; what differs from the policy's own way stands in its parameters, for a gate to see."""
-    clock = system_clock()
-    started = clock.now()
     with progress_line("hash", quiet=quiet) as line:
-        subject = manifest_of(asked.model, progress=line.say).subject()
-    facts = verify_release(asked.bundle, subject, asked.pins, now=clock.now(), ignored=asked.ignored)
-    let_through: Parameters = {"ignore_unsigned": [*asked.ignored]} if asked.ignored else {}
-    return verification_report(
-        facts, parameters=parameters | let_through, started=started, finished=clock.now()
-    )
+        return verified_release(
+            asked.model,
+            asked.bundle,
+            asked.pins,
+            clock=system_clock(),
+            ignored=asked.ignored,
+            parameters=parameters,
+            progress=line.say,
+        )
