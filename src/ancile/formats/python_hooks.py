@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 When = Literal["import", "hook", "start", "later"]
@@ -19,12 +19,7 @@ SPECIAL = re.compile(
     r"__(?:init|post_init|new|call|del|enter|exit|getattr|getattribute|init_subclass|set_name|setstate|reduce"
     r"|reduce_ex|class_getitem|prepare|get|repr|str|hash|eq|iter|len|bool)__"
 )
-# Methods that a loader or a server calls on a model's classes
-ASKED = re.compile(
-    r"load_context|initialize|init|setup|run|handle|preprocess|postprocess|inference|predict\w*|forward|generate"
-    r"|from_pretrained|execute|encode|decode|tokenize|call|build|transform|fit|_info|_split_generators"
-    r"|_generate_examples|load\w*|from_config|save_pretrained|get_config"
-)
+# Classes that a loader or a server makes, and whose methods it calls
 MODEL = re.compile(
     r"Pre[Tt]rained\w*|\w*(?:Module|Model|Config|Tokenizer|TokenizerFast|Processor|Extractor|Handler|Builder"
     r"|Pipeline|Layer|Estimator|Classifier|Regressor|Transformer|Predictor|Service|Endpoint|Runnable|Dataset"
@@ -40,7 +35,7 @@ ENTRY = re.compile(
 )
 # Methods that only a server or a loader calls, whatever their class is called
 SERVED = re.compile(
-    r"handle|inference|load_context|preprocess|postprocess|predict|forward|_split_generators|_generate_examples"
+    r"handle|initialize|inference|load_context|preprocess|postprocess|predict|forward|_split_generators|_generate_examples"
 )
 SERVING = ("service", "deployment", "endpoint", "ingress")  # decorators of BentoML and Ray Serve
 PAIR = ("init", "run")  # Azure ML's score.py has both
@@ -59,10 +54,10 @@ def is_main(node: ast.AST) -> bool:
     )
 
 
-def runs(tree: ast.Module) -> dict[ast.AST, When]:
+def runs(tree: ast.Module, every: Sequence[ast.AST]) -> dict[ast.AST, When]:
     """Each function that does not wait for somebody to call it by name, and what it waits for."""
     found: dict[ast.AST, When] = {}
-    own, classes = _definitions(tree)
+    own, classes = _definitions(every)
     statements = [one for one in tree.body if not isinstance(one, FUNCTIONS) and not is_main(one)]
     for one in statements:
         body = [one] if not isinstance(one, ast.ClassDef) else [*one.decorator_list, *one.bases, *one.body]
@@ -74,19 +69,19 @@ def runs(tree: ast.Module) -> dict[ast.AST, When]:
     for one in functions:
         if ENTRY.fullmatch(one.name) or (pair and one.name in PAIR):
             _mark(one, "hook", own, classes, found)
-    for held in ast.walk(tree):
+    for held in every:
         if isinstance(held, ast.ClassDef):
             _of_class(held, own, classes, found)
     return found
 
 
 def _definitions(
-    tree: ast.Module,
+    every: Sequence[ast.AST],
 ) -> tuple[dict[str, list[ast.AST]], dict[str, ast.ClassDef]]:
     """Functions and methods by name, and classes by name."""
     own: dict[str, list[ast.AST]] = {}
     classes: dict[str, ast.ClassDef] = {}
-    for one in ast.walk(tree):
+    for one in every:
         if isinstance(one, FUNCTIONS):
             own.setdefault(one.name, []).append(one)
         elif isinstance(one, ast.ClassDef):
@@ -104,10 +99,9 @@ def _of_class(
     model = any(MODEL.fullmatch(base) for base in bases) or (
         not bases and SERVER.fullmatch(one.name) is not None
     )
-    served = any(_decorator(held) in SERVING for held in one.decorator_list)
+    asked = model or any(_decorator(held) in SERVING for held in one.decorator_list)
     for method in (held for held in one.body if isinstance(held, FUNCTIONS)):
-        asked = model and (SPECIAL.fullmatch(method.name) or ASKED.fullmatch(method.name))
-        if asked or served or (not bases and SERVED.fullmatch(method.name)):
+        if asked or (not bases and SERVED.fullmatch(method.name)):
             _mark(method, "hook", own, classes, found)
         elif SPECIAL.fullmatch(method.name):
             _mark(method, "start", own, classes, found)

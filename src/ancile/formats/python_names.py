@@ -24,7 +24,7 @@ REACHING: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         (
             PROCESS,
             r"(?:os|posix|nt|_posixsubprocess)\.(?:system|popen\w*|exec\w+|spawn\w+|posix_spawnp?|startfile"
-            r"|forkpty|fork_exec|putenv)|subprocess\.(?:Popen|run|call|check_\w+|get\w+|_execute_child)|(?:commands|popen2|pexpect|plumbum|sh|fabric|invoke)\..+"
+            r"|forkpty|fork_exec)|subprocess\.(?:Popen|run|call|check_\w+|get\w+|_execute_child)|(?:commands|popen2|pexpect|plumbum|sh|fabric|invoke)\..+"
             r"|pty\.(?:spawn|fork)|platform\.popen|asyncio\.(?:subprocess\.)?create_subprocess_\w+"
             r"|(?:distutils|setuptools\._distutils)\.spawn\..+|webbrowser\.\w+"
             r"|multiprocessing\.util\.spawnv_passfds|idlelib\..+|ensurepip\..+|venv\.(?:create|main|EnvBuilder)"
@@ -67,7 +67,10 @@ REACHING: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
             r"shutil\.(?:rmtree|move)|os\.(?:remove|unlink|rmdir|removedirs|truncate|chmod|chown|symlink|link)"
             r"|tensorflow\.(?:raw_ops\.(?:WriteFile|ReadFile)|io\.write_file)",
         ),
-        (INSIDE, r"sys\.(?:meta_path|path_hooks)\.(?:insert|append|extend)|gc\.get_(?:objects|referrers)"),
+        (
+            INSIDE,
+            r"sys\.(?:meta_path|path_hooks)\.(?:insert|append|extend)|gc\.get_(?:objects|referrers)|sys\.(?:addaudithook|settrace|setprofile)",
+        ),
     )
 )
 # What a chain of attributes goes through from any object to every class
@@ -78,11 +81,11 @@ BUILTIN = frozenset(
 )  # fmt: skip
 # Where secrets of a user lie, and what starts programs later: no model reads or writes there
 PRIVATE = re.compile(
-    r"\.ssh[/\\]|\bid_(?:rsa|ed25519|ecdsa)\b|\.aws[/\\]|\.kube[/\\]config|/etc/(?:passwd|shadow|sudoers|cron)"
+    r"\.ssh[/\\]|[/\\]id_(?:rsa|ed25519|ecdsa)\b|\.aws[/\\]|\.kube[/\\]config|/etc/(?:passwd|shadow|sudoers|cron)"
     r"|/etc/(?:ld\.so\.preload|rc\.local|systemd|profile)|/dev/tcp/|\.netrc\b|authorized_keys|\.bash_history"
     r"|(?:^|[/~\\])\.(?:bashrc|bash_profile|zshrc|profile|pypirc|gnupg|mozilla)\b|wallet\.dat|\.git/hooks"
     r"|\.docker[/\\]config\.json|169\.254\.169\.254|/proc/self/(?:environ|mem)|CurrentVersion\\+Run\b"
-    r"|[/\\]autostart[/\\]|LaunchAgents|\bpip\.conf\b|huggingface[/\\]token\b"
+    r"|[/\\]autostart[/\\]|LaunchAgents|\bpip\.conf\b|huggingface[/\\]token\b|google-chrome|Login Data\b|[/\\]Cookies$"
 )
 # Names that are a danger where they are called, not where a source speaks of them
 CALLED_ONLY = ("types.", "timeit.", "importlib.", "mmap.")

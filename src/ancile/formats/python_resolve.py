@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 
 from ancile.formats.python_folding import Constant, folded
 from ancile.formats.python_names import BUILTIN, reach
@@ -12,7 +13,8 @@ from ancile.formats.python_names import BUILTIN, reach
 MODULES = frozenset(
     {"os", "posix", "nt", "subprocess", "builtins", "sys", "importlib", "ctypes", "socket", "pty"}
 )
-FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+ENVIRONMENT = ("os.environ", "os.environb", "os.getenv")
 IMPORTS = ("builtins.__import__", "importlib.import_module", "importlib.__import__")
 
 
@@ -22,18 +24,22 @@ class Names:
     names   local name to dotted name
     values  local name to constant
     hidden  local names that hold something decoded or fetched
+    secret  local names that hold variables of the environment
     """
 
-    def __init__(self, tree: ast.Module) -> None:
+    def __init__(self, every: Sequence[ast.AST], text: str) -> None:
         self.names: dict[str, str] = {}
         self.values: dict[str, Constant] = {}
         self.hidden: set[str] = set()
+        self.secret: set[str] = set()
         self.imports: set[str] = set()
         self.stars: list[str] = []
         self.gives: dict[str, ast.expr] = {}  # functions that do nothing but return
-        every = list(ast.walk(tree))
+        self._may_hide = UNHIDES.search(text) is not None
+        self._may_tell = "environ" in text or "getenv" in text
+        learnt = [one for one in every if isinstance(one, LEARNT)]
         for _ in range(2):
-            for node in every:
+            for node in learnt:
                 self._learn(node)
 
     def _learn(self, node: ast.AST) -> None:
@@ -43,6 +49,8 @@ class Names:
             for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
                 self._bind(target, node.value)
         elif isinstance(node, ast.For | ast.comprehension):
+            if self.is_environ(node.iter, items=False):
+                self.secret |= {one.id for one in ast.walk(node.target) if isinstance(one, ast.Name)}
             for one in getattr(node.iter, "elts", ()):
                 self._bind(node.target, one)
         elif isinstance(node, ast.withitem) and node.optional_vars is not None:
@@ -76,18 +84,40 @@ class Names:
             self.values[target.id] = made
         if self.is_hidden(value):
             self.hidden.add(target.id)
+        if self.is_environ(value, items=False):
+            self.secret.add(target.id)
         named = self.resolve(value)
         if named and (reach(named) or named.removeprefix("builtins.") in BUILTIN or "." not in named):
             self.names.setdefault(target.id, named)
 
     def is_hidden(self, value: ast.AST) -> bool:
         """Whether an expression decodes, unpacks or fetches something, as hidden programs are."""
+        if not self._may_hide:
+            return False
         for node in ast.walk(value):
             if isinstance(node, ast.Name) and node.id in self.hidden:
                 return True
             if isinstance(node, ast.Call) and self._unhides(node):
                 return True
         return False
+
+    def is_environ(self, node: ast.AST, *, items: bool) -> bool:
+        """Whether all variables of the environment are in an expression; with ``items`` also one of them."""
+        if not self._may_tell:
+            return False
+        if isinstance(node, ast.Name) and node.id in self.secret:
+            return True
+        if isinstance(node, ast.Attribute | ast.Name) and self.resolve(node) in ENVIRONMENT:
+            return True
+        if isinstance(node, ast.Compare):
+            return False
+        is_item = isinstance(node, ast.Subscript) or (
+            isinstance(node, ast.Call)
+            and getattr(node.func, "attr", "") in ("get", "getenv", "pop", "setdefault")
+        )
+        return (items or not is_item) and any(
+            self.is_environ(one, items=items) for one in ast.iter_child_nodes(node)
+        )
 
     def _unhides(self, node: ast.Call) -> bool:
         last = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
@@ -193,6 +223,12 @@ class Names:
                 yield held
 
 
+LEARNT = (
+    *FUNCTIONS,
+    *(ast.Import, ast.ImportFrom, ast.Assign, ast.NamedExpr, ast.AnnAssign),
+    *(ast.For, ast.comprehension, ast.withitem),
+)
+UNHIDES = re.compile(r"decode|hex|decompress|chr|\^|marshal|urlopen|urlretrieve|requests|httpx")
 UNHIDING = frozenset(
     {"b64decode", "b32decode", "b16decode", "b85decode", "a85decode", "unhexlify", "fromhex", "decodebytes"}
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -61,7 +61,6 @@ LOADERS = (
 )
 RUNNERS = tuple(f"builtins.{name}" for name in ("open", "exec", "eval", "__import__", "compile"))
 HOMES = ("expanduser", "home", "getsitepackages", "getusersitepackages")
-ENVIRONMENT = ("os.environ", "os.environb", "os.getenv")
 WRITES = re.compile(r"[wax+]")
 
 
@@ -123,7 +122,7 @@ def parse(text: str, *, is_source: bool = False) -> Source:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(text.lstrip("\ufeff"))
-        _Walk(tree, found).run()
+        _Walk(tree, text, found).run()
     except (SyntaxError, ValueError, OverflowError) as reason:
         found.fault = str(reason)
     except (RecursionError, MemoryError):
@@ -132,11 +131,12 @@ def parse(text: str, *, is_source: bool = False) -> Source:
 
 
 class _Walk:
-    def __init__(self, tree: ast.Module, found: Source) -> None:
+    def __init__(self, tree: ast.Module, text: str, found: Source) -> None:
         self.tree = tree
         self.found = found
-        self.names = Names(tree)
-        self.runs = runs(tree)
+        every = list(ast.walk(tree))
+        self.names = Names(every, text)
+        self.runs = runs(tree, every)
         self.called: set[int] = set()  # names that a call stands for
 
     def run(self) -> None:
@@ -241,7 +241,8 @@ class _Walk:
         if function == "os.dup2" and "socket" in self.names.imports:
             self._note(node, PROCESS, "a connection in the place of the terminal", when, hidden=True)
         texts = [one for one in values if isinstance(one, str)]
-        if function == "builtins.__import__" and node.args and not isinstance(values[0], str):
+        is_own = any(getattr(one, "id", "") in ("__name__", "__package__") for one in _inside(node.args))
+        if function == "builtins.__import__" and node.args and not (isinstance(values[0], str) or is_own):
             self._note(node, CODE, "a computed import", when, hidden=self.names.is_hidden(node.args[0]))
         if function in ("builtins.getattr", "builtins.vars", "builtins.setattr") and node.args:
             self._looked_up(node, function, values, when)
@@ -277,7 +278,7 @@ class _Walk:
             self._note(node, kind, function, when, hidden=away)
         elif kind == NETWORK:
             names_too = function.startswith("socket.get")
-            away = any(self._is_environ(one, items=names_too) for one in arguments)
+            away = any(self.names.is_environ(one, items=names_too) for one in arguments)
             if away or not names_too:
                 self._note(node, kind, function, when, hidden=away)
         elif kind == NATIVE:
@@ -306,17 +307,6 @@ class _Walk:
     def _is_outside(self, node: ast.expr) -> bool:
         """Whether an expression asks for the user's own folder."""
         return any(isinstance(one, ast.Call) and _last(one.func) in HOMES for one in ast.walk(node))
-
-    def _is_environ(self, node: ast.AST, *, items: bool) -> bool:
-        """Whether all variables of the environment are in an argument; with ``items`` also one of them."""
-        if isinstance(node, ast.Attribute | ast.Name) and self.names.resolve(node) in ENVIRONMENT:
-            return True
-        is_item = isinstance(node, ast.Subscript) or (
-            isinstance(node, ast.Call) and _last(node.func) in ("get", "getenv")
-        )
-        return (items or not is_item) and any(
-            self._is_environ(one, items=items) for one in ast.iter_child_nodes(node)
-        )
 
     def _looked_up(
         self, node: ast.Call, function: str, values: Sequence[Constant | None], when: When
@@ -348,6 +338,11 @@ class _Walk:
 
 def _last(node: ast.expr) -> str:
     return node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+
+
+def _inside(expressions: Sequence[ast.expr]) -> Iterator[ast.AST]:
+    for one in expressions:
+        yield from ast.walk(one)
 
 
 def _acts(text: str) -> bool:

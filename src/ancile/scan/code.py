@@ -83,9 +83,7 @@ def _is_grave(facts: CodeFacts, one: Reach) -> bool:
     if one.when == "hook":
         is_code = one.kind == CODE and one.what != "builtins.eval"
         sends = one.kind == NETWORK and SENDS.fullmatch(one.what) is not None
-        builds = one.what.startswith(
-            "torch.utils.cpp_extension."
-        )  # its own operators, from sources beside it
+        builds = one.what.startswith("torch.utils.cpp_extension.")  # its own operators
         return one.kind == PROCESS or (one.kind == NATIVE and not builds) or is_code or sends
     if one.when == "start":
         return one.kind == PROCESS and (
