@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
 
 import pytest
@@ -53,6 +54,50 @@ def test_an_archive_of_something_else_lacks_nothing() -> None:
     assert layout_faults({"project/version": 1, "project/setup.cfg": 9}, None, has_pickle=False) == []
 
 
+def tensor(
+    key: str, items: int, *, offset: int = 0, sizes: tuple[int, ...], strides: tuple[int, ...]
+) -> bytes:
+    """Opcodes that push one tensor of 32-bit numbers."""
+    numbers = [b"J" + struct.pack("<i", one) for one in (items, offset, *sizes, *strides)]
+    size, stride = numbers[2 : 2 + len(sizes)], numbers[2 + len(sizes) :]
+    return (
+        b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\0" + key.encode()
+        + b"X\x03\0\0\0cpu" + numbers[0] + b"tQ" + numbers[1]
+        + b"(" + b"".join(size) + b"t(" + b"".join(stride) + b"t\x89ccollections\nOrderedDict\n)RtR"
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("spans", "dead"),
+    [
+        ([(0, (1000,), (1,))], 0),
+        ([(0, (10, 100), (100, 1))], 0),
+        ([(0, (100, 10), (1, 100))], 0),  # transposed
+        ([(0, (600,), (1,)), (400, (600,), (1,))], 0),
+        ([(100, (500,), (1,))], 2000),
+        ([(0, (0,), (1,))], 4000),
+        ([(0, (1,), (1,)), (999, (), ())], 3992),
+    ],
+)
+def test_what_no_tensor_reaches_is_counted(
+    spans: list[tuple[int, tuple[int, ...], tuple[int, ...]]], dead: int
+) -> None:
+    made = b"".join(tensor("0", 1000, offset=at, sizes=size, strides=stride) for at, size, stride in spans)
+    pickle = b"\x80\x02](" + made + b"e."
+    (found,) = asked_storages(pickle) or []
+    assert found.dead_bytes == dead
+    checks = {
+        one.check: one.status
+        for one in examine_part(Part("f", archive(data={"data/0": bytes(4000)}, pickle=pickle))).findings
+    }
+    assert checks == ({"tensors-dead-storage": "WARN"} if dead >= 1024 else {})
+
+
+def test_a_storage_that_something_else_takes_is_wholly_used() -> None:
+    taken = b"ctorch._utils\n_rebuild_sparse_tensor\n((X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuM\xe8\x03tQtR"
+    assert [one.dead_bytes for one in asked_storages(b"\x80\x02" + taken + b".") or []] == [0]
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 def test_what_torch_writes_lacks_nothing() -> None:
@@ -78,6 +123,9 @@ def test_what_torch_writes_lacks_nothing() -> None:
         file = io.BytesIO()
         torch.save(thing, file)
         assert faults_of(file.getvalue()) == []
+        assert "tensors-dead-storage" not in {
+            one.check for one in examine_part(Part("f", file.getvalue())).findings
+        }
     file = io.BytesIO()
     torch.jit.save(traced, file)
     assert faults_of(file.getvalue()) == []

@@ -11,6 +11,7 @@ TUPLES = (
     "ancile.scan.pickle_checks:PICKLE_CHECKS",
     "ancile.scan.archive_checks:ARCHIVE_CHECKS",
     "ancile.scan.tensor_checks:TENSOR_CHECKS",
+    "ancile.scan.tensor_checks:STORAGE_CHECKS",
     "ancile.scan.tensor_values:VALUE_CHECKS",
     "ancile.scan.npy:NPY_CHECKS",
     "ancile.scan.plain_data:DATA_CHECKS",

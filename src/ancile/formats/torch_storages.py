@@ -6,12 +6,12 @@ Each persistent id is ``("storage", type, key, location, items)``; its bytes are
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ancile.formats.held import Held
 from ancile.formats.pickle_machine import Call, Event, Machine
-from ancile.formats.pickle_values import Box, Name
+from ancile.formats.pickle_values import Box, Made, Name, Value
 from ancile.formats.pickle_walk import walk
 
 STORAGE_BYTES = {  # of one item, by the name of the class
@@ -28,35 +28,53 @@ MEMBERS = re.compile(
 )
 
 
+# torch/_utils.py: functions whose first arguments are storage, offset, size and stride, in items
+REBUILD = ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_qtensor")
+
+
 class Storage(NamedTuple):
     """What a pickle asks for; ``size_bytes`` is None where its type is not known.
 
-    kind  of its numbers as in ``extents.Numbers``
+    kind        of its numbers as in ``extents.Numbers``
+    dead_bytes  that no tensor of the pickle reaches
     """
 
     key: str
     size_bytes: int | None
     offset: int
     kind: str
+    dead_bytes: int = 0
+
+
+class _Asked(NamedTuple):
+    """A storage, the bytes of an item, and the items that tensors reach, from and to; None where all are."""
+
+    storage: Storage
+    item_bytes: int
+    reached: list[tuple[int, int] | None]
 
 
 def asked_storages(data: Held) -> list[Storage] | None:
     """The storages that the first pickle in ``data`` asks for; None where it does not come to its end."""
-    found: dict[str, Storage] = {}
+    found: dict[str, _Asked] = {}
     machines: list[Machine] = []
 
     def tell(event: Event) -> None:
-        if type(event) is Call and event.made.opcode == "BINPERSID":
-            one = _storage(machines[0], event)
+        if type(event) is not Call:
+            return
+        if event.made.opcode == "BINPERSID":
+            one = _storage(machines[0], event.made)
             if one is not None:
-                found.setdefault(one.key, one)
+                found.setdefault(one.storage.key, one)
+        elif type(event.made.args) is Box:
+            _reach(machines[0], event.made, found)
 
     end, _ = walk(data, 0, tell, begun=machines.append)
-    return None if end.why else list(found.values())
+    return None if end.why else [one.storage._replace(dead_bytes=_dead_bytes(one)) for one in found.values()]
 
 
-def _storage(machine: Machine, event: Call) -> Storage | None:
-    args = event.made.args
+def _storage(machine: Machine, made: Made) -> _Asked | None:
+    args = made.args
     if type(args) is not Box or len(args.items) < 5 or machine.text(args.items[0]) != "storage":
         return None
     kind, key, location = args.items[1], machine.text(args.items[2]), machine.text(args.items[3])
@@ -65,7 +83,55 @@ def _storage(machine: Machine, event: Call) -> Storage | None:
         return None
     name = kind.path.removesuffix("Storage") if type(kind) is Name else ""
     item = STORAGE_BYTES.get(name)
-    return Storage(key, None if item is None else item * count, event.made.offset, KINDS.get(name, ""))
+    size = None if item is None else item * count
+    return _Asked(Storage(key, size, made.offset, KINDS.get(name, "")), item or 0, [])
+
+
+def _reach(machine: Machine, made: Made, found: dict[str, _Asked]) -> None:
+    """Note what a call that is given a storage reaches of it: all, where it is no tensor of a known form."""
+    items = made.args.items if type(made.args) is Box else []
+    for one in items:
+        if type(one) is Made and one.opcode == "BINPERSID":
+            told = _storage(machine, one)
+            asked = found.get(told.storage.key) if told else None
+            if asked is not None:
+                is_tensor = type(made.callee) is Name and made.callee.path in REBUILD and one is items[0]
+                asked.reached.append(_span(machine, items[1:4]) if is_tensor else None)
+
+
+def _span(machine: Machine, items: Sequence[Value]) -> tuple[int, int] | None:
+    """The first item of a tensor and the one behind its last: ``offset + sum((size - 1) * stride)``."""
+    if len(items) < 3:
+        return None
+    offset, sizes, strides = (
+        machine.number(items[0]),
+        _numbers(machine, items[1]),
+        _numbers(machine, items[2]),
+    )
+    if offset is None or sizes is None or strides is None or len(sizes) != len(strides):
+        return None
+    if 0 in sizes:
+        return offset, offset
+    steps = sum((size - 1) * stride for size, stride in zip(sizes, strides, strict=True))
+    return offset, offset + steps + 1
+
+
+def _numbers(machine: Machine, value: Value) -> list[int] | None:
+    if type(value) is not Box or not value.whole:
+        return None
+    found = [machine.number(one) for one in value.items]
+    return [one for one in found if one is not None] if None not in found else None
+
+
+def _dead_bytes(one: _Asked) -> int:
+    """Bytes outside all that is reached."""
+    if one.storage.size_bytes is None or None in one.reached:
+        return 0
+    covered = pos = 0
+    for start, stop in sorted(span for span in one.reached if span is not None):
+        covered += max(0, stop - max(start, pos))
+        pos = max(pos, stop)
+    return max(0, one.storage.size_bytes - covered * one.item_bytes)
 
 
 def layout_faults(

@@ -31,6 +31,7 @@ from ancile.scan.neighbours import Neighbours, in_archive
 from ancile.scan.part import PARTS, RATIO, RATIO_FREE_BYTES, Formatted, Part, Spent
 from ancile.scan.places import Place
 from ancile.scan.plain_data import is_storage
+from ancile.scan.tensor_checks import STORAGE_CHECKS, StorageFacts
 
 PROBED_BYTES = 5 << 20  # more than the longest block of lz4
 DRIVE = re.compile(r"[A-Za-z]:")
@@ -98,6 +99,9 @@ def examine_zip(part: Part) -> Iterator[Formatted | Part]:
     broken += (Place(fault, 0) for fault in _lacks(sizes, told, asked))
     facts = facts._replace(damaged=tuple(broken), unread=tuple(unread))
     yield Formatted("zip", examine(INNER_CHECKS, facts))
+    storages = tuple(one for found in asked.values() for one in (found or {}).values())
+    if storages:
+        yield Formatted("zip", examine(STORAGE_CHECKS, StorageFacts(part, storages)))
 
 
 Asked = dict[str, dict[str, Storage] | None]  # folder of a data.pkl to the storages that it asks for, by key

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ancile.core.check import Check, Remark, check, error, fail, ok
+from ancile.core.check import Check, Remark, check, error, fail, ok, warn
 from ancile.core.text import plain
 from ancile.formats.extents import SHOWN, FaultKind, LayoutFault
+from ancile.formats.torch_storages import Storage
 from ancile.scan.part import Part
+
+DEAD_BYTES = 1024  # fewer carry nothing worth a word
 
 
 class TensorFacts(NamedTuple):
@@ -84,4 +87,28 @@ def not_read(facts: TensorFacts) -> Iterator[Remark]:
         yield ok()
 
 
+class StorageFacts(NamedTuple):
+    """A torch archive and the storages that its pickle asks for."""
+
+    part: Part
+    storages: tuple[Storage, ...]
+
+
+@check("tensors-dead-storage", severity="low", refs=("CWE-506 (CWE 4.17)",))
+def dead_storage(facts: StorageFacts) -> Iterator[Remark]:
+    """A storage of a torch checkpoint has bytes that no tensor reaches.
+
+    Why   They are loaded and never looked at. A part of a larger tensor, saved as such, brings the whole of
+          it along, whatever else that held; and it is a place to carry something.
+    Fix   Save copies: ``tensor.clone()``; the file then holds what the tensors hold.
+    """
+    dead = [one for one in facts.storages if one.dead_bytes >= DEAD_BYTES]
+    for one in dead[:SHOWN]:
+        detail = f"no tensor reaches {one.dead_bytes} of the {one.size_bytes} bytes of storage {one.key!r}"
+        yield warn(plain(detail), where=facts.part.where())
+    if not dead:
+        yield ok()
+
+
 TENSOR_CHECKS: tuple[Check[TensorFacts], ...] = (overrun, ambiguous, damaged, hidden_bytes, not_read)
+STORAGE_CHECKS: tuple[Check[StorageFacts], ...] = (dead_storage,)
