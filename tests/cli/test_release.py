@@ -260,6 +260,7 @@ def test_witnesses_have_seen_a_release(signed: Place, tmp_path: Path) -> None:
         (("verify", "model", "--signer", "author:v1:x"), "not a public key of ancile"),
         (("verify", "model", "--log", "x"), "a verifier key is malformed"),
         (("verify", "model", "--threshold", "2"), "threshold that nobody can reach: 2 of 1 signers"),
+        (("verify", "model", "--signer", "log.keys"), "no author is among the keys: log.keys"),
         (("verify", "model", "--quorum", "gone"), "quorum file cannot be read: gone"),
         (("sign", "model", "--quorum", "net.py"), "the policy of logs and witnesses is wrong"),
         (("verify", "model", "--revoked", "gone"), "evidence cannot be read"),
@@ -273,6 +274,8 @@ def test_witnesses_have_seen_a_release(signed: Place, tmp_path: Path) -> None:
 )
 def test_wrong_use_is_one_clear_line(signed: Place, arguments: tuple[str, ...], said: str) -> None:
     before = (signed.folder / BUNDLE).read_bytes()
+    exported = signed("keys", "export").out.splitlines(keepends=True)
+    (signed.folder / "log.keys").write_text("".join(k for k in exported if k.startswith("log:")), "utf-8")
     assert clear(signed(*arguments)).startswith(said)
     assert (signed.folder / BUNDLE).read_bytes() == before
 

@@ -23,7 +23,7 @@ from ancile.release.checks import verification_report
 from ancile.release.pins import pins_of
 from ancile.release.signing import release_of
 from ancile.release.verification import verify_release
-from ancile.trust.bundle import parse_bundle
+from ancile.trust.bundle import Bundle, encode_bundle, parse_bundle
 from ancile.trust.events import RunStarted
 from ancile.trust.statement import statement_of
 from tests.release.world import NOW, Signer, key_event, model_in, signer, subject_of
@@ -166,6 +166,64 @@ def test_bytes_that_are_changed_anywhere_end_in_two_noes(good: Good, seed: int, 
         data[rng.randrange(len(data))] = rng.randrange(256)
     expected = (data == good.data,) * 2
     assert answers(good.model, bytes(data), good.pinned) == expected
+
+
+class Pieces(NamedTuple):
+    """Three signers with a release by each, and what was said of their keys, to be put together at will."""
+
+    model: Path
+    signers: list[Signer]
+    signed: list[Bundle]
+    said: list[Bundle]
+
+
+@pytest.fixture
+def pieces(model: Path, tmp_path: Path) -> Pieces:
+    signers = [signer(tmp_path, number) for number in (40, 50, 60)]
+    statement = statement_of(release_of(subject_of(model), now=NOW, expires="1d"))
+    first, second, third = signers
+    events = [
+        key_event("rotated", second.author, after=first.id),
+        key_event("rotated", third.author, after=second.id),
+        key_event("revoked", first.author, reason="stolen"),
+    ]
+    said = [parse_bundle(first.entries([statement_of(event)])) for event in events]
+    return Pieces(model, signers, [parse_bundle(one.entries([statement])) for one in signers], said)
+
+
+SOME = st.sets(st.integers(0, 2))
+
+
+@pytest.mark.slow
+@given(signed=SOME, said=SOME, relied=SOME, logs=SOME, revoked=SOME, threshold=st.integers(1, 3))
+@settings(
+    max_examples=100,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_both_count_alike_whoever_signed_is_relied_on_rotated_or_revoked(
+    pieces: Pieces,
+    signed: set[int],
+    said: set[int],
+    relied: set[int],
+    logs: set[int],
+    revoked: set[int],
+    threshold: int,
+) -> None:
+    parts = [*(pieces.signed[n] for n in sorted(signed)), *(pieces.said[n] for n in sorted(said))]
+    whole = Bundle(
+        logs=tuple(dict.fromkeys(vkey for part in parts for vkey in part.logs)),
+        signers=tuple(dict.fromkeys(line for part in parts for line in part.signers)),
+        entries=tuple(entry for part in parts for entry in part.entries),
+    )
+    pins = verifier.Pinned(
+        [pieces.signers[n].id for n in sorted(relied)],
+        [vkey for n in sorted(logs) for vkey in pieces.signers[n].vkeys],
+        min(threshold, max(len(relied), 1)),
+        [pieces.signers[n].id for n in sorted(revoked)],
+    )
+    ancile, alone = answers(pieces.model, encode_bundle(whole), pins)
+    assert alone == (ancile and bool(logs))  # without any log ancile says yes with a warning
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from ancile.cli.ledger import read_text, reading
 from ancile.cli.trusting import read_public
 from ancile.core.errors import AncileError
 from ancile.core.subject import DIGEST
+from ancile.core.text import plain
 from ancile.govern.policy import Policy as GatePolicy
 from ancile.release.pins import Pins, Said, key_entries, pins_of, revocation_list, said_by
 from ancile.trust.config import LedgerConfig
@@ -35,7 +36,14 @@ def relied_on(
     lists  files of what was revoked, beside what the home knows
     quorum  file with logs and witnesses, C2SP tlog-policy
     """
-    authors, vkeys = _named(signers)
+    given = list(signers)
+    authors, vkeys = _named(given)
+    if given and not authors:
+        raise AncileError(
+            "no author is among the keys",
+            value=plain(", ".join(given), 100),
+            remedy="name a file of `ancile keys export` with the signer's own key; --log pins a log alone",
+        )
     vkeys += logs
     config = home.config if home else find_config(Path.cwd())
     policy, log = config.get("policy", GatePolicy), config.get("ledger", LedgerConfig)
