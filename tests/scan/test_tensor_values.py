@@ -207,3 +207,16 @@ def test_low_heads_and_heads_are_bounded() -> None:
 def test_a_header_that_claims_beyond_the_file_is_no_fault_here() -> None:
     text = b'{"a":{"dtype":"F32","shape":[4],"data_offsets":[8,24]},"b":{"dtype":"F32","shape":[1],"data_offsets":[9,2]}}'
     assert examined(struct.pack("<Q", len(text)) + text + bytes(10)).verdict in ("block", "review")
+
+
+def legacy(begin: int, behind: bytes = b"") -> bytes:
+    """As torch.save wrote before 1.6: five pickles, then each storage behind its length."""
+    head = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03.\x80\x02}.\x80\x02}."
+    return head + b"\x80\x02]X\x01\0\0\x000a." + struct.pack("<q", begin) + weights("f32", begin) + behind
+
+
+@pytest.mark.parametrize("begin", [ord(one) for one in "]}(NKMJ."] + [0x80, 0x8A])
+def test_lengths_behind_the_pickles_of_an_old_checkpoint_are_numbers(begin: int) -> None:
+    """Whatever opcode the length would be."""
+    assert examined(legacy(begin)).verdict == "data-only"
+    assert examined(legacy(begin, CALL)).verdict == "block"

@@ -42,14 +42,17 @@ def read_pickles(
     start: int = 0,
     persistent: bool = False,
     nested: Callable[[bytes, int], None] | None = None,
+    most: int = STREAMS,
 ) -> Reading:
     """What all pickles in a row do, from ``start`` on, and what stands behind the last.
 
     nested  given bytes that a listed function unpickles, and their offset
+    most    pickles that a loader takes one after the other; what stands behind them is numbers
     """
     reading = Reading()
-    pos = start
-    while pos < len(data) and len(reading.streams) < STREAMS:
+    pos, read = start, 0
+    while pos < len(data) and read < most:
+        read += 1
         end = _read_one(data, pos, reading, persistent=persistent, nested=nested)
         if end.why:
             break

@@ -10,9 +10,12 @@ from ancile.formats.pickle_machine import Call, Event, Lookup
 from ancile.formats.pickle_walk import walk
 from ancile.scan.part import Formatted, Part
 from ancile.scan.pickle_checks import PICKLE_CHECKS, PickleFacts
-from ancile.scan.pickle_reading import read_pickles
+from ancile.scan.pickle_reading import STREAMS, read_pickles
 
 NAME = re.compile(r"[^\s:()=\[\]{}\"'#,;]+")  # source code that begins with a c asks for nothing
+LEGACY_PICKLES = (
+    5  # torch/serialization.py, _legacy_load: magic, version, system, object, keys; then storages
+)
 PROBED_BYTES = 1 << 16
 SHORTEST = 3  # bytes of a pickle that asks for nothing; a word may be as long
 BINARY = re.compile(rb"\x80[\x00-\x09]")
@@ -55,8 +58,9 @@ def examine_pickle(part: Part) -> Iterator[Formatted | Part]:
     def nested(held: bytes, offset: int) -> None:
         inner.append(part.inner(f"bytes at {offset}", held))
 
-    persistent = part.torch or _is_legacy_torch(part)
-    reading = read_pickles(part.data, persistent=persistent, nested=nested)
+    is_legacy = _is_legacy_torch(part)
+    most = LEGACY_PICKLES if is_legacy else STREAMS
+    reading = read_pickles(part.data, persistent=part.torch or is_legacy, nested=nested, most=most)
     yield Formatted("pickle", examine(PICKLE_CHECKS, PickleFacts(part, reading)), frozenset(reading.packages))
     yield from inner
 
