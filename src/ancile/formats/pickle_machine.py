@@ -10,8 +10,8 @@ from ancile.formats.held import Held
 from ancile.formats.pickle_constants import FIXED, ONE, RUN, SIZED, Broken, after, check, value
 from ancile.formats.pickle_values import Box, Made, Name, Run, Value
 
-SLOTS = 1 << 24  # memo slots; an index beyond makes CPython's own table that long
-SHORT_RUN = 16  # bytes of a run that is not worth a place of its own
+SHORT_RUN = 64  # bytes of a run that is not worth a place of its own
+FEW = 16  # values that are looked at one by one
 SHORT_TEXT: Final = 0x8C  # most texts; they were looked at when they were pushed
 ENDLESS: Final = 1 << 63
 
@@ -154,7 +154,7 @@ class Machine:
 
     def fill(self, box: Box, values: list[Value]) -> None:
         """Put items into a container of the pickle's own; of runs those that are remembered are spread."""
-        box.take(self.counted(values, spread=len(values) < SHORT_RUN))
+        box.take(self.counted(values, spread=len(values) < FEW))
         self.heaviest = max(self.heaviest, box.weight)
         self.deepest = max(self.deepest, box.depth)
 
@@ -193,9 +193,12 @@ class Machine:
         start = self.pos - 1
         if self.data[start] in FIXED:
             found = RUN.match(self.data, start, min(self.end, self.frame_end))
-            if found is not None and found.end() - start > SHORT_RUN:
+            if found is not None:
                 self.pos = found.end()
-                self.stack.append(Run(start, self.pos))
+                if self.pos - start > SHORT_RUN:
+                    self.stack.append(Run(start, self.pos))
+                else:
+                    self.stack += [one.start() for one in ONE.finditer(self.data, start, self.pos)]
                 return
         self.pos = after(self.data, start, self.end)
         check(self.data, start, self.pos)

@@ -9,7 +9,6 @@ from ancile.formats.pickle_constants import FIXED, LINES, LONGEST_LINE, SIZED, B
 from ancile.formats.pickle_machine import (
     ENDLESS,
     SHORT_TEXT,
-    SLOTS,
     Call,
     Change,
     Lookup,
@@ -17,6 +16,7 @@ from ancile.formats.pickle_machine import (
     Oddity,
     Stopped,
 )  # fmt: skip
+from ancile.formats.pickle_memo import SLOTS
 from ancile.formats.pickle_renames import renamed
 from ancile.formats.pickle_values import Box, Made, Name, Run, Unknown, Value
 
@@ -168,8 +168,13 @@ def _is_list(one: Value) -> bool:
 
 def _tuple_of(count: int) -> Handler:
     def push(m: Machine) -> None:
-        values = [m.pop() for _ in range(count)]
-        m.boxed("tuple", values[::-1])
+        start = len(m.stack) - count
+        values = m.stack[start:]
+        if start >= m.fence and Run not in map(type, values):
+            del m.stack[start:]
+        else:
+            values = [m.pop() for _ in range(count)][::-1]
+        m.boxed("tuple", values)
 
     return push
 

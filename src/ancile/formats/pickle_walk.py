@@ -11,13 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ancile.formats.held import Held
+from ancile.formats.held import Held, forget
 from ancile.formats.pickle_constants import Broken
 from ancile.formats.pickle_machine import ENDLESS, Event, Machine, Oddity, Stopped
+from ancile.formats.pickle_memo import MANY, Memo, asked_slots
 from ancile.formats.pickle_opcodes import OPCODES
 from ancile.formats.pickle_values import Made
 
-STEPS = 50_000_000  # opcodes of one pickle, a run of numbers counted once
+ROUND = 1 << 12  # opcodes between looks at how much memory they take
+STEPS = 12_208 * ROUND  # opcodes of one pickle, a run of numbers counted once
+FORGOTTEN_BYTES = 1 << 20  # at once
 
 
 class End(NamedTuple):
@@ -52,25 +55,37 @@ def walk(
     machine = Machine(data, start, len(data) if end is None else end, tell, raw)
     if begun is not None:
         begun(machine)
-    last, table = machine.end, OPCODES
+    behind = start
     try:
-        for _ in range(STEPS):
-            pos = machine.pos
-            if pos >= machine.frame_end:
-                _leave_frame(machine)
-            if pos >= last:
-                raise Broken("the data ends without STOP")  # noqa: TRY301 - a call for each opcode is a third more
-            opcode = data[pos]
-            handler = table[opcode]
-            if handler is None:
-                raise Broken(f"there is no opcode {opcode:#04x}")  # noqa: TRY301 - likewise
-            machine.pos = pos + 1
-            handler(machine)
+        for _ in range(STEPS // ROUND):
+            _round(machine)
+            if machine.pos - behind >= FORGOTTEN_BYTES:
+                forget(data, behind, machine.pos)
+                behind = machine.pos
+            if len(machine.memo) >= MANY and type(machine.memo) is dict:
+                machine.memo = Memo(machine.memo, asked_slots(data, machine.pos, machine.end))
     except Stopped:
         return End(machine.pos), machine
     except Broken as reason:
         return End(machine.pos, str(reason)), machine
     return End(machine.pos, f"more than {STEPS} opcodes", spent=True), machine
+
+
+def _round(machine: Machine) -> None:
+    """A good number of opcodes."""
+    data, last, table = machine.data, machine.end, OPCODES
+    for _ in range(ROUND):
+        pos = machine.pos
+        if pos >= machine.frame_end:
+            _leave_frame(machine)
+        if pos >= last:
+            raise Broken("the data ends without STOP")
+        opcode = data[pos]
+        handler = table[opcode]
+        if handler is None:
+            raise Broken(f"there is no opcode {opcode:#04x}")
+        machine.pos = pos + 1
+        handler(machine)
 
 
 def _leave_frame(machine: Machine) -> None:
