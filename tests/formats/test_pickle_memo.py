@@ -37,6 +37,9 @@ def test_what_is_not_kept_changes_nothing(items: list[object], protocol: int) ->
 def test_slots_that_an_opcode_asks_for_are_found_and_hardly_others() -> None:
     data = b"j\x01\x02\x03\x00g 70_000\ng12x\ng+\nj\x01\x02\x03\x04"
     assert asked_slots(data, 0, len(data)) == {0x030201, 70_000}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ancile.formats.pickle_memo.WINDOW", 3)
+        assert asked_slots(data, 0, len(data)) == {0x030201, 70_000}
 
 
 def test_a_memo_counts_what_it_does_not_keep() -> None:

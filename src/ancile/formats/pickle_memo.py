@@ -7,14 +7,17 @@ data with its number, so bytes that look like one are looked for; what none of t
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Final
 
-from ancile.formats.held import Held
+from ancile.formats.held import Held, forget
 from ancile.formats.pickle_values import Value
 
 MANY: Final = 1 << 16  # slots that are all kept
 SHORT: Final = 256  # slots that the opcode with an argument of one byte asks for
 SLOTS: Final = 1 << 24  # an index beyond makes CPython's own table that long
+WINDOW = 16 << 20
+LONGEST = 64  # bytes that an opcode with its argument takes
 LONG_BINGET = re.compile(rb"(?s)j(?=(...)\x00)")  # of slots below SLOTS
 GET = re.compile(rb"g(?=([ \t\r\f\v+_0-9]{1,40})\n)")
 
@@ -58,10 +61,12 @@ class Memo(dict[int, Value]):
 
 def asked_slots(data: Held, start: int, end: int) -> set[int]:
     """Every slot from ``SHORT`` on that opcodes between two places may ask for, and some that none does."""
-    found = {int.from_bytes(one[1], "little") for one in LONG_BINGET.finditer(data, start, end)}
-    for one in GET.finditer(data, start, end):
-        try:
-            found.add(int(one[1], 10))
-        except ValueError:
-            continue
+    found: set[int] = set()
+    for pos in range(start, end, WINDOW):
+        stop = min(end, pos + WINDOW + LONGEST)
+        found.update(int.from_bytes(one[1], "little") for one in LONG_BINGET.finditer(data, pos, stop))
+        for one in GET.finditer(data, pos, stop):
+            with suppress(ValueError):
+                found.add(int(one[1], 10))
+        forget(data, pos, stop)
     return found
