@@ -2,7 +2,7 @@
 
 Each as its command line would with its defaults, by the function that the command line calls: ``issue`` where
 that exits with 1, ``error`` where with 2, ``skipped`` where nothing was scanned, else ``clean``. Nothing is loaded.
-An entry that takes longer than LIMIT_SECONDS is an error, as it is for whoever waits for it.
+An entry that takes longer than LIMIT_SECONDS of CPU is an error, as it is for whoever waits for it.
 """
 
 from __future__ import annotations
@@ -96,13 +96,13 @@ def said_of(paths: list[str], scan: Callable[[Path], str]) -> dict[str, str]:
     """What one scanner says of each path."""
     said = {}
     for path in paths:
-        signal.alarm(LIMIT_SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, LIMIT_SECONDS)
         try:
             said[path] = scan(Path(path))
         except (Exception, TooLong, SystemExit):  # noqa: BLE001 - whatever it dies of is an error of its own
             said[path] = "error"
         finally:
-            signal.alarm(0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
     return said
 
 
@@ -110,7 +110,7 @@ def main() -> None:
     """Verdicts and CPU seconds of each scanner named on the command line."""
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
-    signal.signal(signal.SIGALRM, _stop)
+    signal.signal(signal.SIGPROF, _stop)
     paths: list[str] = json.load(sys.stdin)
     out, sys.stdout = os.fdopen(os.dup(1), "w"), sys.stderr
     found = {}
