@@ -264,7 +264,7 @@ def _shift(width: int, *, flip: int = 0) -> bytes:
 def flattened(found: Halves, kind: str) -> Message | None:
     """Whether so many numbers of 8 or 16 bits had their low bits overwritten that it shows in their values.
 
-    Encrypted content is seen here, where there is enough of it: some 100,000 numbers of 8 bits, more of 16.
+    Encrypted content is seen here, where there is enough of it: some 100,000 numbers of 8 bits, hardly of 16.
     """
     for width, counts in found.items():
         one = smooth(counts, kind, width)
