@@ -77,11 +77,32 @@ def test_a_file_that_changes_meanwhile_is_incomplete(tmp_path: Path, monkeypatch
     assert scan_file(Found(file, "model")).found.verdict == "incomplete"
 
 
-def test_links_and_pipes_in_a_folder_are_left_out(tmp_path: Path) -> None:
-    (tmp_path / "link").symlink_to("/etc/passwd")
-    (tmp_path / "loop").symlink_to("loop")
+def test_pipes_in_a_folder_are_left_out(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
     assert find_files([tmp_path]) == []
+
+
+def test_what_a_link_leads_to_outside_of_the_folder_is_judged_under_its_name(tmp_path: Path) -> None:
+    elsewhere, folder = tmp_path / "blobs", tmp_path / "snapshot"
+    elsewhere.mkdir()
+    (folder / "in").mkdir(parents=True)
+    (elsewhere / "aa").write_bytes(HOSTILE)
+    (folder / "in" / "card.md").write_text("# text\n")
+    (folder / "model.bin").symlink_to("../blobs/aa")
+    (folder / "again.md").symlink_to("in/card.md")
+    (folder / "same").symlink_to("in")
+    (folder / "others").symlink_to("../blobs")
+    (folder / "gone").symlink_to("nowhere")
+    (folder / "loop").symlink_to("loop")
+    said = {one.path: one.verdict for one in files_of(scanned(folder).report)}
+    assert said == {
+        "in/card.md": "data-only",
+        "model.bin": "block",
+        "others": "incomplete",
+        "gone": "incomplete",
+        "loop": "incomplete",
+    }
 
 
 def test_paths_that_are_no_file_are_one_error(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def _asked(paths: tuple[Path, ...], home: Home | None) -> Asked:
         raise AncileError(
             "no regular file there, so nothing was examined",
             value=plain(" ".join(map(str, paths)), 200),
-            remedy="name what holds files; links below a folder are not followed",
+            remedy="name what holds files; pipes and devices are not opened",
         )
     base = paths[0] if len(paths) == 1 and paths[0].is_dir() else Path()
     named = None if home is None else shown_from(home.folder.parent, base.absolute())

@@ -75,7 +75,8 @@ FILE_CHECKS: tuple[Check[Unread], ...] = (file_not_read,)
 def find_files(paths: Sequence[Path]) -> list[Found]:
     """Every regular file of the paths, in order; AncileError for a path that is not there.
 
-    A folder's files are all taken, whatever they are called; links in it, pipes and devices are left out.
+    A folder's files are all taken, whatever they are called, and what links in it lead to outside of it;
+    pipes and devices are left out.
     """
     found: list[Found] = []
     for path in paths:
@@ -102,24 +103,32 @@ def find_files(paths: Sequence[Path]) -> list[Found]:
 def _below(folder: Path) -> Iterator[Found]:
     """Also what cannot be listed or looked at: it is told as not read, never left out."""
     denied: list[Path] = []
+    whole = folder.resolve()
 
     def deny(reason: OSError) -> None:
         denied.append(Path(os.fsdecode(reason.filename)))
 
-    for root, _, names in os.walk(folder, onerror=deny):
-        for path in (Path(root, name) for name in names):
+    for root, folders, names in os.walk(folder, onerror=deny):
+        for path in (Path(root, name) for name in (*names, *folders)):
             with suppress(FileNotFoundError):  # it has gone since it was listed
-                if _is_regular(path):
+                if _counts(path, whole):
                     yield Found(path, percent_encoded(path.relative_to(folder)))
     for path in denied:
         yield Found(path, percent_encoded(path.relative_to(folder)))
 
 
-def _is_regular(path: Path) -> bool:
+def _counts(path: Path, whole: Path) -> bool:
+    """Whether it is a regular file, or a link to what is not looked at where it lies."""
     try:
-        return stat.S_ISREG(path.lstat().st_mode)
+        mode = path.lstat().st_mode
+        if not stat.S_ISLNK(mode):
+            return stat.S_ISREG(mode)
+        target = path.resolve(strict=True)
     except PermissionError:
         return True
+    except (OSError, RuntimeError):  # it leads nowhere, or in a circle: before Python 3.13 that is the latter
+        return path.is_symlink()
+    return not target.is_relative_to(whole) and (target.is_file() or target.is_dir())
 
 
 def scan_files(
@@ -232,6 +241,8 @@ def _opened(path: Path) -> Iterator[tuple[Held, Callable[[], bool]]]:
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0))
     try:
         before = os.fstat(descriptor)
+        if stat.S_ISDIR(before.st_mode):
+            raise OSError(0, "it leads to a folder elsewhere, which is not followed: scan that one too")
         if not stat.S_ISREG(before.st_mode):
             raise OSError(0, "it is no regular file")
         if is_hollow(descriptor, before):
