@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 import ancile.assess
 from ancile.assess.call import assess
+from ancile.attacks.ball import Norm
 from ancile.core.errors import AncileError
 from tests.assess.small import problem
+
+Array = NDArray[Any]
 
 
 def test_a_module_and_two_arrays_are_enough() -> None:
@@ -48,3 +54,52 @@ def test_the_room_is_called_by_its_own_name() -> None:
     assert callable(room)
     report = room(net, samples.x, samples.y, eps=0.0, effort="quick")
     assert report.stage == "assess"
+
+
+WEIGHTS = np.array([[1.0, -1.0], [-1.0, 1.0], [0.2, 0.1]])
+WORDS = np.array(["cat", "dog", "eel"])
+
+
+def numbers(x: Array) -> Array:
+    return np.asarray((x @ WEIGHTS.T).argmax(axis=1))
+
+
+def words(x: Array) -> Array:
+    return WORDS[numbers(x)]
+
+
+class Estimator:
+    """With predict alone, as some estimators are."""
+
+    def predict(self, x: Array) -> list[str]:
+        """Words in a list."""
+        return [str(word) for word in words(x)]
+
+
+@pytest.mark.parametrize(("norm", "attack"), [("linf", "rays"), ("l2", "hopskipjump")])
+def test_a_function_of_labels_alone_is_attacked_by_its_decisions(norm: Norm, attack: str) -> None:
+    """Whole numbers, words and an estimator's words give the figure of the closed form, and the same one."""
+    x = np.random.default_rng(0).uniform(size=(40, 2)).astype(np.float32)
+    eps = 0.05
+    report = assess(numbers, x, numbers(x), eps=eps, norm=norm, effort="quick", bounds=(0.0, 1.0))
+    assert report.parameters["access"] == "labels"
+    assert str(report.parameters["attacks"]).count(attack) >= 1
+    for other in (words, Estimator()):
+        same = assess(other, x, words(x), eps=eps, norm=norm, effort="quick", bounds=(0.0, 1.0))
+        assert same.measure("robust_accuracy") == report.measure("robust_accuracy")
+    scores = assess(
+        lambda x: x @ WEIGHTS.T, x, numbers(x), eps=eps, norm=norm, effort="standard", bounds=(0.0, 1.0)
+    )
+    assert scores.parameters["access"] == "scores"
+    by_label, by_score = (one.measure("robust_accuracy") for one in (report, scores))
+    assert by_label is not None
+    assert by_score is not None
+    assert by_score.value <= by_label.value < 1
+
+
+def test_words_that_the_data_does_not_have_are_one_clear_error() -> None:
+    x = np.random.default_rng(0).uniform(size=(40, 2)).astype(np.float32)
+    with pytest.raises(AncileError, match="words that are no classes of the data"):
+        assess(words, x, numbers(x), eps=0.05)
+    with pytest.raises(AncileError, match="emu"):
+        assess(lambda x: np.full(len(x), "emu"), x, words(x), eps=0.05)

@@ -58,6 +58,7 @@ def labels(x): return scores(x).argmax(axis=1)
 def one_probability(x): return np.clip(np.asarray(x).reshape(len(x), -1)[:, 0], 0, 1)
 def made(): return scores
 def words(x): return ["cat"] * len(x)
+def spoken(): return lambda x: np.array(["ant", "bee", "cat"])[labels(x)]
 def nothing(x): return None
 def short(x): return scores(x)[:-1]
 def grows(x):

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from ancile.core.errors import AncileError
-from ancile.models.answers import Reading, array_model, numeric, prepared, reading_of, scores_of
+from ancile.models.answers import Reading, array_model, numeric, prepared, reading_of, scores_of, worded
 from ancile.models.blocks import array_of, block_of
 from ancile.models.layout import layout_for, layouts
 from ancile.work.frames import Frame
@@ -195,3 +195,19 @@ def test_an_array_of_another_form_than_asked_for_is_refused() -> None:
     ):
         with pytest.raises(AncileError, match="other numbers"):
             array_of(frame, place, dtype=dtype, axes=axes)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [["dog", "cat"], np.array([["dog"], ["cat"]]), np.array(["dog", "cat"], dtype=object)],
+)
+def test_words_become_the_numbers_of_the_classes(answer: list[str]) -> None:
+    found = np.asarray(worded(lambda _: answer, ("cat", "dog"))(np.zeros((2, 3))))
+    assert found.reshape(-1).tolist() == [1, 0]
+
+
+def test_words_beyond_the_classes_are_an_error_and_other_answers_pass() -> None:
+    x, scores = np.zeros((2, 3)), np.ones((2, 2))
+    assert worded(lambda _: scores, ("cat", "dog"))(x) is scores
+    with pytest.raises(AncileError, match=r"no classes of the data: emu"):
+        worded(lambda _: ["emu", "cat"], ("cat", "dog"))(x)

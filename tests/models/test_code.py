@@ -216,7 +216,7 @@ def test_an_estimator_with_labels_of_its_own_answers_by_their_order(here: Here) 
             {"sample": X[:, :5]},
             "does not take samples like .*first layer, Conv2d, takes 1 channels",
         ),
-        ("fun.py:words", {}, "does not answer with numbers"),
+        ("fun.py:words", {}, "words that are no classes of the data"),
         ("fun.py:nothing", {}, "does not answer with numbers"),
         ("fun.py:short", {}, "one row of scores"),
     ],
@@ -272,6 +272,15 @@ def test_files_that_the_code_reads_and_the_digest_does_not_cover_are_named(
     told = found["model-code-not-covered"]
     assert [name in told for name in ("called.py", "table.txt", "part.py", "train.py")] == [1, 1, 0, 0]
     assert "uses.py:predict" in found["model-runs-code"]
+
+
+def test_words_are_labels_by_the_names_of_the_datas_classes(here: Here, tmp_path: Path) -> None:
+    with here("fun.py:labels", classes=3) as opened:
+        wanted = opened.model.scores(X)
+    request = ModelRequest(reference="fun.py:spoken", base=tmp_path)
+    with open_model(request, X, classes=3, names=("ant", "bee", "cat")) as opened:
+        assert (opened.model.traits.access, opened.model.traits.classes) == ("labels", 3)
+        np.testing.assert_array_equal(opened.model.scores(X), wanted)
 
 
 def test_normalisation_happens_inside(here: Here) -> None:

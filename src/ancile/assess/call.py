@@ -35,9 +35,10 @@ def assess(
 ) -> Report:
     """The report on a model of this process; unsigned, since model and attack share the process.
 
-    model    a torch.nn.Module in eval mode, an estimator with ``predict_proba`` or ``decision_function``, a
-             function from (n, *shape) to scores (n, classes), or anything with ``ancile.models.model.Model``
-    x, y     (n, *shape) inputs, (n,) labels from 0
+    model    a torch.nn.Module in eval mode, an estimator, a function from (n, *shape) to scores (n, classes)
+             or to labels (n,), or anything with ``ancile.models.model.Model``; labels are whole numbers, or
+             words as in ``y``, and such a model is attacked by its decisions alone
+    x, y     (n, *shape) inputs, (n,) labels from 0 or words
     eps      largest change, in the units of ``x``
     samples  how many are drawn; None for all
     bounds   low and high of every input value; without it they follow from the data, and the report says so
@@ -47,7 +48,8 @@ def assess(
     data = Subject(kind="dataset", name="x, y", digest=digest_of(inputs.tobytes() + labels.tobytes()))
     held = assemble(data, x=inputs, y=labels, bounds=Bounds(*bounds) if bounds else None)
     drawn = held.draw(samples, seed=seed)
-    opened = model_here(model, held.x[:64])
+    names = held.classes or ()
+    opened = model_here(model, held.x[:64], classes=max(len(names), int(held.y.max()) + 1), names=names)
     return assess_evasion(
         opened.model,
         Samples(drawn.rows, drawn.x, drawn.y),

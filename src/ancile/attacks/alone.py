@@ -108,7 +108,7 @@ def _run(one: Row, model: object, x: A, y: ArrayLike, asked: Asked, given: dict[
     labels = _labels(y, len(samples))
     if not len(samples):
         return x + 0
-    opened = _opened(model, x, samples)
+    opened = _opened(model, x, samples, classes=int(labels.max()) + 1)
     _require_classes(labels, opened.traits.classes)
     rng = Streams(asked.seed, np.arange(len(samples)))
     if one.needs == "gradients":
@@ -142,7 +142,7 @@ def _with_gradients(
     return placed if inputs.dtype == _dtype(x) else constraint.project(placed, x)
 
 
-def _opened(model: object, x: A, samples: NDArray[np.floating]) -> Model:
+def _opened(model: object, x: A, samples: NDArray[np.floating], *, classes: int) -> Model:
     """The model as one that ancile asks; a function is asked in the caller's own kind of array."""
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(model, torch.nn.Module):
@@ -150,8 +150,9 @@ def _opened(model: object, x: A, samples: NDArray[np.floating]) -> Model:
 
         return torch_model(model, probe=samples[:PROBED])
     if torch is not None and isinstance(x, torch.Tensor) and callable(model) and not hasattr(model, "scores"):
-        return model_here(lambda array: _numpy(model(_like(array, x))), samples[:PROBED]).model
-    return model_here(model, samples[:PROBED]).model
+        asked = model
+        model = lambda array: _numpy(asked(_like(array, x)))  # noqa: E731 - the same model, in another kind
+    return model_here(model, samples[:PROBED], classes=classes).model
 
 
 def _constraint(one: Row, asked: Asked) -> Constraint:

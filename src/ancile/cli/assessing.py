@@ -245,9 +245,9 @@ def _opened(asked: Request, data: Dataset, home: Home | None) -> OpenedModel:
         allow_read=tuple(Path(one) for one in asked.allow_read),
         deny=(home.folder,) if home else (),
     )
-    return open_model(
-        wanted, data.x[:PROBE_ROWS], classes=max(len(data.classes or ()), int(data.y.max()) + 1)
-    )
+    names = data.classes or ()
+    classes = max(len(names), int(data.y.max()) + 1)
+    return open_model(wanted, data.x[:PROBE_ROWS], classes=classes, names=names)
 
 
 def _attacked(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 SUM_TOLERANCE = 1e-3  # of a row of probabilities from 1; float16 over a hundred classes
 # Rounded to two digits, ten probabilities are at most 0.05 off in sum; of more classes most are 0, and exact
 ROUNDED_TOLERANCE = 0.1
+NAME_LENGTH = 100  # of a class, as data has it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,7 @@ def reading_of(
     class among those shown.
     """
     rows = _rows(answer)
-    if output == "labels" or (output == "auto" and _are_labels(answer)):
+    if output == "labels" or (output == "auto" and are_labels(answer)):
         seen = int(np.max(rows)) + 1
         known = max(classes or 2, seen)
         note = "" if classes else f"the model answers with labels; {known} classes were seen"
@@ -173,6 +174,36 @@ def prepared(
     return through
 
 
+def worded(call: Call, names: Sequence[str]) -> Call:
+    """The function, where it answers with words with their places among ``names``: the data's classes."""
+    numbers = {name: number for number, name in enumerate(names)}
+
+    def numbered(x: NDArray[np.floating]) -> ArrayLike:
+        answer = call(x)
+        found = np.asarray(answer)
+        if not _are_words(found):
+            return answer
+        words = [str(word) for word in found.reshape(-1)]
+        strange = [word for word in words if plain(word, NAME_LENGTH) not in numbers]
+        if strange:
+            raise AncileError(
+                "the model answers with words that are no classes of the data",
+                value=plain(strange[0]),
+                remedy=f"the data's classes: {plain(', '.join(names))}"
+                if names
+                else "give labels in the same words, or let it answer with numbers from 0",
+            )
+        return np.array([numbers[plain(word, NAME_LENGTH)] for word in words]).reshape(found.shape)
+
+    return numbered
+
+
+def _are_words(answer: NDArray[np.generic]) -> bool:
+    if answer.dtype.kind == "O":
+        return answer.size > 0 and all(isinstance(word, str) for word in answer.reshape(-1))
+    return answer.dtype.kind == "U"
+
+
 def numeric(answer: object) -> NDArray[np.generic]:
     """The answer as an array of numbers or booleans."""
     try:
@@ -192,7 +223,8 @@ def _rows(answer: NDArray[np.generic]) -> NDArray[np.generic]:
     return answer.reshape(len(answer), -1)
 
 
-def _are_labels(answer: NDArray[np.generic]) -> bool:
+def are_labels(answer: NDArray[np.generic]) -> bool:
+    """Whether these are whole numbers, one a sample."""
     one = answer.ndim == 1 or (answer.ndim == 2 and answer.shape[1] == 1)
     return one and answer.dtype.kind in "iub"
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from ancile.core.errors import AncileError
 from ancile.core.subject import Subject, digest_of
 from ancile.core.text import plain
+from ancile.models.answers import are_labels, array_model, worded
 from ancile.models.model import Model, Output, Traits, Usage
 from ancile.numeric import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from ancile.models.answers import Call
 
 TOLERANCE = 1e-4  # of a row of probabilities from 1: float32 rounding over some thousand classes
 
@@ -43,10 +46,14 @@ class Function:
         return two_columns(np.asarray(self.function(x), dtype=np.float64), self.traits.output)
 
 
-def model_here(model: object, probe: NDArray[np.floating]) -> Here:
+def model_here(
+    model: object, probe: NDArray[np.floating], *, classes: int | None = None, names: Sequence[str] = ()
+) -> Here:
     """What ``model`` is, seen from its type, and from its answers to a few samples.
 
-    probe  (n, *shape) real samples
+    probe    (n, *shape) real samples
+    classes  of the data; a function that answers with labels tells no number of its own
+    names    of these classes, for a function that answers with words
     """
     torch = sys.modules.get("torch")  # whoever hands over a module has imported it
     if torch is not None and isinstance(model, torch.nn.Module):
@@ -56,7 +63,7 @@ def model_here(model: object, probe: NDArray[np.floating]) -> Here:
     if hasattr(model, "traits") and hasattr(model, "usage") and hasattr(model, "scores"):
         return Here(model, _subject(model, b""))
     function = _scoring(model)
-    return Here(_function(function, probe), _subject(model, b""))
+    return Here(_function(function, probe, classes, names), _subject(model, b""))
 
 
 def two_columns(scores: NDArray[np.float64], output: Output) -> NDArray[np.float64]:
@@ -76,7 +83,7 @@ def seen_output(scores: NDArray[np.float64]) -> Output:
 
 
 def _scoring(model: object) -> Scoring:
-    for name in ("predict_proba", "decision_function"):
+    for name in ("predict_proba", "decision_function", "predict"):
         found = getattr(model, name, None)
         if callable(found):
             return found  # type: ignore[no-any-return] # scikit-learn's interface, by name
@@ -85,13 +92,22 @@ def _scoring(model: object) -> Scoring:
     raise AncileError(
         "this is no model",
         value=type(model).__name__,
-        remedy="give a torch.nn.Module, an estimator with predict_proba, or a function from x to scores",
+        remedy="give a torch.nn.Module, an estimator, or a function from x to scores or labels",
     )
 
 
-def _function(function: Scoring, probe: NDArray[np.floating]) -> Function:
+def _function(
+    function: Scoring, probe: NDArray[np.floating], classes: int | None, names: Sequence[str]
+) -> Model:
+    """A model of labels where it answers with whole numbers or words, one a sample; else of scores."""
+    call = worded(cast("Call", function), names)
     try:
-        scores = np.asarray(function(probe), dtype=np.float64)
+        answer = np.asarray(call(probe))
+        if are_labels(answer) and len(answer) == len(probe):
+            return array_model(call, probe, kind="function", classes=classes, shape=probe.shape[1:])
+        scores = answer.astype(np.float64)
+    except AncileError:
+        raise
     except Exception as reason:  # foreign code may raise anything
         raise AncileError(
             "the function fails on samples of the data",
@@ -100,13 +116,13 @@ def _function(function: Scoring, probe: NDArray[np.floating]) -> Function:
         ) from reason
     if not 1 <= scores.ndim <= 2 or len(scores) != len(probe):
         raise AncileError(
-            "the function does not answer with one row of scores for each sample",
+            "the function does not answer with one row of scores or one label for each sample",
             value=f"shape {scores.shape} for {len(probe)} samples",
-            remedy="return an array (n, classes)",
+            remedy="return an array (n, classes), or labels (n,)",
         )
     output = seen_output(scores)
-    classes = max(2, scores.reshape(len(scores), -1).shape[1])
-    traits = Traits(kind="function", access="scores", output=output, classes=classes, shape=probe.shape[1:])
+    columns = max(2, scores.reshape(len(scores), -1).shape[1])
+    traits = Traits(kind="function", access="scores", output=output, classes=columns, shape=probe.shape[1:])
     return Function(function=function, traits=traits, usage=Usage())
 
 

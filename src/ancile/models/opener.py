@@ -82,13 +82,18 @@ class OpenedModel:
 
 
 def open_model(
-    request: ModelRequest, sample: NDArray[np.floating], *, classes: int | None = None
+    request: ModelRequest,
+    sample: NDArray[np.floating],
+    *,
+    classes: int | None = None,
+    names: Sequence[str] = (),
 ) -> OpenedModel:
     """The model that is asked for, asked through a child process, an endpoint from here.
 
     sample   (n, *shape) samples of the data that it will be asked on: they show layout, number of classes
              and what scores are; a few dozen are better than one
     classes  of the data; needed for a model that answers with labels, else compared
+    names    of these classes, for a model that answers with words
 
     Raises AncileError for whatever is wrong with the reference, the file, the code or its answers.
     """
@@ -102,7 +107,7 @@ def open_model(
             )
         return _endpoint(request, probe, classes)
     referred = refer(request)
-    order = msgspec.structs.replace(referred.order, **_told(request, classes))
+    order = msgspec.structs.replace(referred.order, names=tuple(names), **_told(request, classes))
     with ExitStack() as stack:
         children = _workers(request, referred, stack)
         child, opened = children[0], _opened(children[0], order, referred, probe)

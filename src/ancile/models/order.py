@@ -29,6 +29,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     weights    format of the weights, empty without
     output     what scores are, ``auto`` to see from the samples
     mean, std  what the input is normalised by, empty for nothing
+    names      of the data's classes, for a model that answers with words
     """
 
     kind: Kind
@@ -43,6 +44,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     classes: int | None = None
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 class Opened(msgspec.Struct, frozen=True, kw_only=True):

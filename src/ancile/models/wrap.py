@@ -9,7 +9,7 @@ import msgspec
 
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
-from ancile.models.answers import Call, array_model, prepared, require_classes
+from ancile.models.answers import Call, array_model, prepared, require_classes, worded
 from ancile.models.layout import Layout, layouts
 from ancile.models.model import Model
 from ancile.models.outside import outside
@@ -99,7 +99,7 @@ def function_model(
     for one in (layout,) if layout else layouts(probe.shape[1:]):
         try:
             model = array_model(
-                prepared(call, layout=one, mean=order.mean, std=order.std),
+                prepared(worded(call, order.names), layout=one, mean=order.mean, std=order.std),
                 tiled,
                 kind=kind,
                 output=order.output,
