@@ -94,6 +94,11 @@ def test_a_script_under_the_name_of_weights_is_blocked() -> None:
     assert examined("#!/bin/sh\ntrue\n", "model.bin").verdict == "block"
 
 
+@pytest.mark.parametrize("name", ["pre-commit.sample", "python3.11-config", "setup.sh.in", "run.awk", "run"])
+def test_a_script_whose_name_promises_no_data_hides_nothing(name: str) -> None:
+    assert examined("#!/bin/sh\ntrue\n", name).verdict == "data-only"
+
+
 @pytest.mark.parametrize(
     "data",
     [

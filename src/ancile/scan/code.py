@@ -16,7 +16,13 @@ from ancile.scan.part import Formatted, Part
 
 EXECUTES = ("CWE-94 (CWE 4.17)", "AML.T0011.000 (ATLAS 5.6.0)")
 SHOWN = 20
-SCRIPTS = (".sh", ".bash", ".zsh", ".py", ".pl", ".rb", ".js", ".mjs", ".php", ".csh", ".ksh", ".fish")
+# What no script is called: weights, data, texts, pictures. A name that says nothing is none of these
+DATA = re.compile(
+    r"\.(?:bin|pt\d?|pth|ckpt|pkl|pickle|joblib|dill|np[yz]|safetensors|gguf|ggml|onnx|ort|tflite|keras|h5|hdf5"
+    r"|pb|pbtxt|mar|nemo|model|params|msgpack|ubj|cbm|skops|mlmodel|pte|engine|data|dat|db|parquet|arrow|feather"
+    r"|jsonl?|ya?ml|toml|ini|cfg|conf|csv|tsv|txt|md|rst|log|lock|pdf|xml|html?|jinja2?|ipynb"
+    r"|png|jpe?g|gif|webp|svg|bmp|tiff?|ico|mp[34]|wav|flac|ogg|woff2?|zip|tar|gz|bz2|xz|7z|zst|lz4)$"
+)
 COMMANDS = (".sh", ".bash", ".zsh", ".ksh", ".bat", ".cmd", ".ps1", ".vbs", ".command")
 OTHERS = (".js", ".mjs", ".cjs", ".ts", ".lua", ".r", ".pl", ".rb", ".php", ".java", ".go")
 STARTED = (
@@ -244,7 +250,7 @@ def examine_script(part: Part, text: str) -> Formatted | None:
     if begun is None and not name.endswith(COMMANDS) and not (other and name.endswith(OTHERS)):
         return None
     said = f"a script for {begun[1]}" if begun else f"a script called {plain(name, 80)}"
-    hidden = begun is not None and "." in name and not name.endswith(SCRIPTS)
+    hidden = begun is not None and DATA.search(name) is not None
     facts = CodeFacts(
         part,
         Source(reaches=other),
