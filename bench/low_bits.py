@@ -26,7 +26,8 @@ from cryptography.hazmat.bindings import _rust
 
 from ancile.measure.intervals import clopper_pearson
 from ancile.scan.examine import examine_part
-from ancile.scan.part import Part
+from ancile.scan.part import Allowance, Part
+from ancile.scan.tensor_sample import Sample
 from bar import Bar
 
 SHARED = Path(os.environ.get("ANCILE_SHARED", Path(__file__).parents[2] / "shared")) / "data" / "models"
@@ -35,6 +36,8 @@ WIDTHS = {"F64": (1, 4, 8), "F32": (1, 4, 8), "F16": (1, 4, 8), "BF16": (1, 4), 
 SHARES = (0.1, 0.5, 1.0)
 SHAPES = ((256, 1024), (512, 512), (64, 64, 3, 3), (1000, 300), (1024, 1024), (300, 784))
 FEWEST = 1 << 14  # numbers of a tensor: smaller ones are not judged
+MANY, MANY_WINDOWS = 1 << 18, 8  # numbers, and the windows that hold them
+SHORT = (("I8", 1), ("I8", 2), ("I8", 4), ("F16", 6), ("F16", 8), ("BF16", 4))
 CHECK = "tensor-low-bits"
 WANTED = {"text": 0.9, "machine code": 0.8}
 
@@ -120,12 +123,16 @@ def embed(one: Weights, width: int, message: bytes, share: float) -> Weights:
     return one._replace(held=rows.tobytes())
 
 
-def is_warned_of(one: Weights) -> bool:
-    """Whether the scan warns of the low bits of a file with this tensor alone."""
+def is_warned_of(one: Weights, *, windows: float = 1.0) -> bool:
+    """Whether the scan warns of the low bits of a file with this tensor alone.
+
+    windows  that a larger file would have been looked at in
+    """
     size = len(one.held)
     told = {"w": {"dtype": one.kind, "shape": [size // NAMES[one.kind][1]], "data_offsets": [0, size]}}
     text = json.dumps(told).encode()
-    found = examine_part(Part("w", struct.pack("<Q", len(text)) + text + one.held))
+    allowance = Allowance(sample=Sample(windows=windows))
+    found = examine_part(Part("w", struct.pack("<Q", len(text)) + text + one.held, allowance=allowance))
     return any(finding.check == CHECK for finding in found.findings)
 
 
@@ -169,7 +176,44 @@ def measure(*, control: bool = False) -> list[Bar]:
                 },
             )
         )
-    return bars
+    return [*bars, many(texts["encrypted bytes"], control=control)]
+
+
+def many(message: bytes, *, control: bool) -> Bar:
+    """Encrypted bytes in as many short numbers as the sample of a file of 700 MB holds."""
+    rng = np.random.default_rng(7)
+    shapes = {
+        "normal": lambda: rng.normal(0, 0.02, MANY),
+        "laplace": lambda: rng.laplace(0, 0.01, MANY),
+        "rows of their own scale": lambda: (
+            rng.normal(0, 0.02, (MANY // 512, 512)) * rng.uniform(0.5, 2, (MANY // 512, 1))
+        ),
+    }
+    quiet, seen, raw = [], [], {}
+    for kind, width in SHORT:
+        some = []
+        for name, draw in shapes.items():
+            for _ in range(4):
+                one = np.ascontiguousarray(draw(), "<f4").ravel()
+                held = {
+                    "I8": lambda x: np.round(x / np.abs(x).max() * 127).astype("i1").tobytes(),
+                    "F16": lambda x: x.astype("<f2").tobytes(),
+                    "BF16": bf16,
+                }[kind](one)
+                honest_one = Weights(name, kind, held)
+                quiet.append(is_warned_of(honest_one, windows=MANY_WINDOWS))
+                hidden = honest_one if control else embed(honest_one, width, message, 1.0)
+                some.append(is_warned_of(hidden, windows=MANY_WINDOWS))
+        seen += some
+        raw[f"{kind} {width}"] = [float(one) for one in some]
+    each = ", ".join(f"{name} bit {sum(some):.0f}/{len(some)}" for name, some in raw.items())
+    return Bar(
+        claim="the scan warns of encrypted bytes in the low bits of 262,144 numbers of 8 or 16 bits",
+        measured=f"{rate(seen)}; {each}; of the same numbers untouched {rate(quiet)}",
+        wanted="at least 80 %, and none of the untouched",
+        met=sum(seen) >= 0.8 * len(seen) and not any(quiet),
+        raw={**raw, "untouched": [float(one) for one in quiet]},
+    )
 
 
 Found = dict[tuple[str, int, float], list[bool]]

@@ -48,6 +48,7 @@ QUIET = 3.0  # that the bits above may have: otherwise the numbers themselves ar
 DISTINCT_ITEMS, DISTINCT_SHARE = 4096, 0.95  # below, numbers come in levels, and so do their low bits
 SHARE = 0.3  # of the numbers that must have been overwritten for sure
 EVEN = 5.0
+STEEPEST = 5  # from a group to the next but one: of bell curves at most that, of spikes and combs more
 
 
 def low_bytes(held: bytes, kind: str, count: int = 1) -> bytes:
@@ -203,7 +204,7 @@ def _halves(held: bytes, kind: str, width: int) -> bytes:
 
 def _gentle(before: int, middle: int, after: int) -> bool:
     """Whether three groups may lie on a straight line: no spike of zeros, no comb of few levels."""
-    return max(before, middle, after) < 2 * min(before, middle, after) and (
+    return max(before, middle, after) < STEEPEST * min(before, middle, after) and (
         abs(before + after - 2 * middle)
         < 4 * math.sqrt(before + after + 4 * middle) + abs(after - before) / 2
     )
@@ -264,7 +265,8 @@ def _shift(width: int, *, flip: int = 0) -> bytes:
 def flattened(found: Halves, kind: str) -> Message | None:
     """Whether so many numbers of 8 or 16 bits had their low bits overwritten that it shows in their values.
 
-    Encrypted content is seen here, where there is enough of it: some 100,000 numbers of 8 bits, hardly of 16.
+    Encrypted content is seen here, where there is enough of it: 130,000 numbers of 8 bits with two or four of
+    them overwritten, 260,000 with one; as many of 16 bits with six of a half, four of a bfloat16.
     """
     for width, counts in found.items():
         one = smooth(counts, kind, width)
