@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import pickle
 import struct
 import tarfile
 import zipfile
+from collections import OrderedDict
 from collections.abc import Callable
 
 import pytest
@@ -89,3 +91,26 @@ def test_a_zip_among_the_skipped_bytes_of_a_stream_is_judged_as_well() -> None:
     hidden = ZSTD_SKIPPED + struct.pack("<I", len(zipped(HOSTILE))) + zipped(HOSTILE)
     assert verdict(stored(b"words") + hidden) == "block"
     assert verdict(stored(HARMLESS) + stored(b"words")) == "data-only"
+
+
+def named(name: bytes) -> bytes:
+    """A tar whose first bytes are these: the name of its only member."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        archive.addfile(tarfile.TarInfo(name.decode("ascii")))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    "pack", [named, lambda data: gzip.compress(named(data)), b"GIF87a\x01\x000\x95\x25\0\0\0\0\0\0".__add__]
+)
+def test_what_an_unpickler_would_run_is_judged_in_any_format(pack: Callable[[bytes], bytes]) -> None:
+    assert verdict(pack(HOSTILE)) == "block"
+
+
+def test_the_first_letter_of_a_zip_is_no_persistent_id() -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("a.txt", "a line\n")
+        archive.writestr("b.pkl", pickle.dumps(OrderedDict(a=1)))
+    assert verdict(out.getvalue()) == "named-classes"

@@ -11,7 +11,7 @@ from ancile.core.report import Verdict
 from ancile.scan.archive_checks import ARCHIVE_CHECKS, ArchiveFacts
 from ancile.scan.part import Formatted, Part, Spent
 from ancile.scan.places import Place
-from ancile.scan.table import row_of
+from ancile.scan.table import rows_of
 
 BLOCKING = ("critical", "high")  # severities of a FAIL that nobody should open; below, somebody has to look
 
@@ -61,7 +61,8 @@ def examine_part(part: Part) -> Examination:
 def _looked_at(part: Part) -> Iterator[Formatted | Part]:
     """What a part is and holds; what was found before a limit was reached stays."""
     try:
-        yield from row_of(part).examine(part)
+        for row in rows_of(part):
+            yield from row.examine(part)
     except Spent as reason:
         facts = ArchiveFacts(part, unread=(Place(str(reason), 0),))
         yield Formatted("unread", examine(ARCHIVE_CHECKS, facts))

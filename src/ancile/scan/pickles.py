@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from ancile.core.check import examine
 from ancile.formats.pickle_machine import Call, Event, Lookup
@@ -34,21 +35,55 @@ def is_pickle(part: Part) -> bool:
     return BINARY.match(head) is not None or TEXTUAL.match(head) is not None or _goes_on(part)
 
 
+def is_pickle_too(part: Part) -> bool:
+    """Whether bytes of another format, read as a pickle from their first one, call something.
+
+    Not where a persistent id comes first, as in every zip: its P is that opcode, and ends a plain unpickler.
+    """
+    probe = _probed(part)
+    return probe.named and probe.calls and not probe.persistent
+
+
+class _Probe(NamedTuple):
+    """What an unpickler makes of some bytes.
+
+    asked  whether it looks anything up, ``named`` whether all that has names that a module can have
+    calls  whether it calls something, ``persistent`` whether it asks its loader for an object before
+    why    what ends it, at ``stop``, before a STOP
+    """
+
+    asked: bool
+    named: bool
+    calls: bool
+    persistent: bool
+    stop: int
+    why: str
+
+
+def _probed(part: Part) -> _Probe:
+    events: list[Event] = []
+    end, _ = walk(part.data, 0, events.append, end=min(len(part.data), PROBED_BYTES))
+    asked = [one.name.module for one in events if isinstance(one, Lookup)]
+    persistent = [one.made.opcode.endswith("PERSID") for one in events if isinstance(one, Call)]
+    return _Probe(
+        asked=bool(asked),
+        named=all(NAME.fullmatch(one.strip()) for one in asked),
+        calls=not all(persistent) or SYSTEM.match(part.head) is not None,
+        persistent=any(persistent[:1]),
+        stop=end.stop,
+        why=end.why,
+    )
+
+
 def _goes_on(part: Part) -> bool:
     """Whether, read as a pickle from its first byte, it calls something, comes far, or to an end.
 
     Words in lines are look-ups to an unpickler, and break it soon after.
     """
-    events: list[Event] = []
-    end, _ = walk(part.data, 0, events.append, end=min(len(part.data), PROBED_BYTES))
-    asked = [one.name.module for one in events if isinstance(one, Lookup)]
-    calls = (
-        any(isinstance(one, Call) and not one.made.opcode.endswith("PERSID") for one in events)
-        or SYSTEM.match(part.head) is not None
-    )
-    named = all(NAME.fullmatch(one.strip()) for one in asked)
-    far = bool(asked) and end.stop >= FAR
-    return named and (calls or far or (not end.why and (bool(asked) or end.stop > SHORTEST)))
+    probe = _probed(part)
+    far = probe.asked and probe.stop >= FAR
+    ends = not probe.why and (probe.asked or probe.stop > SHORTEST)
+    return probe.named and (probe.calls or far or ends)
 
 
 def examine_pickle(part: Part) -> Iterator[Formatted | Part]:

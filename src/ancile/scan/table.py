@@ -37,10 +37,12 @@ class Row(NamedTuple):
     examine: Callable[[Part], Iterator[Formatted | Part]]
 
 
+NUMBERS = Row("numbers", plain_data.is_storage, plain_data.examine_storage)
+PICKLE = Row("pickle", pickles.is_pickle, pickles.examine_pickle)
 FORMATS: tuple[Row, ...] = (
     Row("python", code.is_marker, code.examine_marker),
     Row("empty", plain_data.is_empty, plain_data.examine_empty),
-    Row("numbers", plain_data.is_storage, plain_data.examine_storage),
+    NUMBERS,
     Row("zip", endings.is_archive, archives.examine_zip),
     Row("tar", archives.is_tar, archives.examine_tar),
     Row("7z", seven_zip.is_seven_zip, endings.examine_seven_zip),
@@ -54,7 +56,7 @@ FORMATS: tuple[Row, ...] = (
     Row("machine code", machine_code.is_machine_code, machine_code.examine_machine_code),
     Row("media", media.is_media, media.examine_media),
     Row("hdf5", hdf5.is_hdf5, hdf5.examine_hdf5),
-    Row("pickle", pickles.is_pickle, pickles.examine_pickle),
+    PICKLE,
     Row("onnx", onnx.is_onnx, onnx.examine_onnx),
     Row("tensorflow", tensorflow.is_tensorflow, tensorflow.examine_tensorflow),
     Row("skops", skops.is_skops, skops.examine_skops),
@@ -65,7 +67,14 @@ FORMATS: tuple[Row, ...] = (
     Row("variables", tensorflow.is_bundle, tensorflow.examine_bundle),
     Row("text", plain_data.is_text, texts.examine_text),
 )
+FIRST = FORMATS[FORMATS.index(NUMBERS) + 1 : FORMATS.index(PICKLE)]  # what comes behind has been asked
 UNKNOWN = Row("unknown", lambda _: True, plain_data.examine_unknown)
+
+
+def rows_of(part: Part) -> tuple[Row, ...]:
+    """The format of a part, and pickle where an unpickler would run something in it: it asks for no mark."""
+    row = row_of(part)
+    return (row, PICKLE) if row in FIRST and pickles.is_pickle_too(part) else (row,)
 
 
 def row_of(part: Part) -> Row:
