@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ancile.assess.evasion import Assessment, Settings
 from ancile.assess.run import Samples
+from ancile.core.exhibit import Table
 from tests.assess.small import assessed, linear, problem
 
 WITH_CURVE = Settings(effort="quick")
@@ -56,6 +57,35 @@ def test_the_median_distance_is_that_of_the_closed_form() -> None:
     assert measure.low < measure.value < measure.high
 
 
+def histogram(done: Assessment) -> Table:
+    [found] = [
+        one
+        for one in done.report.exhibits
+        if isinstance(one, Table) and one.title == "How far the nearest example lies"
+    ]
+    return found
+
+
+@pytest.mark.parametrize("seed", [0, 4])
+def test_the_histogram_of_distances_agrees_with_the_curve_the_median_and_the_closed_form(seed: int) -> None:
+    net, samples = problem(seed)
+    exact = distances(net, samples)
+    done = assessed(net, samples, 0.06, settings=WITH_CURVE)
+    table, curve = histogram(done), rungs(done)
+    assert sum(int(str(row[1])) for row in table.rows) == len(exact)
+    beyond = {float(str(row[0]).split()[-1]): row[2] for row in table.rows if " to " in str(row[0])}
+    for eps, value in curve.items():
+        if eps:
+            assert beyond[float(f"{eps:.4g}")] == pytest.approx(value, abs=1e-4)
+    assert table.rows[0][2] == pytest.approx(curve[0.0], abs=1e-4)
+    measure = done.report.measure("median_distance")
+    assert measure is not None
+    assert f"median {measure.value:.4g}," in table.note
+    for name, share in (("lower quartile", 0.25), ("upper quartile", 0.75)):
+        told = float(table.note.partition(f"{name} ")[2].split(",")[0].split(";")[0])
+        assert told == pytest.approx(float(np.quantile(exact[exact > 0], share)), rel=0.03)
+
+
 def test_a_model_that_never_changes_its_mind_has_no_median_distance() -> None:
     rng = np.random.default_rng(0)
     net = linear(np.zeros((2, 3), dtype=np.float32), np.array([1.0, 0.0], dtype=np.float32))
@@ -64,6 +94,10 @@ def test_a_model_that_never_changes_its_mind_has_no_median_distance() -> None:
     done = assessed(net, samples, 0.1, settings=WITH_CURVE)
     assert done.report.measure("median_distance") is None
     assert set(rungs(done).values()) == {1.0}
+    table = histogram(done)
+    assert table.rows[-1][:2] == ("none found", 30)
+    assert "median not found" in table.note
+    assert "no example was found for 30." in table.note
 
 
 def test_costs_are_told_part_by_part_and_add_up() -> None:

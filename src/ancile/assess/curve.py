@@ -77,6 +77,13 @@ def nearest(job: Job, state: State, right: NDArray[np.bool_], effort: Effort) ->
     return Near(few, np.where(known & right[:few], np.minimum(least, within), least))
 
 
+def settled(near: Near, result: Result) -> Near:
+    """With what was broken after the search: no distance is beyond that of an example that was found."""
+    few, broken = near.few, result.broken[: near.few]
+    least = np.minimum(near.distance, result.distances[:few])
+    return Near(few, np.where(broken, least, near.distance))
+
+
 def ladder(near: Near, constraint: Constraint, robust: NDArray[np.bool_]) -> tuple[Rung, ...]:
     """The rungs that the distances give; none lies above what stands at the eps asked for."""
     rungs = []

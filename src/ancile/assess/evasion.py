@@ -14,7 +14,7 @@ import msgspec
 from ancile.assess.checks import EVASION_CHECKS, INPUT_CHECKS, faint, uneven
 from ancile.assess.clean import Clean, clean_pass
 from ancile.assess.costs import Costs
-from ancile.assess.curve import Near, Rung, climb, ladder, median_distance, nearest
+from ancile.assess.curve import Near, Rung, climb, ladder, median_distance, nearest, settled
 from ancile.assess.doubt import Doubt, doubted
 from ancile.assess.exhibits import exhibits
 from ancile.assess.measures import measures
@@ -29,7 +29,6 @@ from ancile.core.budget import Budget
 from ancile.core.check import examine
 from ancile.core.errors import AncileError
 from ancile.core.finding import Finding
-from ancile.core.measure import Bound
 from ancile.core.report import Parameters, Report
 from ancile.core.strength import Effort
 from ancile.core.subject import Subject, digest_of
@@ -133,17 +132,17 @@ def assess_evasion(
     with costs.part("clean"), patience() as held:  # short, and without it all that was found is lost
         whole = attacked.complete and doubt.complete
         result = concluded(job, attacked.state, first=clean.scores, complete=whole, doubt=doubt)
+        near = settled(near, result) if near else None
     with costs.part("curves"):
         wanted = settings.curve and whole and bool(constraint.eps) and not held.interrupted
         result, rungs = _curve(result, near, settings, stop, model=watched) if wanted else (result, ())
     if attacked.saved and result.complete:
         with suppress(OSError):  # a cache that cannot be written holds nothing to remove
             attacked.saved.unlink(missing_ok=True)
-    distance = median_distance(near, constraint) if near and rungs else None
     report = _report(
         result,
         rungs,
-        (distance,) if distance else (),
+        near if rungs else None,
         settings=settings,
         context=context,
         attacked=attacked,
@@ -328,7 +327,7 @@ def _curve(
 def _report(
     result: Result,
     rungs: Sequence[Rung],
-    more: tuple[Bound, ...],
+    near: Near | None,
     *,
     settings: Settings,
     context: Context,
@@ -338,6 +337,7 @@ def _report(
     examined = examine(EVASION_CHECKS, result)
     assumed = examine(INPUT_CHECKS, (*context.doubts, *uneven(result.constraint), *faint(result.constraint)))
     numbers = measures(result, classes=context.classes, seed=settings.seed)
+    distance = median_distance(near, result.constraint) if near else None
     curve = tuple(rung.bound for rung in rungs)
     return Report(
         stage="assess",
@@ -346,10 +346,10 @@ def _report(
         parameters=_parameters(result, settings, context)
         | {"resumed": attacked.resumed, "search_form": form_name(attacked.form)}
         | {"samples_at_once": room.most if room else None},
-        measures=(*numbers, *more, *curve),
+        measures=(*numbers, *((distance,) if distance else ()), *curve),
         findings=(*examined.findings, *context.findings, *assumed.findings),
         passed=examined.passed | assumed.passed,
-        exhibits=exhibits(result, rungs=rungs, features=context.features, classes=context.classes),
+        exhibits=exhibits(result, rungs=rungs, near=near, features=context.features, classes=context.classes),
         started=context.clock.now(),
         finished=context.clock.now(),
         version=__version__,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ancile.assess.pictures import side_by_side
@@ -15,20 +16,30 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ancile.assess.curve import Rung
+    from ancile.assess.curve import Near, Rung
     from ancile.assess.result import Result
+    from ancile.attacks.constraint import Constraint
 
 SHOWN = 8  # examples in a report; more are in the file that --adversarial writes
+PARTS = 4  # of eps, in the histogram of distances: the rungs of the curve are multiples of a quarter
+BAR = 24  # signs that its longest bar has
 FEATURES = 12  # most changed features of a row that a table shows
 
 
 def exhibits(
-    result: Result, *, rungs: Sequence[Rung], features: Sequence[str] | None, classes: Sequence[str]
+    result: Result,
+    *,
+    rungs: Sequence[Rung],
+    near: Near | None,
+    features: Sequence[str] | None,
+    classes: Sequence[str],
 ) -> tuple[Exhibit, ...]:
     """The exhibits of a run, the most telling first."""
     found: list[Exhibit] = [attack_table(result), trust_table(result)]
     if len(rungs) > 1:
         found.append(eps_curve(result, rungs))
+    if near:
+        found.append(distance_table(near, result.constraint))
     worst = worst_examples(result)
     if result.samples.x.ndim >= 3:
         found += [_picture(result, i, classes) for i in worst]
@@ -124,6 +135,47 @@ def eps_curve(result: Result, rungs: Sequence[Rung]) -> Curve:
         series=(Series(name="attacked", points=points),),
         note=f"{rungs[0].bound.n} of the samples, by {how}. "
         "The headline figure comes from the whole plan on all samples.",
+    )
+
+
+def distance_table(near: Near, constraint: Constraint) -> Table:
+    """The distances of the nearest examples as a histogram; every rung of the curve is one of its edges."""
+    far = near.distance
+    reach = constraint.reach if constraint.norm == "linf" else np.inf
+    edges = [edge for k in range(2 * PARTS + 1) if (edge := k / PARTS * constraint.eps) <= reach]
+    found = [("0: misread as it is", int((far == 0).sum()))]
+    found += [
+        (f"{low:.4g} to {high:.4g}", int(((far > low) & (far <= high)).sum()))
+        for low, high in pairwise(edges)
+    ]
+    beyond = (far > edges[-1]) & np.isfinite(far)
+    found += [(f"beyond {edges[-1]:.4g}", int(beyond.sum())), ("none found", int(np.isinf(far).sum()))]
+    most = max(count for _, count in found)
+    left, rows = near.few, []
+    for name, count in found:
+        left -= count
+        rows.append((name, count, round(left / near.few, 4), "#" * round(BAR * count / most)))
+    columns = (f"{constraint.norm} distance", "samples", "still right beyond", "")
+    return Table(
+        title="How far the nearest example lies", columns=columns, rows=tuple(rows), note=_quartiles(far)
+    )
+
+
+def _quartiles(far: NDArray[np.float64]) -> str:
+    """The quartiles over the samples that are read right, in words."""
+    right = far[far > 0]
+    told = f"{len(far)} of the samples, {len(right)} of them read right"
+    if not len(right):
+        return f"{told}."
+    with np.errstate(invalid="ignore"):  # between two infinite distances
+        values = np.quantile(right, (0.25, 0.5, 0.75))
+    names = ("lower quartile", "median", "upper quartile")
+    words = (
+        f"{n} {v:.4g}" if np.isfinite(v) else f"{n} not found" for n, v in zip(names, values, strict=True)
+    )
+    return (
+        f"{told}: {', '.join(words)}; no example was found for {int(np.isinf(right).sum())}. "
+        "Distances are bounds: a better search finds nearer ones."
     )
 
 
