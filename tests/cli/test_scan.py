@@ -161,7 +161,7 @@ def test_again_scans_what_the_ledger_knows_and_says_what_changed(home: Place) ->
     models.mkdir()
     for name in ("same.txt", "new.txt", "gone.txt"):
         (models / name).write_text("text\n")
-    assert "nothing was scanned before" in clear(home("scan", "--again"))
+    assert "no file is known that was scanned before" in clear(home("scan", "--again"))
     assert home("scan", "models").code == 0
     (models / "new.txt").write_bytes(HOSTILE)
     (models / "gone.txt").unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from ancile.core.report import Report
@@ -59,11 +60,29 @@ def test_a_file_that_was_told_gone_is_not_told_again(tmp_path: Path) -> None:
     assert known_files([first, again], root=tmp_path) == {}
 
 
-def test_reports_without_a_base_and_links_are_left_alone(tmp_path: Path) -> None:
+def test_reports_without_a_base_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "m").write_bytes(b"text")
     report = scan("x", files_of([tmp_path]), clock=system_clock())
     assert known_files([report], root=tmp_path) == {}
-    known = known_files([scanned(tmp_path, tmp_path)], root=tmp_path)
-    (tmp_path / "m").rename(tmp_path / "n")
-    (tmp_path / "m").symlink_to("n")
-    assert still_there(known) == []
+
+
+def test_what_took_the_place_of_a_file_is_not_gone(tmp_path: Path) -> None:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    for name in ("folder", "link", "nowhere", "pipe"):
+        (folder / name).write_bytes(b"text")
+    known = known_files([scanned(folder, tmp_path)], root=tmp_path)
+    (tmp_path / "bad").write_bytes(HOSTILE)
+    for name in ("folder", "link", "nowhere", "pipe"):
+        (folder / name).unlink()
+    (folder / "folder").mkdir()
+    (folder / "link").symlink_to("../bad")
+    (folder / "nowhere").symlink_to("../nothing")
+    os.mkfifo(folder / "pipe")
+    found = changes(known, [scan_file(one) for one in still_there(known)])
+    assert {one.shown: (one.now, one.change) for one in found} == {
+        "models/folder": ("incomplete", "not read"),
+        "models/link": ("block", "new content"),
+        "models/nowhere": ("incomplete", "not read"),
+        "models/pipe": ("incomplete", "not read"),
+    }

@@ -83,6 +83,12 @@ def test_the_same_bytes_under_another_path_are_not_accepted(models: Path) -> Non
     assert exit_code(scanned(models, baseline)) == 1
 
 
+def test_an_entry_that_would_hold_for_ever_does_not_count(models: Path) -> None:
+    report = scanned(models, reasoned(models, ends=date(9999, 12, 31)))
+    assert exit_code(report) == 1
+    assert any("two years is the most" in f.detail for f in report.findings)
+
+
 def test_an_entry_holds_through_its_last_day_and_no_longer(models: Path) -> None:
     today = system_clock().now().date()
     assert exit_code(scanned(models, reasoned(models, ends=today))) == 0
@@ -91,7 +97,7 @@ def test_an_entry_holds_through_its_last_day_and_no_longer(models: Path) -> None
     assert {f.check for f in report.findings if f.status == "WARN"} == {"baseline-lapsed"}
 
 
-@pytest.mark.parametrize("reason", ["", "  "])
+@pytest.mark.parametrize("reason", ["", "  ", "\u200b\u2060"])
 def test_an_entry_without_a_reason_does_not_count(models: Path, reason: str) -> None:
     report = scanned(models, reasoned(models, reason=reason))
     assert exit_code(report) == 1

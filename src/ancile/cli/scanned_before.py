@@ -20,9 +20,9 @@ def scanned_before(home: Home) -> dict[str, Before]:
     known = known_files(_scans(home), root=home.folder.parent)
     if not known:
         raise AncileError(
-            "nothing was scanned before",
+            "no file is known that was scanned before",
             value=str(home.folder),
-            remedy="run `ancile scan PATH --record` first",
+            remedy="run `ancile scan PATH --record` first; what was told as gone is not told again",
         )
     return known
 

@@ -62,12 +62,18 @@ def shown_from(root: Path, path: Path) -> str:
 
 
 def still_there(known: Mapping[str, Before]) -> list[Found]:
-    """Those of the files that can be scanned again; a link in the place of a file is none."""
-    return [
-        Found(one.path, shown)
-        for shown, one in sorted(known.items())
-        if one.path.is_file() and not one.path.is_symlink()
-    ]
+    """Those of the files in whose place anything is now: what is no file there is told as not read."""
+    return [Found(one.path, shown) for shown, one in sorted(known.items()) if _is_there(one.path)]
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def changes(before: Mapping[str, Before], scanned: Sequence[Scanned]) -> list[Changed]:

@@ -29,6 +29,7 @@ from ancile.scan.files import Scanned
 
 LARGEST = 16 << 20  # bytes of a baseline
 DAYS = 90  # for which a new entry holds: a quarter, in which somebody looks again
+MOST_DAYS = 2 * 366
 OPEN = ("FAIL", "ERROR")  # what decides an exit code, and so can be accepted
 ACCEPTED = "Accepted: "  # begins the title of a finding that an entry counts for
 HEAD = """\
@@ -162,16 +163,23 @@ def apply_baseline(baseline: Baseline, one: Scanned, path: Path, *, today: date)
     return Applied(one._replace(found=judged), tuple(held.values()))
 
 
+def _is_said(reason: str) -> bool:
+    """Whether there is anything in it to read: spaces of no width are none."""
+    return any(one.isalnum() for one in reason)
+
+
 def _fault(entry: Entry, found: Sequence[Finding], *, digest: str, today: date) -> str:
     """Why an entry does not count; empty where it does."""
     if entry.digest != digest:
         return "the file is another one than what was accepted"
     if not found:
         return "nothing to accept there any more"
-    if not entry.reason.strip():
+    if not _is_said(entry.reason):
         return "no reason is given"
     if entry.expires < today:
         return f"expired on {entry.expires}"
+    if (entry.expires - today).days > MOST_DAYS:
+        return f"it would hold until {entry.expires}, and two years is the most"
     gravest = min((one.severity for one in found), key=SEVERITIES.index)
     if SEVERITIES.index(gravest) < SEVERITIES.index(entry.severity):
         return f"{entry.severity} was accepted, and it is {gravest} now"
@@ -257,7 +265,7 @@ def write_baseline(
         entries[Key(where, entry.check, entry.place)] = msgspec.structs.replace(entry, path=where)
     ordered = [entries[key] for key in sorted(entries)]
     text = HEAD + "".join(_written(one) for one in ordered)
-    return Written(text.encode("utf-8"), len(ordered), sum(not one.reason.strip() for one in ordered))
+    return Written(text.encode("utf-8"), len(ordered), sum(not _is_said(one.reason) for one in ordered))
 
 
 def _new(key: Key, finding: Finding, digest: str, today: date) -> Entry:
