@@ -10,7 +10,7 @@ import pytest
 
 from ancile.core.subject import digest_of
 from ancile.scan import workers
-from ancile.scan.files import Found, Scanned, find_files, scan_files
+from ancile.scan.files import Found, Scanned, find_files, scan_file, scan_files
 
 HOSTILE = b"cos\nsystem\n(Vtrue\ntR."
 
@@ -75,3 +75,28 @@ def test_whoever_stops_asking_leaves_no_process_behind(folder: Path) -> None:
     running.close()
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
+
+
+def test_the_digest_of_a_large_file_is_that_of_its_bytes(tmp_path: Path) -> None:
+    data = os.urandom(1000) * 6000
+    (tmp_path / "large").write_bytes(data)
+    (one,) = scanned(find_files([tmp_path]))
+    assert one.digest == digest_of(data)
+
+
+def test_a_large_file_that_grows_meanwhile_is_incomplete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "large"
+    file.write_bytes(bytes(5 << 20))
+    reading = os.preadv
+
+    def growing(descriptor: int, buffers: list[bytearray], offset: int) -> int:
+        with file.open("ab") as opened:
+            opened.write(b"more" if offset == 0 else b"")
+        return reading(descriptor, buffers, offset)
+
+    monkeypatch.setattr(os, "preadv", growing)
+    found = scan_file(Found(file, "large"))
+    assert (found.digest, found.found.verdict) == ("", "incomplete")
+    assert found.found.findings[0].detail == "it changed while it was read"
