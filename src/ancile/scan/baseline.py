@@ -176,10 +176,9 @@ def _fault(entry: Entry, found: Sequence[Finding], *, digest: str, today: date) 
         return "nothing to accept there any more"
     if not _is_said(entry.reason):
         return "no reason is given"
-    if entry.expires < today:
-        return f"expired on {entry.expires}"
-    if (entry.expires - today).days > MOST_DAYS:
-        return f"it would hold until {entry.expires}, and two years is the most"
+    if not 0 <= (entry.expires - today).days <= MOST_DAYS:
+        late = f"it would hold until {entry.expires}, and two years is the most"
+        return f"expired on {entry.expires}" if entry.expires < today else late
     gravest = min((one.severity for one in found), key=SEVERITIES.index)
     if SEVERITIES.index(gravest) < SEVERITIES.index(entry.severity):
         return f"{entry.severity} was accepted, and it is {gravest} now"
