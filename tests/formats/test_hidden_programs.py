@@ -87,3 +87,9 @@ def test_drawn_bytes_are_no_program() -> None:
 def test_any_bytes_are_looked_at_without_a_fault(held: bytes) -> None:
     assert begins_as(held, texts=True) is None or held
     stands_in(held)
+
+
+def test_marks_over_and_over_are_given_up_on() -> None:
+    """A program behind more of them than numbers ever hold is not looked for."""
+    assert stands_in(b"#!/x" * 99 + RUNNING["script"]) == ("script", 396, True)
+    assert stands_in(b"#!/x" * 100_000) is None

@@ -43,6 +43,7 @@ INNER_MARKS = (
     b"\xfd7zXZ",
 )  # each costs a search of the whole
 PE_STUB = 1024
+TRIES = 100  # of one mark in some bytes: numbers have none, and a file full of marks is not to hold up a scan
 
 
 class Program(NamedTuple):
@@ -77,7 +78,9 @@ def stands_in(held: bytes) -> Program | None:
     """The first ELF, PE, script, zip or xz anywhere in the bytes."""
     for mark in INNER_MARKS:
         at = held.find(mark)
-        while at >= 0:
+        for _ in range(TRIES):
+            if at < 0:
+                break
             begin = max(0, at - PE_STUB) if mark.startswith(b"This") else at
             one = begins_as(held[begin : at + 64], texts=False)
             if one is not None:
