@@ -16,6 +16,7 @@ import pytest
 from ancile.release import verifier
 from ancile.trust.bundle import Bundle, parse_bundle
 from tests.cli.terminal import Place, clear
+from tests.release.world import listing_of
 
 BUNDLE = "model.ancile.json"
 
@@ -133,6 +134,29 @@ def test_what_a_scan_refused_is_not_signed(home: Place) -> None:
     assert error == "the latest scan of these bytes says block, and nothing is signed: model"
     assert not (home.folder / BUNDLE).exists()
     assert home("sign", "model", "--allow-failed-scan").code == 0
+
+
+def test_a_file_that_a_scan_blocked_is_not_signed_whatever_lies_beside_it(home: Place) -> None:
+    model = model_in(home)
+    (model / "m.pkl").write_bytes(pickle.dumps(os.system))
+    assert home("scan", "model/m.pkl").code == 1
+    assert home("scan", "model/config.json").code == 0
+    said = "the latest scan of these bytes says block, and nothing is signed: "
+    assert clear(home("sign", "model")) == f"{said}m.pkl"
+    assert clear(home("sign", "model/m.pkl")) == f"{said}m.pkl"
+    assert home("scan", "model").code == 1
+    (model / "more.txt").write_text("more", "utf-8")
+    assert clear(home("sign", "model")) == f"{said}m.pkl"
+    (model / "m.pkl").unlink()
+    assert home("sign", "model").code == 0
+
+
+def test_a_text_that_is_the_manifest_of_a_folder_is_not_signed(home: Place) -> None:
+    text = listing_of(model_in(home))
+    assert clear(home("sign", text.name)).startswith(
+        "this file is the manifest of a folder, and has the same"
+    )
+    assert home("ledger", "log", "--kind", "release").out == ""
 
 
 def test_a_release_names_the_scans_of_its_bytes(home: Place) -> None:
@@ -263,7 +287,9 @@ def test_witnesses_have_seen_a_release(signed: Place, tmp_path: Path) -> None:
         (("verify", "model", "--signer", "log.keys"), "no author is among the keys: log.keys"),
         (("verify", "model", "--quorum", "gone"), "quorum file cannot be read: gone"),
         (("sign", "model", "--quorum", "net.py"), "the policy of logs and witnesses is wrong"),
+        (("sign", "model", "--expires", "0.0000001s"), "a duration of nothing: 0.0000001s"),
         (("verify", "model", "--revoked", "gone"), "evidence cannot be read"),
+        (("verify", "model", "--revoked", BUNDLE), "not a list of what was revoked"),
         (("verify", "model", "--revoked", "net.py"), "not a list of what was revoked: net.py, line 1"),
         (("verify", "model", "--revoked", "data.npz"), "not a list of what was revoked: data.npz: not UTF-8"),
         (

@@ -73,8 +73,12 @@ def test_parts_that_do_not_make_the_digest_are_refused(parts: dict[str, str], ot
 
 
 @given(parts=PARTS, other=DIGESTS)
-def test_evidence_is_found_by_the_whole_or_by_a_part(parts: dict[str, str], other: str) -> None:
+def test_a_file_is_the_whole_or_a_part_and_never_a_folder_of_its_digest(
+    parts: dict[str, str], other: str
+) -> None:
     subject = subject_of_parts("model", "a", parts)
-    assert subject.covers(subject.digest)
+    alone = Subject(kind="model", name="a", digest=subject.digest)
+    assert alone.covers(subject.digest)
     assert all(subject.covers(digest) for digest in parts.values())
-    assert subject.covers(other) == (other in {subject.digest, *parts.values()})
+    assert subject.covers(other) == (other in parts.values() or (not parts and other == subject.digest))
+    assert subject.covers(subject.digest) == (not parts)

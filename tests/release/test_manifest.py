@@ -15,8 +15,11 @@ import pytest
 
 from ancile.core.errors import AncileError
 from ancile.core.subject import manifest_digest
-from ancile.release.manifest import SHOWN, Manifest, manifest_of
+from ancile.release.manifest import SHOWN, Manifest, manifest_of, require_no_listing
 from ancile.work.hashing import ChangedError, NotRegularError, hash_file, seen
+from tests.release.world import listing_of
+
+ZEROS = "sha256:" + "0" * 64
 
 
 def sha256(data: bytes) -> str:
@@ -49,6 +52,34 @@ def test_a_single_file_is_named_by_its_plain_digest(model: Path) -> None:
     assert found.parts == {"weights.bin": sha256(b"weights")}
     assert found.subject().digest == sha256(b"weights")
     assert found.subject().parts == {}
+
+
+def test_a_file_that_is_the_manifest_of_a_folder_is_told(model: Path) -> None:
+    listing = listing_of(model)
+    assert manifest_of(listing).subject().digest == manifest_of(model).subject().digest
+    with pytest.raises(AncileError, match="this file is the manifest of a folder"):
+        require_no_listing(listing, manifest_of(listing))
+    require_no_listing(model, manifest_of(model))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{}", "[]", "[" * 10_000, "{" * 10_000, '{"a":1}', '{"a":"sha256:"}', f'{{"a":"{ZEROS}"}}\n',
+     f'{{"b":"{ZEROS}","a":"{ZEROS}"}}', f'{{"a": "{ZEROS}"}}', f'{{"a":"{ZEROS}","a":"{ZEROS}"}}', "\ud800"],
+)  # fmt: skip
+def test_a_file_that_is_nothing_of_the_kind_is_left_alone(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "f"
+    file.write_bytes(text.encode("utf-8", "surrogatepass"))
+    require_no_listing(file, manifest_of(file))
+
+
+def test_a_file_that_changes_before_the_second_look_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "f"
+    file.write_bytes(b"1")
+    found = manifest_of(file)
+    file.write_bytes(b"2")
+    with pytest.raises(AncileError, match="changed while it was read"):
+        require_no_listing(file, found)
 
 
 def test_the_digests_are_those_that_sha256sum_prints(model: Path) -> None:

@@ -51,10 +51,12 @@ def test_a_list_of_lines_takes_back_with_a_reason() -> None:
         ID: "laptop\\x1b stolen",
         f"sha256:{'1' * 64}": "no reason is given",
     }
-    assert revocation_list(b"", name="list") == {}
+    assert revocation_list(b"# nothing yet\n", name="list") == {}
 
 
-@pytest.mark.parametrize("data", [b"\xff", b"alice\n", ID[:-1].encode(), b"[1]", b"{}", b'{"format": 1}'])
+@pytest.mark.parametrize(
+    "data", [b"", b" \n", b"\xff", b"alice\n", ID[:-1].encode(), b"[1]", b"{}", b'{"format": 1}']
+)
 def test_what_is_no_list_is_refused(data: bytes) -> None:
     with pytest.raises(AncileError, match=r"not a (list of what was revoked|bundle of evidence)"):
         revocation_list(data, name="list")
@@ -71,6 +73,17 @@ def test_evidence_with_a_revocation_is_a_list(alice: Signer, tmp_path: Path) -> 
     revoked = key_event("revoked", alice.author, reason="stolen")
     data = alice.release(subject_of(model_in(tmp_path)), revoked)
     assert revocation_list(data, name="list") == {alice.id: "stolen"}
+
+
+def test_evidence_without_any_word_on_a_key_is_no_list(alice: Signer, tmp_path: Path) -> None:
+    """The release itself, given by mistake, would say that nothing was taken back."""
+    data = alice.release(subject_of(model_in(tmp_path)))
+    with pytest.raises(AncileError, match="evidence that says nothing of any key"):
+        revocation_list(data, name="list")
+    introduced = alice.entries([statement_of(key_event("introduced", alice.author))])
+    assert revocation_list(introduced, name="list") == {}
+    with pytest.raises(AncileError):
+        revocation_list(introduced.replace(b'"salt": "', b'"salt": "A', 1), name="list")
 
 
 def test_a_ledger_tells_its_key_events(alice: Signer) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from ancile.core.errors import AncileError
 from ancile.core.report import Report, ScannedFile, Verdict
@@ -15,6 +16,8 @@ from ancile.release.signing import (
     author_events,
     expiry,
     joined,
+    leads,
+    refused_files,
     release_of,
     require_clean,
     scans_of,
@@ -26,7 +29,7 @@ from ancile.trust.events import MOST_SCANS
 from ancile.trust.evidence import VerifiedEvidence, verify_bundle
 from ancile.trust.ledger import open_ledger
 from ancile.trust.statement import statement_of
-from tests.release.world import LATER, NOW, Signer, key_event, model_in, signer, subject_of
+from tests.release.world import LATER, NOW, Signer, key_event, listing_of, model_in, signer, subject_of
 
 ONE, TWO, THREE = (digest_of(data) for data in (b"1", b"2", b"3"))
 MODEL = subject_of_parts("model", "m", {"a": ONE, "b": TWO})
@@ -68,7 +71,7 @@ def evidence(alice: Signer, *reports: Report, accepted: bool = True) -> list[Ver
 def test_a_release_expires_after_its_lifetime() -> None:
     assert release_of(MODEL, now=NOW, expires="90d").expires == NOW + timedelta(days=90)
     assert release_of(MODEL, now=NOW, expires=None).expires is None
-    for wrong in ("soon", "0d", "999999999d"):
+    for wrong in ("soon", "0d", "999999999d", "0.0000001s"):
         with pytest.raises(AncileError):
             expiry(wrong, now=NOW)
 
@@ -101,10 +104,35 @@ def test_a_scan_that_nobody_relies_on_is_not_named(alice: Signer) -> None:
 
 def test_the_latest_scan_decides_whether_to_sign() -> None:
     good, bad = Scan(ONE, NOW, "named-classes"), Scan(TWO, LATER, "block")
-    require_clean([], name="m")
-    require_clean([bad, good], name="m")
-    with pytest.raises(AncileError, match="says block, and nothing is signed"):
-        require_clean([good, bad], name="m")
+    require_clean([], {}, name="m")
+    require_clean([bad, good], {}, name="m")
+    with pytest.raises(AncileError, match="says block, and nothing is signed: m"):
+        require_clean([good, bad], {"a": "review"}, name="m")
+
+
+def test_a_file_that_its_latest_scan_refuses_refuses_the_whole(alice: Signer) -> None:
+    """Whatever else that scan looked at, and whatever lies beside the file now."""
+    found = evidence(alice, scan(one="block"), scan(one="review", three="block"), scan(two="data-only"))
+    assert scans_of(MODEL, found) == []
+    assert refused_files(MODEL, found) == {"a": "review"}
+    alone = Subject(kind="model", name="f", digest=THREE)
+    assert refused_files(alone, found) == {"f": "block"}
+    assert refused_files(MODEL, [*found, *evidence(alice, scan(one="data-only"))]) == {}
+    with pytest.raises(AncileError, match=r"says block, and nothing is signed: a, b, c and 1 more"):
+        require_clean([], {"d": "review", "b": "review", "a": "block", "c": "review"}, name="m")
+
+
+def test_few_digests_lead_to_every_report_of_any_file(alice: Signer) -> None:
+    with open_ledger(alice.folder, clock=lambda: NOW) as ledger:
+        assert leads(ledger, MODEL) == []
+    evidence(alice, *[scan(one="data-only", two="data-only")] * 3, scan(three="block"))
+    alice.release(MODEL)
+    with open_ledger(alice.folder, clock=lambda: NOW) as ledger:
+        assert leads(ledger, MODEL) == [min(ONE, TWO)]
+        assert leads(ledger, Subject(kind="model", name="f", digest=THREE)) == [THREE]
+    evidence(alice, scan(one="block"), scan(two="data-only"))
+    with open_ledger(alice.folder, clock=lambda: NOW) as ledger:
+        assert leads(ledger, MODEL) == sorted([ONE, TWO])
 
 
 def test_a_cosigner_signs_the_same_bytes(tmp_path: Path, alice: Signer, bob: Signer) -> None:
@@ -131,6 +159,25 @@ def test_a_cosigner_refuses_what_differs_is_old_or_was_signed(
     other = Subject(kind="model", name="o", digest=ONE)
     with pytest.raises(AncileError, match="not the bytes that the others have signed: another model"):
         statement_to_cosign(bundle, other, now=NOW, author=bob.id)
+
+
+def test_a_cosigner_tells_a_folder_from_the_text_of_its_manifest(
+    tmp_path: Path, alice: Signer, bob: Signer
+) -> None:
+    model = model_in(tmp_path)
+    text = listing_of(model)
+    for signed, here, by in ((model, text, alice), (text, model, bob)):
+        bundle = parse_bundle(by.release(subject_of(signed)))
+        with pytest.raises(AncileError, match="not the bytes that the others have signed: another model"):
+            statement_to_cosign(bundle, subject_of(here), now=NOW, author=ONE)
+
+
+def test_a_scan_of_the_text_of_a_manifest_is_none_of_its_folder(alice: Signer) -> None:
+    text = ScannedFile(path="t", format="json", digest=MODEL.digest, verdict="data-only")
+    reports = evidence(alice, structs.replace(scan(one="data-only"), files=(text,)))
+    assert scans_of(MODEL, reports) == []
+    alone = Subject(kind="model", name="t", digest=MODEL.digest)
+    assert scans_of(alone, evidence(alice, scan(one="data-only", two="data-only"))) == []
 
 
 def test_joining_carries_each_key_once(tmp_path: Path, alice: Signer) -> None:

@@ -23,7 +23,7 @@ from ancile.trust.note import PrivateKey as NoteSigner
 from ancile.trust.quorum import Policy, parse_policy
 from ancile.trust.statement import statement_of
 from ancile.trust.tlog_proof import parse_proof
-from tests.release.world import LATER, NOW, Signer, key_event, model_in, signer, subject_of
+from tests.release.world import LATER, NOW, Signer, key_event, listing_of, model_in, signer, subject_of
 
 
 @pytest.fixture
@@ -107,6 +107,23 @@ def test_a_single_file_is_its_bytes_under_any_name(model: Path, alice: Signer) -
     assert failed(verified(bundle, subject_of(Path(renamed)), pinned(alice))) == []
     file.write_text("other")
     assert failed(verified(bundle, subject_of(file), pinned(alice))) == ["release-file-changed"]
+
+
+def test_a_folder_and_a_text_of_one_digest_are_two_models(model: Path, alice: Signer, bob: Signer) -> None:
+    folder, text = subject_of(model), subject_of(listing_of(model))
+    assert folder.digest == text.digest
+    assert failed(verified(alice.release(text), folder, pinned(alice))) == ["release-other-model"]
+    assert failed(verified(bob.release(folder), text, pinned(bob))) == ["release-other-model"]
+    assert differences(text, text) == differences(folder, folder) == Differences()
+
+
+def test_what_takes_back_a_digest_takes_back_whatever_has_it(model: Path, alice: Signer, bob: Signer) -> None:
+    """A list cannot say which of the two it means: neither is to be used."""
+    folder, text = subject_of(model), subject_of(listing_of(model))
+    gone = {folder.digest: "stolen"}
+    for signed, by in ((folder, alice), (text, bob)):
+        facts = verified(by.release(signed), signed, pinned(by, revoked=gone))
+        assert failed(facts) == ["release-revoked"]
 
 
 def test_a_thousand_faults_are_counted_and_two_hundred_named(alice: Signer) -> None:

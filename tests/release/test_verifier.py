@@ -26,7 +26,7 @@ from ancile.release.verification import verify_release
 from ancile.trust.bundle import Bundle, encode_bundle, parse_bundle
 from ancile.trust.events import RunStarted
 from ancile.trust.statement import statement_of
-from tests.release.world import NOW, Signer, key_event, model_in, signer, subject_of
+from tests.release.world import NOW, Signer, key_event, listing_of, model_in, signer, subject_of
 
 FILE = Path(verifier.__file__)
 PLACES = 30  # of a text that are changed, from its first character to its last
@@ -270,6 +270,20 @@ def test_both_know_names_that_are_no_utf_8_and_single_files(model: Path, alice: 
     assert answers(model, alice.release(subject_of(model)), pinned(alice)) == (True, True)
     assert answers(odd, bob.release(subject_of(odd)), pinned(bob)) == (True, True)
     assert answers(model, bob.release(subject_of(odd)), pinned(bob)) == (False, False)
+
+
+def test_a_folder_is_never_the_text_of_its_manifest_to_either(
+    model: Path, alice: Signer, bob: Signer
+) -> None:
+    text = listing_of(model)
+    of_folder, of_text = alice.release(subject_of(model)), bob.release(subject_of(text))
+    assert answers(model, of_folder, pinned(alice)) == (True, True)
+    assert answers(text, of_text, pinned(bob)) == (True, True)
+    assert answers(text, of_folder, pinned(alice)) == (False, False)
+    assert answers(model, of_text, pinned(bob)) == (False, False)
+    gone = subject_of(text).digest
+    assert answers(model, of_folder, pinned(alice, revoked=(gone,))) == (False, False)
+    assert answers(text, of_text, pinned(bob, revoked=(gone,))) == (False, False)
 
 
 def test_both_count_signers_alike(model: Path, alice: Signer, bob: Signer) -> None:

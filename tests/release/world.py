@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -91,6 +92,14 @@ def model_in(folder: Path) -> Path:
     for name in ("config.json", "weights.bin", "sub/tokenizer.json"):
         (model / name).write_text(f"content of {name}", "utf-8")
     return model
+
+
+def listing_of(folder: Path) -> Path:
+    """A text beside a folder that is its canonical manifest, and so has its digest."""
+    text = json.dumps(manifest_of(folder).parts, sort_keys=True, separators=(",", ":"))
+    listing = folder.with_name("listing.json")
+    listing.write_text(text, "ascii")
+    return listing
 
 
 def subject_of(path: Path) -> Subject:

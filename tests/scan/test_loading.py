@@ -4,10 +4,15 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+import lzma
 import os
 import pickle
+import tarfile
 import threading
+import zipfile
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -40,6 +45,7 @@ class Marked:
         return os.mkdir, ("loaded",)
 
 
+LOADERS: tuple[tuple[str, loading.Loader], ...] = (("packed", "joblib"), ("new.pt", "torch"))
 HOSTILE = pickle.dumps(Marked())
 
 
@@ -139,6 +145,34 @@ def test_a_file_is_judged_as_its_loader_reads_it_too() -> None:
     assert checked_bytes("m.safetensors") == tensors
     with pytest.raises(AncileError, match="not loaded"):
         checked_bytes("m.safetensors", loader="pickle")
+
+
+def as_tar() -> bytes:
+    """A tar whose first name is a pickle that calls something; what stands behind its STOP is not read."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        tar.addfile(tarfile.TarInfo("cos\nmkdir\n(S'loaded'\ntR."))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress, lzma.compress])
+def test_what_joblib_unpacks_is_judged_as_the_pickle_that_it_loads(pack: Callable[[bytes], bytes]) -> None:
+    Path("m").write_bytes(pack(as_tar()))
+    with only_checked(), pytest.raises(AncileError, match="not loaded"):
+        joblib.load("m")
+    assert not Path("loaded").exists()
+
+
+@pytest.mark.parametrize("inner", [b"text\n", b"\x08\x00\x00\x00\x00\x00\x00\x00{}      "])
+def test_what_would_be_unpickled_is_a_pickle_or_not_loaded(inner: bytes) -> None:
+    """By content it is clean, by itself and where it is packed; an unpickler is not asked what it looks like."""
+    Path("packed").write_bytes(zlib.compress(inner))
+    with zipfile.ZipFile("new.pt", "w") as archive:
+        archive.writestr("new/data.pkl", inner)
+    assert checked_bytes("packed")
+    for name, loader in LOADERS:
+        with pytest.raises(AncileError, match="not loaded"):
+            checked_bytes(name, loader=loader)
 
 
 @pytest.mark.parametrize(

@@ -17,12 +17,14 @@ from ancile.cli.witnessing import witnessed
 from ancile.core.errors import AncileError
 from ancile.core.subject import Subject
 from ancile.core.text import plain
-from ancile.release.manifest import manifest_of
+from ancile.release.manifest import manifest_of, require_no_listing
 from ancile.release.signing import (
     Scan,
     author_events,
     expiry,
     joined,
+    leads,
+    refused_files,
     release_of,
     require_clean,
     scans_of,
@@ -85,6 +87,7 @@ def sign(
     with open_recorder(home) as recorder:
         with progress_line("hash", quiet=quiet) as line:
             manifest = manifest_of(model, progress=line.say)
+            require_no_listing(model, manifest)
         subject = manifest.subject()
         classical = second.bundle(manifest) if second else b""
         now = recorder.clock.now()
@@ -145,22 +148,26 @@ def _is_in(path: Path, folder: Path) -> bool:
 
 def _scans(home: Home, recorder: Recorder, subject: Subject, *, allow_failed_scan: bool) -> list[Scan]:
     """What this ledger's scans said of these bytes; a refusal is one here too."""
-    digest = min(subject.parts.values(), default=subject.digest)
-    about = evidence_about(
-        recorder.ledger,
-        digest,
-        logs=[*home.log.keys, *home.log.before],
-        signers=[key.public for key in list_keys(home.keys) if key.public.purpose == "author"],
-        authors=home.policy.authors,
-        cache=home.cache,
-    )
-    found = scans_of(subject, about.evidence)
+    signers = [key.public for key in list_keys(home.keys) if key.public.purpose == "author"]
+    evidence = {
+        one.index: one
+        for digest in leads(recorder.ledger, subject)
+        for one in evidence_about(
+            recorder.ledger,
+            digest,
+            logs=[*home.log.keys, *home.log.before],
+            signers=signers,
+            authors=home.policy.authors,
+            cache=home.cache,
+        ).evidence
+    }
+    found = scans_of(subject, evidence.values())
+    if not allow_failed_scan:
+        require_clean(found, refused_files(subject, evidence.values()), name=subject.name)
     if not found:
         talk("not scanned: `ancile scan` says what is in it, and the release would name the scan")
     elif found[-1].verdict == "incomplete":
         talk("the latest scan of these bytes came to no conclusion: see `ancile scan`")
-    if not allow_failed_scan:
-        require_clean(found, name=subject.name)
     return found
 
 

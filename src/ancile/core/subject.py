@@ -57,8 +57,8 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError("the digest of a subject with parts is that of its manifest")
 
     def covers(self, digest: str) -> bool:
-        """Whether a file of this digest is the subject or a part of it."""
-        return digest == self.digest or digest in self.parts.values()
+        """Whether a file of this digest is the subject or a part of it; a folder's digest is no file's."""
+        return digest in (self.parts.values() or (self.digest,))
 
 
 def subject_of_parts(kind: Kind, name: str, parts: dict[str, str]) -> Subject:

@@ -218,6 +218,7 @@ def verification_report(
         "files": (max(len(facts.subject.parts), 1), "files"),
         "counting_signers": (len(facts.counting), "signers"),
         "scans": (facts.scans, "scans"),
+        "revocations": (facts.revocations, "revocations"),
     }
     return Report(
         stage="verify",

@@ -16,7 +16,15 @@ from typing import NamedTuple
 import msgspec
 
 from ancile.core.errors import AncileError
-from ancile.core.subject import Kind, Subject, percent_encoded, subject_of_parts
+from ancile.core.subject import (
+    DIGEST,
+    Kind,
+    Subject,
+    digest_of,
+    manifest_digest,
+    percent_encoded,
+    subject_of_parts,
+)
 from ancile.core.text import plain
 from ancile.work.hashing import ChangedError, Hashed, NotRegularError, Seen, hash_files, seen
 
@@ -24,6 +32,9 @@ MOST_FILES = 1_000_000  # of one manifest
 MOST_DEPTH = 200  # folders within folders; with names of 255 bytes a path is longer than any program takes
 LONGEST_HOLE = 64 << 30  # bytes: below it hashing what is no data takes a minute at most
 LEAST_SHARE = 0.01  # of a longer file that is on the disk; weights do not compress to that
+LARGEST_LISTING = (
+    16 << 20
+)  # bytes of a statement, which names a folder's files and is longer than their listing
 SHOWN = 3  # faults that are named; the rest is counted
 TICK_NS = (
     20_000_000  # within one tick of the kernel (10 ms at most) a second write leaves the times as they are
@@ -107,6 +118,29 @@ def manifest_of(
         ignored=tuple(sorted(left_out)),
         blake2b={name: one.blake2b for name, one in found.items()} if blake2b else {},
     )
+
+
+def require_no_listing(path: Path, manifest: Manifest) -> None:
+    """Refuse a single file whose text is the canonical manifest of a folder: both would have one digest.
+
+    ``ancile verify`` tells a file from a folder; whoever looks at nothing but the digest does not.
+    """
+    if not manifest.alone or sum(manifest.sizes.values()) > LARGEST_LISTING:
+        return
+    with path.open("rb") as file:
+        data = file.read(LARGEST_LISTING + 1)
+    if digest_of(data) != manifest.subject().digest:
+        raise _changed(str(path))
+    try:
+        listed = msgspec.json.decode(data, type=dict[str, str])
+    except (msgspec.DecodeError, ValueError):
+        return
+    if listed and all(map(DIGEST.fullmatch, listed.values())) and manifest_digest(listed) == digest_of(data):
+        raise AncileError(
+            "this file is the manifest of a folder, and has the same digest as that folder",
+            value=plain(str(path)),
+            remedy="sign the folder itself; or write the list with a line feed at its end",
+        )
 
 
 def _after_the_tick(entries: Sequence[_Entry]) -> None:

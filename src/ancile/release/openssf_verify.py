@@ -61,6 +61,7 @@ def verify_openssf(
         differences=_told(opened, manifest, tuple(ignored)),
         signatures=(_signature(opened, taken_back),),
         expires=opened.until,
+        revocations=len(taken_back),
         taken_back=taken_back.get(subject.digest, ""),
         allow_classical=allow_classical,
     )

@@ -12,6 +12,7 @@ from ancile.core.text import plain
 from ancile.trust.bundle import Bundle, parse_bundle
 from ancile.trust.dsse import unverified
 from ancile.trust.events import KeyEvent
+from ancile.trust.evidence import verify_bundle
 from ancile.trust.key import PublicKey, parse_public_key
 from ancile.trust.leaf import parse_leaf
 from ancile.trust.ledger import Ledger
@@ -150,9 +151,16 @@ def revocation_list(data: bytes, *, name: str) -> dict[str, str]:
 
     name  of the file, for a message
     A digest is that of a signer, of a release's statement, or of the released bytes.
+    AncileError for what says nothing of any key, and for an empty file: each would take back nothing.
     """
+    if not data.strip():
+        raise _no_list(f"{name}: it is empty")
     if data.lstrip()[:1] == b"{":
-        return said_by(key_events(parse_bundle(data))).revoked
+        verify_bundle(data, logs=(), authors=())
+        events = list(key_events(parse_bundle(data)))
+        if not events:
+            raise _no_list(f"{name}: evidence that says nothing of any key")
+        return said_by(events).revoked
     found = {}
     for number, line in enumerate(_lines(data, name), start=1):
         if not line.strip() or line.startswith("#"):

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from ancile.core.budget import seconds_of
 from ancile.core.errors import AncileError
-from ancile.core.report import Report, ScannedFile, Verdict
+from ancile.core.report import Report, Verdict
 from ancile.core.subject import Subject
 from ancile.core.text import plain
 from ancile.release.pins import key_entries
 from ancile.release.verification import Differences, differences, statement_bytes, the_release
 from ancile.trust.bundle import Bundle, encode_bundle, parse_bundle
+from ancile.trust.dsse import unverified
 from ancile.trust.events import MOST_SCANS, Release
 from ancile.trust.evidence import VerifiedEvidence, verify_bundle, verify_entries
 from ancile.trust.leaf import parse_leaf
 from ancile.trust.ledger import Ledger
+from ancile.trust.store import Stored
 from ancile.version import __version__
 
 REFUSED: tuple[Verdict, ...] = ("block", "review")
+WORST: tuple[Verdict, ...] = ("block", "review", "incomplete", "named-classes", "data-only")
+NAMED = re.compile(rb"sha256:[0-9a-f]{64}")
+SHOWN = 3  # refused files that are named; the rest is counted
 
 
 class Scan(NamedTuple):
@@ -37,12 +43,19 @@ class Scan(NamedTuple):
 
 def expiry(lifetime: str | None, *, now: datetime) -> datetime | None:
     """When a release that is made now expires; ``lifetime`` is a duration such as ``90d``, None for ever."""
+    if lifetime is None:
+        return None
     try:
-        return None if lifetime is None else now + timedelta(seconds=seconds_of(lifetime))
+        until = now + timedelta(seconds=seconds_of(lifetime))
     except OverflowError as reason:
         raise AncileError(
             "expiry is beyond the calendar", value=str(lifetime), remedy="give fewer days, or no --expires"
         ) from reason
+    if until <= now:
+        raise AncileError(
+            "a duration of nothing", value=lifetime, remedy="give a second or more, or no --expires"
+        )
+    return until
 
 
 def release_of(
@@ -59,33 +72,76 @@ def release_of(
     )
 
 
+def leads(ledger: Ledger, subject: Subject) -> list[str]:
+    """Digests of files, one of which every report that names any of the subject's files names: few of many.
+
+    Reads each report once, unverified; one that cannot be read is for ``ancile ledger verify`` to tell.
+    """
+    wanted = frozenset(subject.parts.values() or (subject.digest,))
+    chosen: set[str] = set()
+    for entry in ledger.entries(0, ledger.size()):
+        here = wanted & _named(entry)
+        if here and not here & chosen:
+            chosen.add(min(here))
+    return sorted(chosen)
+
+
+def _named(entry: Stored) -> set[str]:
+    try:
+        if entry.body is None or parse_leaf(entry.leaf or b"").kind != "report":
+            return set()
+        return {one.decode() for one in NAMED.findall(unverified(entry.body).payload)}
+    except AncileError:
+        return set()
+
+
 def scans_of(subject: Subject, evidence: Iterable[VerifiedEvidence]) -> list[Scan]:
     """Scans among the evidence that looked at every file of the subject, oldest first."""
     wanted = frozenset(subject.parts.values() or (subject.digest,))
+    return [
+        Scan(one.statement.digest, one.time, min((said[digest] for digest in wanted), key=WORST.index))
+        for one, said in _scanned(evidence)
+        if wanted <= set(said)
+    ]
+
+
+def refused_files(subject: Subject, evidence: Iterable[VerifiedEvidence]) -> dict[str, Verdict]:
+    """Paths of files that the latest scan of their bytes refuses, whatever else it looked at."""
+    latest: dict[str, Verdict] = {}
+    for _, said in _scanned(evidence):
+        latest |= said
+    files = subject.parts or {subject.name: subject.digest}
+    return {path: latest[digest] for path, digest in files.items() if latest.get(digest) in REFUSED}
+
+
+def _scanned(evidence: Iterable[VerifiedEvidence]) -> list[tuple[VerifiedEvidence, dict[str, Verdict]]]:
+    """Scans that count, oldest first, with the worst that each says of the bytes of a digest."""
     found = []
     for one in evidence:
         report = one.statement.predicate
         if one.accepted and isinstance(report, Report) and report.stage == "scan":
-            files = report.files or ()
-            here = {file.digest: file for file in files if file.digest in wanted}
-            if wanted <= set(here):
-                found.append(Scan(one.statement.digest, one.time, _worst(list(here.values()))))
-    return sorted(found, key=lambda scan: scan.time)
+            said: dict[str, Verdict] = {}
+            for file in report.files or ():
+                said[file.digest] = min(file.verdict, said.get(file.digest, file.verdict), key=WORST.index)
+            found.append((one, said))
+    return sorted(found, key=lambda pair: (pair[0].time, pair[0].index))
 
 
-def _worst(files: Sequence[ScannedFile]) -> Verdict:
-    order: tuple[Verdict, ...] = ("block", "review", "incomplete", "named-classes", "data-only")
-    return min((file.verdict for file in files), key=order.index)
-
-
-def require_clean(scans: Sequence[Scan], *, name: str) -> None:
-    """Refuse what the latest scan of these bytes refuses."""
+def require_clean(scans: Sequence[Scan], refused: Mapping[str, Verdict], *, name: str) -> None:
+    """Refuse what the latest scan of these bytes refuses, as a whole or any file of it."""
     if scans and scans[-1].verdict in REFUSED:
-        raise AncileError(
-            f"the latest scan of these bytes says {scans[-1].verdict}, and nothing is signed",
-            value=plain(name, 100),
-            remedy="see `ancile scan`; to sign all the same: --allow-failed-scan",
-        )
+        verdict, where = scans[-1].verdict, plain(name, 100)
+    elif refused:
+        verdict = min(refused.values(), key=WORST.index)
+        more = f" and {len(refused) - SHOWN} more" if len(refused) > SHOWN else ""
+        where = ", ".join(plain(path, 100) for path in sorted(refused)[:SHOWN]) + more
+    else:
+        return
+    raise AncileError(
+        f"the latest scan of these bytes says {verdict}, and nothing is signed",
+        value=where,
+        remedy="see `ancile scan`; to sign all the same: --allow-failed-scan",
+    )
 
 
 def author_events(ledger: Ledger, known: Collection[str]) -> list[int]:

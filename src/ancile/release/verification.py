@@ -73,6 +73,7 @@ class Verification:
     broken       why the bundle itself does not hold, empty where it does; then nothing else is known
     time         at which a log took in the latest signature that counts
     scans        how many scans of these bytes the signer names
+    revocations  how many signers, releases and digests the verifier knows to be taken back
     taken_back   why the release itself was revoked, empty where it was not
     has_logs     whether the verifier pinned any log
     allow_classical  whether the verifier lets a signature without a post-quantum key through
@@ -90,6 +91,7 @@ class Verification:
     time: datetime | None = None
     expires: datetime | None = None
     scans: int = 0
+    revocations: int = 0
     taken_back: str = ""
     allow_classical: bool = False
 
@@ -134,6 +136,7 @@ def verify_release(
         time=max((one.time for one in signatures if one.time and one.standing == "counts"), default=None),
         expires=release.expires,
         scans=len(release.scans),
+        revocations=len(revoked),
         taken_back=taken_back[0] if taken_back else "",
     )
 
@@ -177,11 +180,16 @@ def _is_release(leaf: str) -> bool:
 
 
 def differences(signed: Subject, present: Subject, *, ignored: tuple[str, ...] = ()) -> Differences:
-    """How what is present differs from what was signed; the name of a whole makes no difference."""
+    """How what is present differs from what was signed; the name of a whole makes no difference.
+
+    A file is never a folder: a text that is the manifest of a folder has that folder's digest.
+    """
+    if bool(signed.parts) != bool(present.parts):
+        return Differences(is_other=True)
     if signed.digest == present.digest:
         return Differences()
-    if not (signed.parts and present.parts):
-        same_place = not signed.parts and not present.parts and signed.name == present.name
+    if not signed.parts:
+        same_place = signed.name == present.name
         return Differences(changed=(present.name,)) if same_place else Differences(is_other=True)
     same_bytes = set(signed.parts.values()) & set(present.parts.values())
     if not same_bytes and (signed.name != present.name or not set(signed.parts) & set(present.parts)):

@@ -28,7 +28,7 @@ from ancile.core.subject import digest_of
 from ancile.core.text import plain
 from ancile.formats.held import read_whole
 from ancile.scan.examine import Examination, examine_part, verdict_of
-from ancile.scan.part import Part, Spent
+from ancile.scan.part import Formatted, Part, Spent
 from ancile.scan.table import FORMATS, Row, row_of
 from ancile.trust.events import KeyEvent, Release
 from ancile.trust.evidence import VerifiedEvidence, verify_bundle
@@ -36,6 +36,7 @@ from ancile.trust.evidence import VerifiedEvidence, verify_bundle
 Loader = Literal["any", "pickle", "joblib", "torch"]
 CLEAN: tuple[Verdict, ...] = ("data-only", "named-classes")
 ZIP = b"PK\x03\x04"  # by which torch.load tells its two formats apart: torch/serialization.py, _is_zipfile
+UNPICKLED = "data.pkl"  # the member of torch's zip that is a pickle
 ROWS: Mapping[str, Row] = {row.name: row for row in FORMATS}
 
 
@@ -236,13 +237,11 @@ def _judged(data: bytes, name: str, loader: Loader) -> tuple[Verdict, list[Findi
     part = Part(plain(name), data)
     found = examine_part(part)
     findings = [one for one in found.findings if one.status in ("FAIL", "ERROR")]
-    row = _row(loader, part)
-    if row is None or row_of(part) is row or found.verdict not in CLEAN:
+    if loader == "any" or found.verdict not in CLEAN:
         return found.verdict, findings
     packages = set(found.packages)
     try:
-        for one in row.examine(part):
-            said = examine_part(one) if isinstance(one, Part) else one
+        for said in _as_read(loader, Part(plain(name), data)):
             findings += said.findings if isinstance(said, Examination) else said.examined.findings
             packages |= set(said.packages)
     except Spent:
@@ -250,10 +249,31 @@ def _judged(data: bytes, name: str, loader: Loader) -> tuple[Verdict, list[Findi
     return verdict_of(findings, packages=bool(packages)), findings
 
 
-def _row(loader: Loader, part: Part) -> Row | None:
+def _as_read(loader: Loader, part: Part) -> Iterator[Examination | Formatted]:
+    """What is found in what the loader unpickles, whatever it looks like: each as a pickle."""
+    outer = _row(loader, part)
+    if outer is ROWS["pickle"]:
+        yield from _unpickled(part)
+        return
+    for one in outer.examine(part):
+        if isinstance(one, Formatted):
+            yield one
+            continue
+        if row_of(part) is not outer:
+            yield examine_part(one)
+        if outer is ROWS["compressed"] or one.members[-1].endswith(UNPICKLED):
+            yield from _unpickled(one)
+
+
+def _unpickled(part: Part) -> Iterator[Examination | Formatted]:
+    """As a pickle, where the look by content did not take it for one."""
+    if row_of(part) is not ROWS["pickle"]:
+        for one in ROWS["pickle"].examine(part):
+            yield examine_part(one) if isinstance(one, Part) else one
+
+
+def _row(loader: Loader, part: Part) -> Row:
     """The format as which the loader will read the part, whatever it is."""
-    if loader == "any":
-        return None
     if loader == "torch" and part.head.startswith(ZIP):
         return ROWS["zip"]
     if loader == "joblib" and ROWS["compressed"].is_it(part):
