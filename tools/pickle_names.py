@@ -9,6 +9,11 @@ attribute access runs, in the class or in a base class of the same package) call
 reaches for files, processes, code or other pickles. A function is listed when a ``__reduce__`` of the package
 names it and the same holds for its body. What is left out is written down too, with the reason: it needs a
 reader.
+
+Functions that a model may hold and that are not called while it is opened (a score, a kernel) are listed as
+referenced: public ones whose body, and the bodies of the functions of the package that it calls by name,
+reach for nothing, and whose names say so too (``names/feared.json``). One that calls what it is given is
+among them: what it is given is a name as well, and judged.
 """
 
 from __future__ import annotations
@@ -53,6 +58,11 @@ REACHING = frozenset(
         *("unlink", "remove", "rmtree", "rename", "write", "makedirs", "mkdir"),
     }
 )
+# Parts of packages whose functions read, build or test: no model holds them
+TOOLS = re.compile(r"(^|\.)(setup|conftest|_?build_utils|datasets|io|externals)(\.|$)")
+WORDS = json.loads((Path(__file__).parent.parent / "src/ancile/scan/names/feared.json").read_text("utf-8"))
+# Calls by a feared name that reach for nothing: of a list, of expressions, to the terminal
+ORDINARY = re.compile(r"(?!os\.)[\w.]+\.remove|re\.compile|sys\.std(?:out|err)\.write")
 FEARED = frozenset({"subprocess", "socket", "code", "runpy", "pty", "pdb", "webbrowser"})
 CLASS_OF_SELF = ("self.__class__", "type(self)", "cls")
 
@@ -78,6 +88,11 @@ class Package:
     called: set[tuple[str, str]] = field(default_factory=set)  # functions that some __reduce__ names
     compiled: set[str] = field(default_factory=set)  # modules that are machine code
     ufuncs: set[tuple[str, str]] = field(default_factory=set)  # as the stubs declare them
+    homes: dict[tuple[str, str], str] = field(
+        default_factory=dict
+    )  # of functions that say they are elsewhere
+    imports: dict[str, dict[str, tuple[str, str]]] = field(default_factory=dict)
+    wary: set[str] = field(default_factory=set)  # modules that import what starts processes or connects
 
 
 def sources(wheel: zipfile.ZipFile, package: str) -> Iterator[tuple[str, str]]:
@@ -110,9 +125,13 @@ def read(module: str, text: str, package: Package) -> None:
         return
     imported = _imports(tree, module)
     feared = sorted(FEARED & {name.split(".")[0] for name in _modules(tree)})
+    package.imports[module] = imported
+    if feared:
+        package.wary.add(module)
     for node in tree.body:
         if isinstance(node, ast.FunctionDef):
-            package.functions[module, node.name] = node
+            package.functions.setdefault((module, node.name), node)
+            package.homes.setdefault((module, node.name), _home(node, module))
         elif isinstance(node, ast.ClassDef):
             _read_class(node, module, package, imported, feared=feared)
 
@@ -174,9 +193,11 @@ def _imports(tree: ast.Module, module: str) -> dict[str, tuple[str, str]]:
     return found
 
 
-def _home(node: ast.ClassDef, module: str) -> str:
-    """The module that the class says it is of: numpy and pandas move theirs with ``set_module``."""
+def _home(node: ast.ClassDef | ast.FunctionDef, module: str) -> str:
+    """The module that something says it is of: numpy and pandas move theirs with ``set_module``."""
     for one in node.decorator_list:
+        if isinstance(one, ast.Call) and ast.unparse(one.func).endswith("array_function_dispatch"):
+            return ".".join(part for part in module.split(".")[:2] if not part.startswith(("_", "lib")))
         if isinstance(one, ast.Call) and ast.unparse(one.func).endswith("set_module") and one.args:
             first = one.args[0]
             if isinstance(first, ast.Constant):
@@ -207,28 +228,70 @@ def fault(package: Package, one: Class, seen: frozenset[tuple[str, str]] = froze
     return ""
 
 
-def reaches(body: ast.FunctionDef) -> str:
-    """What in a function reaches further than the object: empty where nothing does."""
-    given = {arg.arg for arg in (*body.args.posonlyargs, *body.args.args, *body.args.kwonlyargs)} - {
+def reaches(body: ast.FunctionDef, *, given: bool = True) -> str:
+    """What in a function reaches further than the object: empty where nothing does.
+
+    given  whether calling what it is given counts
+    """
+    arguments = {arg.arg for arg in (*body.args.posonlyargs, *body.args.args, *body.args.kwonlyargs)} - {
         "self",
         "cls",
     }
-    given |= {arg.arg for arg in (body.args.vararg, body.args.kwarg) if arg}
+    arguments |= {arg.arg for arg in (body.args.vararg, body.args.kwarg) if arg}
     for node in ast.walk(body):
         if isinstance(node, ast.Call):
             said = ast.unparse(node.func)
-            if said.split(".")[-1] in REACHING:
+            if said.split(".")[-1] in REACHING and (given or not ORDINARY.fullmatch(said)):
                 return f"calls {said}"
             root = said.split("(")[0].split("[")[0].split(".")[0]
-            if root in given and "." not in said:
+            if given and root in arguments and "." not in said:
                 return f"calls {said}, which it is given"
     return ""
+
+
+def referenced(package: Package) -> Iterator[tuple[str, str]]:
+    """Functions that reach for nothing, in what they call by name either; by the module that they say."""
+    tainted = {
+        key
+        for key, body in package.functions.items()
+        if key[0] in package.wary or TOOLS.search(key[0]) or _is_stub(body) or reaches(body, given=False)
+    }
+    while True:
+        more = {
+            key
+            for key, body in package.functions.items()
+            if key not in tainted and any(one in tainted for one in _named(package, key[0], body))
+        }
+        if not more:
+            break
+        tainted |= more
+    verbs, tools = WORDS["function_words"], set(WORDS["module_words"]["words"])
+    said = re.compile(
+        rf".*(?:{'|'.join(verbs['parts'])}).*|(?:.*_)?(?:{'|'.join(verbs['words'])})(?:_.*)?|_.*"
+    )
+    for module, name in package.functions.keys() - tainted:
+        if not said.fullmatch(name) and tools.isdisjoint(module.split(".")):
+            yield package.homes[module, name], name
+
+
+def _is_stub(body: ast.FunctionDef) -> bool:
+    """Whether only its signature is written, as in stubs."""
+    last = body.body[-1]
+    return isinstance(last, ast.Expr) and isinstance(last.value, ast.Constant) and last.value.value is ...
+
+
+def _named(package: Package, module: str, body: ast.FunctionDef) -> Iterator[tuple[str, str]]:
+    """Functions of the package that a body calls by their names."""
+    imported = package.imports.get(module, {})
+    for node in ast.walk(body):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            yield imported.get(node.func.id, (module, node.func.id))
 
 
 def lists(package: Package) -> dict[str, dict[str, list[str]]]:
     """Module to names: classes, those that may be called, functions, and what is left out with the reason."""
     found: dict[str, dict[str, list[str]]] = {
-        kind: {} for kind in ("classes", "called", "functions", "ufuncs", "left_out")
+        kind: {} for kind in ("classes", "called", "functions", "ufuncs", "referenced", "left_out")
     }
     for (module, name), one in sorted(package.classes.items()):
         why = fault(package, one)
@@ -248,6 +311,8 @@ def lists(package: Package) -> dict[str, dict[str, list[str]]]:
         )
     for module, name in sorted(package.ufuncs):
         found["ufuncs"].setdefault(module, []).append(name)
+    for module, name in sorted(set(referenced(package))):
+        found["referenced"].setdefault(module, []).append(name)
     return found
 
 

@@ -15,10 +15,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.interpolate import interp1d
+from scipy.spatial.distance import cityblock
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
+from sklearn.feature_selection import SelectKBest, f_classif
+from sklearn.metrics import f1_score, make_scorer
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from ancile.scan import pickle_reading
 from ancile.scan.names import Rule, Standing, lists, rule_of, standing
@@ -42,6 +46,10 @@ BENIGN: dict[str, Callable[[], object]] = {
     "standard library": lambda: [
         collections.OrderedDict(a=1), collections.Counter("abc"), collections.defaultdict(list, a=[1]),
         dt.datetime(2020, 1, 1, tzinfo=dt.UTC), PurePosixPath("a/b"), {1, 2}, frozenset((1,)), 1j, range(3),
+    ],
+    "functions that compute": lambda: [
+        SelectKBest(f_classif, k=2).fit(X, Y), FunctionTransformer(np.nan_to_num), make_scorer(f1_score),
+        interp1d([0, 1], [1, 2]), KNeighborsClassifier(metric=cityblock), functools.partial(np.clip, a_min=0),
     ],
     "ufunc in a partial": lambda: functools.partial(np.log1p),
 }  # fmt: skip
@@ -97,6 +105,9 @@ HOSTILE = {
     "a rebuilding function that calls": (
         b"ctorch._tensor\n_rebuild_from_type_v2\n(cos\nsystem\ncm\nC\n(Vx\nt}tR.", Wrong.UNLISTED_CALL,
     ),
+    "a function that computes is called": (b"cnumpy\nmean\n(Vx\ntR.", Wrong.UNLISTED_CALL),
+    "a method that evaluates": (b"\x80\x04cpandas\nDataFrame.query\n.", Wrong.UNLISTED_NAME),
+    "a method that is called": (b"\x80\x04cpandas\nDataFrame.abs\n)R.", Wrong.UNLISTED_CALL),
     "a stored loader": (b"cjoblib.numpy_pickle\nload\n.", Wrong.UNLISTED_NAME),
     "a stored evaluator": (b"cpandas\neval\n.", Wrong.UNLISTED_NAME),
     "a stored function of a build tool": (b"cnumpy.f2py.crackfortran\nmarkinnerspaces\n.", Wrong.UNLISTED_NAME),

@@ -95,7 +95,7 @@ def lists() -> Lists:
         for module, said in held.get("left_out", {}).items():
             left_out |= {(module, one.partition(": ")[0]): one.partition(": ")[2] for one in said}
         for module, path, rule in _rows(held):
-            if names.get((module, path), Rule.NEW_ONLY) is Rule.NEW_ONLY:
+            if names.get((module, path), Rule.NEW_ONLY) in (Rule.NEW_ONLY, Rule.NEVER):
                 names[module, path] = rule
             packages[module.partition(".")[0]] = held["package"]
     return Lists(
@@ -138,7 +138,7 @@ def standing(module: str, path: str) -> Standing:
     if top == TORCHSCRIPT:
         return Standing.LISTED
     if top in known.feared or "." in path:
-        return Standing.FEARED
+        return Standing.LISTED if _is_method(module, path) else Standing.FEARED
     if top in known.packages:
         return (
             Standing.LISTED
@@ -156,7 +156,16 @@ def rule_of(module: str, path: str) -> Rule | None:
         return Rule.CLASS_FIRST
     if _is_compiled(module, path):
         return Rule.PLAIN
+    if _is_method(module, path):
+        return Rule.NEVER
     return lists().names.get((today(module), path))
+
+
+def _is_method(module: str, path: str) -> bool:
+    """Whether this is a method of a listed class of a package, one that reaches for nothing."""
+    owner, _, name = path.partition(".")
+    is_plain = name.isidentifier() and not name.startswith("__") and lists().verbs.fullmatch(name) is None
+    return is_plain and (today(module), owner) in lists().names and bool(package_of(module))
 
 
 def _is_compiled(module: str, path: str) -> bool:

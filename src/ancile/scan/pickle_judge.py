@@ -146,7 +146,7 @@ class Judge:
         owner = args[0].callee if type(args[0]) is Made else args[0]
         if type(owner) is not Name or not _has_methods(owner):
             return False
-        return name.isidentifier() and not name.startswith("_") and not reaches_out("", name)
+        return name.isidentifier() and not name.startswith("__") and not reaches_out("", name)
 
     def _nested(self, first: Value) -> bool:
         if type(first) is not int or self.machine is None or self.nested is None:
