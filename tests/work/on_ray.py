@@ -60,6 +60,14 @@ def listening(processes: set[int]) -> set[str]:
     return {row[1].rpartition(":")[0] for row in rows if row[3] == "0A" and row[9] in sockets}
 
 
+def environment(process: int) -> bytes:
+    """What a process started with; empty where it has closed itself to others."""
+    try:
+        return Path(f"/proc/{process}/environ").read_bytes()
+    except PermissionError:
+        return b""
+
+
 def said(work: Callable[[], object]) -> str:
     """What the error says that the work ends with."""
     try:
@@ -88,8 +96,7 @@ def main() -> None:
         below = offspring()
         facts["workers"] = sum(line.startswith("ray::Relay") for line in below.values())
         facts["listening"] = sorted(listening(set(below)))
-        environments = [Path(f"/proc/{number}/environ").read_bytes() for number in below]
-        facts["secrets"] = sum(b"geheim" in each for each in environments)
+        facts["secrets"] = sum(b"geheim" in environment(number) for number in below)
         answer = one.ask("echo", blocks=(text_block(b"abc"),), seconds=30, limit_bytes=100)
         facts["echo"] = [bytes(block.data).decode() for block in answer.blocks]
         facts["refused"] = said(
