@@ -62,12 +62,14 @@ def run(what: str, path: Path) -> Run:
 
 
 def _own_mb(pid: int) -> float:
-    """Proportional set size now: proc(5), /proc/PID/smaps_rollup."""
+    """Proportional set size now, of a process and its children: proc(5), /proc/PID/smaps_rollup."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text("utf-8").splitlines()
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text("utf-8").split()
     except OSError:
         return 0.0
-    return sum(float(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+    own = sum(float(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+    return own + sum(_own_mb(int(child)) for child in children)
 
 
 def alternating(sides: Mapping[str, tuple[str, Path]]) -> dict[str, list[Run]]:
