@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import shutil
 import signal
 import time
@@ -272,6 +273,9 @@ def test_witnesses_have_seen_a_release(signed: Place, tmp_path: Path) -> None:
         (("sign", "model", "-o", "model/x.json"), "the bundle would be written into what it signs"),
         (("sign", "model", "-o", "nowhere/x.json"), "the bundle cannot be written there"),
         (("sign", "model", "-o", ".ancile/x.json"), "the bundle would be written over what ancile keeps"),
+        (("sign", "model", "-o", "net.py"), "the bundle would be written over another file: net.py"),
+        (("sign", "model", "-o", "log.keys"), "the bundle would be written over another file: log.keys"),
+        (("sign", "model", "-o", "pipe"), "the bundle would be written into what is no file: pipe"),
         (("sign", "model", "--cosign", "gone.json"), "evidence cannot be read"),
         (("sign", "model", "--cosign", "data.npz"), "not a bundle of evidence, or a damaged one"),
         (("sign", "model", "--cosign", BUNDLE), "you have signed this release already"),
@@ -282,6 +286,8 @@ def test_witnesses_have_seen_a_release(signed: Place, tmp_path: Path) -> None:
         (("verify", "gone", "--signature", BUNDLE), "cannot be read"),
         (("verify", "model", "--signer", "gone.keys"), "public keys cannot be read"),
         (("verify", "model", "--signer", "author:v1:x"), "not a public key of ancile"),
+        (("verify", "model", "--signer", "sha256:c588bb8f"), "no author's id, and no author's line"),
+        (("verify", "model", "--signer", "log:v1:x"), "no author's id, and no author's line: log:v1:x"),
         (("verify", "model", "--log", "x"), "a verifier key is malformed"),
         (("verify", "model", "--threshold", "2"), "threshold that nobody can reach: 2 of 1 signers"),
         (("verify", "model", "--signer", "log.keys"), "no author is among the keys: log.keys"),
@@ -302,6 +308,7 @@ def test_wrong_use_is_one_clear_line(signed: Place, arguments: tuple[str, ...], 
     before = (signed.folder / BUNDLE).read_bytes()
     exported = signed("keys", "export").out.splitlines(keepends=True)
     (signed.folder / "log.keys").write_text("".join(k for k in exported if k.startswith("log:")), "utf-8")
+    os.mkfifo(signed.folder / "pipe")
     assert clear(signed(*arguments)).startswith(said)
     assert (signed.folder / BUNDLE).read_bytes() == before
 
@@ -311,8 +318,24 @@ def test_a_checkout_with_the_configuration_alone_knows_whose_signature_counts(
 ) -> None:
     away = without_home(signed, tmp_path)
     shutil.copy(signed.folder / "ancile.toml", away.folder)
-    ended = away("verify", "model", "--strict")
+    ended = away("verify", "model")
     assert ended.code == 0, ended
+    assert "On whom to rely was read from a file that lies with the model" in ended.out
+    assert away("verify", "model", "--strict").code == 1
+    assert away("verify", "model", "--strict", "--signer", "team.keys").code == 0
+    apart = Place(tmp_path / "apart")
+    apart.folder.mkdir()
+    shutil.move(away.folder / "ancile.toml", apart.folder)
+    assert apart("verify", "../away/model", "--strict").code == 0
+
+
+def test_an_expiry_within_a_day_is_told_with_its_time(home: Place) -> None:
+    model_in(home)
+    assert re.search(
+        r"expires 2\d\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC, ", home("sign", "model", "--expires", "1h").err
+    )
+    (home.folder / BUNDLE).write_bytes(b"")
+    assert re.search(r"expires 2\d\d\d-\d\d-\d\d, ", home("sign", "model", "--expires", "90d").err)
 
 
 def test_without_home_and_signer_there_is_nothing_to_verify_with(signed: Place, tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ import zipfile
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +29,10 @@ from ancile.core.extras import needs
 from ancile.core.subject import digest_of
 from ancile.scan import loading
 from ancile.scan.files import find_files
-from ancile.scan.loading import checked_bytes, clean_digests, only_checked
+from ancile.scan.loading import checked_bytes, clean_digests, only_checked, trusted_digests
 from ancile.scan.stage import scan
 from ancile.work.clock import system_clock
+from tests.release.world import NOW, listing_of, model_in, signer, subject_of
 
 joblib = needs("joblib", "sklearn")
 
@@ -218,6 +221,38 @@ def test_another_thread_is_watched_as_well() -> None:
         started.start()
         started.join()
     assert seen == ["not loaded, its verdict is block"]
+
+
+def test_a_signature_from_the_future_says_that_the_clock_is_wrong(tmp_path: Path) -> None:
+    alice = signer(tmp_path, 1, name="alice")
+    Path("m").write_bytes(HOSTILE)
+    bundle = alice.release(subject_of(Path("m")), expires="1d")
+    trusted = partial(trusted_digests, bundle, logs=alice.vkeys, authors=[alice.id])
+    assert trusted(now=NOW) == trusted(now=NOW - timedelta(seconds=300)) == {digest_of(HOSTILE)}
+    assert trusted(now=NOW + timedelta(days=1)) == frozenset()
+    with pytest.raises(AncileError, match="signed in the future"):
+        trusted(now=NOW - timedelta(seconds=301))
+    with pytest.raises(AncileError, match="a time without its zone"):
+        trusted(now=NOW.replace(tzinfo=None))
+
+
+def test_a_folder_that_was_signed_trusts_its_files_and_not_the_text_of_its_manifest(tmp_path: Path) -> None:
+    alice = signer(tmp_path, 1, name="alice")
+    model = model_in(tmp_path)
+    text = listing_of(model)
+    trusted = partial(trusted_digests, logs=alice.vkeys, authors=[alice.id], now=NOW)
+    assert trusted(alice.release(subject_of(model))) == set(subject_of(model).parts.values())
+    assert trusted(alice.release(subject_of(text))) == {digest_of(text.read_bytes())}
+
+
+def test_what_does_not_fit_into_memory_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> bytes:
+        raise MemoryError
+
+    monkeypatch.setattr(loading, "read_whole", full)
+    Path("m").write_bytes(b"m")
+    with pytest.raises(AncileError, match="too large to be read whole"):
+        checked_bytes("m")
 
 
 def test_the_clean_files_of_a_scan_are_trusted_and_no_others(tmp_path: Path) -> None:

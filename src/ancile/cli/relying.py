@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from ancile.cli.gating import read_bundle
 from ancile.cli.home import Home, find_config
 from ancile.cli.ledger import read_text, reading
 from ancile.cli.trusting import read_public
+from ancile.core.config import FILE, find_upwards
 from ancile.core.errors import AncileError
 from ancile.core.subject import DIGEST
 from ancile.core.text import plain
@@ -29,12 +31,14 @@ def relied_on(
     threshold: int,
     lists: Iterable[Path],
     quorum: Path | None,
+    model: Path,
 ) -> Pins:
     """Signers and logs of the flags; without any signer there, authors and logs of ancile.toml.
 
     home   None where there is no ledger: a checkout with ancile.toml alone pins signers all the same
     lists  files of what was revoked, beside what the home knows
     quorum  file with logs and witnesses, C2SP tlog-policy
+    model   what is to be verified: an ancile.toml that came with it is told
     """
     given = list(signers)
     authors, vkeys = _named(given)
@@ -47,6 +51,7 @@ def relied_on(
     vkeys += logs
     config = home.config if home else find_config(Path.cwd())
     policy, log = config.get("policy", GatePolicy), config.get("ledger", LedgerConfig)
+    told_by = "" if authors or home else _beside(model)
     if not authors:
         authors = list(policy.authors)
         vkeys = vkeys or [*log.keys, *log.before, *(key for log in policy.logs for key in log.keys)]
@@ -65,7 +70,16 @@ def relied_on(
         revoked=revoked,
         rotated=said.rotated,
         quorum=quorum_in(quorum),
-    )
+    )._replace(told_by=told_by)
+
+
+def _beside(model: Path) -> str:
+    """The ancile.toml that counts, where whoever made the model may have written it; else nothing."""
+    config, real = find_upwards(FILE, Path.cwd()), Path(os.path.realpath(model))
+    if config is None:
+        return ""
+    folder = Path(os.path.realpath(config)).parent
+    return str(config) if folder in (real, *real.parents) else ""
 
 
 def quorum_in(file: Path | None) -> Policy | None:
@@ -89,10 +103,21 @@ def _named(signers: Iterable[str]) -> tuple[list[str], list[str]]:
         if DIGEST.fullmatch(one) or one.startswith("author:v1:"):
             authors.append(one)
             continue
+        _require_no_id(one)
         for key in read_public(Path(one)):
             authors += [key.text] if key.purpose == "author" else []
             vkeys += key.vkeys
     return authors, vkeys
+
+
+def _require_no_id(signer: str) -> None:
+    """What begins as an id or a line of a key is no file's name."""
+    if signer.startswith(("sha256:", "log:v1:", "witness:v1:")):
+        raise AncileError(
+            "no author's id, and no author's line",
+            value=plain(signer, 60),
+            remedy="an id is sha256: and 64 hexadecimal digits; a log is pinned with --log",
+        )
 
 
 def known_keys(home: Home | None) -> Said:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ from ancile.release.signing import (
 )
 from ancile.render.phrases import counted
 from ancile.trust.bundle import parse_bundle
+from ancile.trust.events import Release
 from ancile.trust.keys import list_keys
 from ancile.trust.notary import evidence_about, export_evidence, record
 from ancile.trust.quorum import Policy
@@ -44,6 +46,10 @@ if TYPE_CHECKING:
 
 SUFFIX = ".ancile.json"  # of the bundle beside a model
 OPENSSF_SUFFIX = ".sig"  # of the one for model_signing, as that has it
+OWN = b'"format": "ancile/evidence/v1"'  # near the beginning of every bundle beside a model
+SIGSTORE = b'"application/vnd.dev.sigstore.bundle'  # in every bundle of that kind, and in none of ours
+MOST_HEAD = 64 << 20  # bytes in which the mark is looked for: of the largest bundle that is read
+SHORT = timedelta(days=2)  # an expiry within it is told with its time
 
 
 @click.command()
@@ -77,13 +83,14 @@ def sign(
         )
     expiry(expires, now=system_clock().now())  # a fault in it is told before any work
     home = need_home(Path.cwd())
+    before = parse_bundle(read_bundle(cosign)) if cosign is not None else None
     target = output or cosign or beside(model)
     second = None if openssf is None else _second(openssf, beside(model, OPENSSF_SUFFIX))
-    for file in [target] + ([second.target] if second else []):
+    for file, mark in [(target, OWN)] + ([(second.target, SIGSTORE)] if second else []):
         writable("the bundle", file)
         _require_outside(file, model, home)
+        _require_bundle(file, mark)
     witnesses = quorum_in(quorum)
-    before = parse_bundle(read_bundle(cosign)) if cosign is not None else None
     with open_recorder(home) as recorder:
         with progress_line("hash", quiet=quiet) as line:
             manifest = manifest_of(model, progress=line.say)
@@ -98,7 +105,7 @@ def sign(
         else:
             scans = _scans(home, recorder, subject, allow_failed_scan=allow_failed_scan)
             release = release_of(subject, now=now, expires=expires, scans=scans)
-            until = "never expires" if release.expires is None else f"expires {release.expires:%Y-%m-%d}"
+            until = _until(release)
             statement, said = statement_of(release), f"{until}, {counted(len(scans), 'scan')} named; signed"
         data = _recorded(home, recorder, statement, quorum=witnesses)
     write_whole(target, data if before is None else joined(before, data))
@@ -106,6 +113,17 @@ def sign(
     talk(f"{said} by {recorder.author.public.id[:23]}…; bundle in {target}")
     if second:
         second.write(classical, manifest)
+
+
+def _until(release: Release) -> str:
+    if release.expires is None:
+        return "never expires"
+    by_day = release.expires - release.time > SHORT
+    return (
+        f"expires {release.expires:%Y-%m-%d}"
+        if by_day
+        else f"expires {release.expires:%Y-%m-%d %H:%M:%S} UTC"
+    )
 
 
 def _second(key: Path, target: Path) -> Second:
@@ -138,6 +156,26 @@ def _require_outside(target: Path, model: Path, home: Home) -> None:
             "the bundle would be written into what it signs",
             value=plain(str(target)),
             remedy="name a file beside the model: -o FILE",
+        )
+
+
+def _require_bundle(target: Path, mark: bytes) -> None:
+    """What a bundle takes the place of is an older one, or empty: no key and no model is lost to a slip."""
+    if not target.exists():
+        return
+    if not target.is_file():
+        raise AncileError(
+            "the bundle would be written into what is no file",
+            value=plain(str(target)),
+            remedy="name a file: -o FILE",
+        )
+    with target.open("rb") as file:
+        held = file.read(MOST_HEAD)
+    if held and mark not in held:
+        raise AncileError(
+            "the bundle would be written over another file",
+            value=plain(str(target)),
+            remedy="name a file that is not there yet: -o FILE; or take that one away yourself",
         )
 
 

@@ -14,7 +14,7 @@ from ancile.cli.home import find_home, need_home
 from ancile.cli.output import apart, chosen, deliver, output_options
 from ancile.cli.recorder import open_recorder
 from ancile.cli.relying import known_keys, relied_on, taken_back
-from ancile.cli.sign import OPENSSF_SUFFIX, beside
+from ancile.cli.sign import OPENSSF_SUFFIX, SIGSTORE, beside
 from ancile.core.errors import AncileError
 from ancile.core.report import Parameters, Record, Report
 from ancile.core.text import plain
@@ -22,8 +22,6 @@ from ancile.release.pins import Pins
 from ancile.release.stage import verify as verified_release
 from ancile.work.clock import system_clock
 from ancile.work.progress import progress_line
-
-SIGSTORE = b'"application/vnd.dev.sigstore.bundle'  # in every bundle of that kind, and in none of ours
 
 
 @click.command()
@@ -94,7 +92,7 @@ def verify(
         theirs = Asked(model, file, openssf_key, allow_classical, ignore_unsigned, lists)
         verified = functools.partial(openssf_report, theirs, quiet=quiet)
     else:
-        pins = relied_on(home, signers, logs, threshold=threshold, lists=revoked, quorum=quorum)
+        pins = relied_on(home, signers, logs, threshold=threshold, lists=revoked, quorum=quorum, model=model)
         asked = _Asked(model, _bundle_at(file), pins, ignore_unsigned)
         parameters: Parameters = {"signers": [*sorted(pins.signers)]} if signers or logs else {}
         verified = functools.partial(_verified, asked, parameters, quiet=quiet)

@@ -160,6 +160,20 @@ def signer_unknown(facts: Verification) -> Iterator[Remark]:
         yield ok()
 
 
+@check("release-signer-told", severity="medium", refs=AUTHENTIC)
+def signer_told(facts: Verification) -> Iterator[Remark]:
+    """On whom to rely was read from a file that lies with the model.
+
+    Why   Whoever made the model may have made that file too: then anybody's signature counts.
+    Fix   Say who has to have signed: --signer; or verify from a folder of your own, with `ancile init` and
+          `ancile keys trust`.
+    """
+    if facts.told_by:
+        yield warn("nothing but this file says who has to have signed", where=Location(path=facts.told_by))
+    else:
+        yield ok()
+
+
 @check("release-log-unknown", severity="low", refs=("CWE-345",))
 def log_unknown(facts: Verification) -> Iterator[Remark]:
     """The log that holds the signature is not one of the verifier's, or its witnesses are missing.
@@ -202,6 +216,7 @@ RELEASE_CHECKS: tuple[Check[Verification], ...] = (
     file_unsigned,
     file_uncovered,
     signer_unknown,
+    signer_told,
     revoked,
     expired,
     log_unknown,

@@ -34,6 +34,7 @@ class Pins(NamedTuple):
     revoked    id of a signer, or digest of a statement or a subject, to the reason
     rotated    ids of two keys of one holder each: a key, and the one whose place it took
     quorum     logs and witnesses, of which enough must have cosigned; None asks for none
+    told_by    file that named the signers, where it came with what is verified; empty else
     """
 
     signers: frozenset[str]
@@ -43,6 +44,7 @@ class Pins(NamedTuple):
     revoked: Mapping[str, str] = {}
     rotated: frozenset[tuple[str, str]] = frozenset()
     quorum: Policy | None = None
+    told_by: str = ""
 
 
 class Said(NamedTuple):

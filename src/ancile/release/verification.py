@@ -76,6 +76,7 @@ class Verification:
     revocations  how many signers, releases and digests the verifier knows to be taken back
     taken_back   why the release itself was revoked, empty where it was not
     has_logs     whether the verifier pinned any log
+    told_by      file that named the signers, where it came with the model; empty else
     allow_classical  whether the verifier lets a signature without a post-quantum key through
     """
 
@@ -93,6 +94,7 @@ class Verification:
     scans: int = 0
     revocations: int = 0
     taken_back: str = ""
+    told_by: str = ""
     allow_classical: bool = False
 
     @property
@@ -138,6 +140,7 @@ def verify_release(
         scans=len(release.scans),
         revocations=len(revoked),
         taken_back=taken_back[0] if taken_back else "",
+        told_by=pins.told_by,
     )
 
 

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import wraps
 from inspect import signature
 from pathlib import Path
@@ -36,6 +36,7 @@ from ancile.trust.evidence import VerifiedEvidence, verify_bundle
 Loader = Literal["any", "pickle", "joblib", "torch"]
 CLEAN: tuple[Verdict, ...] = ("data-only", "named-classes")
 ZIP = b"PK\x03\x04"  # by which torch.load tells its two formats apart: torch/serialization.py, _is_zipfile
+SKEW = timedelta(seconds=300)  # between the signer's clock and this one; as `ancile verify` allows
 UNPICKLED = "data.pkl"  # the member of torch's zip that is a pickle
 ROWS: Mapping[str, Row] = {row.name: row for row in FORMATS}
 
@@ -127,9 +128,15 @@ def trusted_digests(
     bundle   of ``ancile sign`` or ``ancile evidence export``
     logs     verifier keys that you pinned, both of each log
     authors  signers that you rely on; one of them is enough
+    now      aware; what was signed after it says that a clock is wrong, and then nothing ever expires
     A revocation that the bundle carries counts, of whatever it is. AncileError where it does not hold.
     """
     found = verify_bundle(bundle, logs=logs, authors=authors)
+    if now.tzinfo is None:
+        raise _refused("a time without its zone", f"{now}", "give an aware one: datetime.now(UTC)")
+    newest = max((one.time for one in found if one.accepted), default=now)
+    if newest - now > SKEW:
+        raise _refused("signed in the future", f"{newest}, and now is {now}", "mend this machine's clock")
     said = [one.statement.predicate for one in found]
     revoked = {one.id for one in said if isinstance(one, KeyEvent) and one.change == "revoked"}
     digests = [_spoken_for(one, now) for one in found if one.accepted and not revoked & _names(one)]
@@ -194,7 +201,7 @@ def _hold(source: object) -> _Source:
     try:
         start = source.tell()
         data = source.read()
-    except (OSError, ValueError) as reason:
+    except (OSError, ValueError, MemoryError) as reason:
         raise _refused("a stream without places cannot be checked", name, "read it into a file") from reason
     if not isinstance(data, bytes):
         raise _refused("this gives no bytes", name, "open the file with mode rb")
@@ -210,6 +217,10 @@ def _bytes_of(path: str | os.PathLike[str]) -> bytes:
     try:
         state = os.fstat(descriptor)
         data = read_whole(descriptor, state.st_size) if stat.S_ISREG(state.st_mode) else None
+    except MemoryError as reason:
+        raise _refused(
+            "the file is too large to be read whole", shown, "load it unchecked, or not"
+        ) from reason
     finally:
         os.close(descriptor)
     if data is None:
