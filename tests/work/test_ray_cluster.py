@@ -32,6 +32,8 @@ def facts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         text=True,
         check=False,
     )
+    if "timed out during startup" in ended.stderr:
+        pytest.skip("Ray gives up after half a minute, twice: the machine is too busy for it")
     assert ended.returncode == 0, ended.stderr
     found: dict[str, Any] = json.loads(ended.stdout)
     return found

@@ -39,6 +39,7 @@ ADDRESS = "RAY_ADDRESS"  # Ray's own variable for a cluster that runs
 STORE_BYTES = 100 << 20  # of shared memory; a message holds 32 MiB of samples at most
 WAY_SECONDS = 30.0  # to a worker and back, beyond what the model itself may take
 PLACE_SECONDS = 120.0  # until a cluster has found room for a worker
+ATTEMPTS = 2  # to start Ray
 REACH_SECONDS = 5.0  # for a named cluster to take a connection
 END_SECONDS = 5.0  # for a worker to end its child
 QUIET = {"log_to_driver": False, "configure_logging": False}
@@ -156,12 +157,7 @@ def _named_cluster() -> Iterator[ModuleType]:
     with _environment(dict(os.environ) | SILENT):
         ray = needs("ray", "ray")
     with _handlers():
-        try:
-            ray.init(**QUIET, namespace="ancile")
-        except (ConnectionError, ValueError, RuntimeError, OSError) as reason:
-            raise _no_start(
-                reason, "start the cluster with `ray start --head`, or unset RAY_ADDRESS"
-            ) from reason
+        _start(ray, "start the cluster with `ray start --head`, or unset RAY_ADDRESS", namespace="ancile")
         try:
             yield ray
         finally:
@@ -178,24 +174,39 @@ def _own_cluster(workers: int) -> Iterator[ModuleType]:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         stack.enter_context(_near())
         with _handlers():
-            try:
-                with _environment(child_environment(os.environ, folder) | _ray_settings()):
-                    ray.init(
-                        **QUIET,
-                        address="local",
-                        num_cpus=workers,
-                        num_gpus=0,
-                        include_dashboard=False,
-                        object_store_memory=STORE_BYTES,
-                        _temp_dir=str(folder),
-                    )
-            except (ConnectionError, ValueError, RuntimeError, OSError) as reason:
-                raise _no_start(reason, "--engine local needs no cluster") from reason
+            with _environment(child_environment(os.environ, folder) | _ray_settings()):
+                _start(
+                    ray,
+                    "try again on a less busy machine; --engine local needs no cluster",
+                    address="local",
+                    num_cpus=workers,
+                    num_gpus=0,
+                    include_dashboard=False,
+                    object_store_memory=STORE_BYTES,
+                    _temp_dir=str(folder),
+                )
             try:
                 _require_loopback(ray)
                 yield ray
             finally:
                 ray.shutdown()
+
+
+def _start(ray: ModuleType, remedy: str, **settings: object) -> None:
+    """Ray started or joined; on a busy machine it gives up after half a minute, hence the attempts."""
+    for left in reversed(range(ATTEMPTS)):
+        try:
+            ray.init(**QUIET, **settings)
+        except Exception as reason:
+            ray.shutdown()  # what it started until then
+            if left:
+                continue
+            first = next((line.strip() for line in str(reason).splitlines() if line.strip()), "")
+            raise AncileError(
+                "Ray does not start", value=plain(f"{type(reason).__name__}: {first}", 300), remedy=remedy
+            ) from reason
+        else:
+            return
 
 
 @cache
@@ -293,11 +304,4 @@ def _lost(reason: Exception) -> AncileError:
         "a worker on the Ray cluster is lost",
         value=plain(f"{type(reason).__name__}: {first}", 300),
         remedy="the same command goes on where the run was saved; ancile has to be installed on each machine",
-    )
-
-
-def _no_start(reason: Exception, remedy: str) -> AncileError:
-    first = next((line.strip() for line in str(reason).splitlines() if line.strip()), "")
-    return AncileError(
-        "Ray does not start", value=plain(f"{type(reason).__name__}: {first}", 300), remedy=remedy
     )
