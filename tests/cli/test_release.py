@@ -213,6 +213,13 @@ def test_a_revoked_signer_no_longer_counts_here_nor_where_it_was_told(signed: Pl
     assert "release-revoked" in told.out
 
 
+def test_exported_evidence_carries_a_release_and_verifies_as_its_bundle_does(signed: Place) -> None:
+    assert signed("evidence", "export", "all.json").code == 0
+    entries = parse_bundle((signed.folder / "all.json").read_bytes()).entries
+    assert sorted(one.leaf.split("\n")[1] for one in entries) == ["key", "key", "release"]
+    assert signed("verify", "model", "--signature", "all.json", "--no-record").code == 0
+
+
 def test_a_rotated_author_still_verifies(signed: Place) -> None:
     assert signed("keys", "rotate", "author", "--unencrypted-key").code == 0
     assert signed("verify", "model").code == 0

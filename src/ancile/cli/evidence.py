@@ -18,7 +18,7 @@ from ancile.trust.keys import list_keys
 from ancile.trust.leaf import parse_leaf
 from ancile.trust.notary import export_evidence
 
-CARRIED = ("report", "run", "decision", "key")  # a revocation travels with what the key has signed
+CARRIED = ("report", "run", "decision", "release", "key")  # a revocation travels with what the key has signed
 
 
 @click.group()
@@ -29,7 +29,7 @@ def evidence() -> None:
 @evidence.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
-    "--index", "indices", multiple=True, type=click.IntRange(min=0), help="Entry; else all reports."
+    "--index", "indices", multiple=True, type=click.IntRange(min=0), help="Entry; else all evidence."
 )
 def export(file: Path, indices: tuple[int, ...]) -> None:
     """Write entries to FILE, with all that is needed to verify them offline."""
