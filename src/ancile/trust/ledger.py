@@ -8,7 +8,6 @@ the log longer than it left it reads the tree's edge again.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 from binascii import b2a_base64
@@ -17,7 +16,7 @@ from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from ancile.core.errors import AncileError
 from ancile.trust.checkpoint import parse_head
@@ -37,6 +36,9 @@ from ancile.trust.note import parse_note
 from ancile.trust.sqlite_store import MAX_BODY_BYTES, open_sqlite
 from ancile.trust.store import Row, Store, Stored, Transaction
 from ancile.trust.tiles import Nodes, Tile, grow, partial_tiles, tile_path
+
+if TYPE_CHECKING:
+    import asyncio
 
 CACHED_RANGES = 4_096  # ragged roots at the right edge of recent sizes, 32 bytes each
 KEYS = "keys"  # the folder of keys, beside the store
@@ -154,8 +156,10 @@ class Ledger:
         """As ``append``, for asyncio. A cancelled call may have appended."""
         if not _checked(entries):
             return range(0)
+        import asyncio  # noqa: PLC0415 - 0.06 s of CPU, which no command line needs
+
         loop = asyncio.get_running_loop()
-        joined = self._join(entries, loop=loop)
+        joined = self._join(entries, waker=(loop, asyncio.Event()))
         await joined.batch.wakers[loop].wait()
         return joined.batch.indices(joined.place, len(entries))
 
@@ -189,7 +193,7 @@ class Ledger:
         self,
         drafts: Sequence[Draft],
         *,
-        loop: asyncio.AbstractEventLoop | None = None,
+        waker: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None,
         erased: int | None = None,
     ) -> _Joined:
         with self._lock:
@@ -199,8 +203,8 @@ class Ledger:
             batch.drafts += drafts
             if erased is not None:
                 batch.erased.append(erased)
-            if loop is not None and loop not in batch.wakers:
-                batch.wakers[loop] = asyncio.Event()
+            if waker is not None:
+                batch.wakers.setdefault(*waker)
             if self._worker is None:  # readers never pay for a thread
                 self._worker = threading.Thread(target=self._work, name="ancile-ledger", daemon=True)
                 self._worker.start()
