@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from binascii import a2b_base64
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
+
+import msgspec
 
 from ancile.core.budget import seconds_of
 from ancile.core.errors import AncileError
@@ -15,7 +18,7 @@ from ancile.core.text import plain
 from ancile.release.pins import key_entries
 from ancile.release.verification import Differences, differences, statement_bytes, the_release
 from ancile.trust.bundle import Bundle, encode_bundle, parse_bundle
-from ancile.trust.dsse import unverified
+from ancile.trust.dsse import Envelope
 from ancile.trust.events import MOST_SCANS, Release
 from ancile.trust.evidence import VerifiedEvidence, verify_bundle, verify_entries
 from ancile.trust.leaf import parse_leaf
@@ -90,9 +93,10 @@ def _named(entry: Stored) -> set[str]:
     try:
         if entry.body is None or parse_leaf(entry.leaf or b"").kind != "report":
             return set()
-        return {one.decode() for one in NAMED.findall(unverified(entry.body).payload)}
-    except AncileError:
+        payload = a2b_base64(msgspec.json.decode(entry.body, type=Envelope).payload)
+    except (AncileError, msgspec.DecodeError, ValueError):
         return set()
+    return {one.decode() for one in NAMED.findall(payload)}
 
 
 def scans_of(subject: Subject, evidence: Iterable[VerifiedEvidence]) -> list[Scan]:
