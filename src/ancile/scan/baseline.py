@@ -33,9 +33,10 @@ MOST_DAYS = 2 * 366
 OPEN = ("FAIL", "ERROR")  # what decides an exit code, and so can be accepted
 ACCEPTED = "Accepted: "  # begins the title of a finding that an entry counts for
 HEAD = """\
-# Findings of `ancile scan` that were looked at and accepted. Each holds for exactly these bytes,
-# until the day `expires`.
-# An entry without a reason does not count: write down why the finding may stay, and who says so.
+# Findings of `ancile scan` that were looked at and accepted. Each holds for
+# exactly these bytes, until the day `expires`, two years from now at most.
+# An entry without a reason does not count: write down why the finding may stay,
+# and who says so.
 """
 
 
