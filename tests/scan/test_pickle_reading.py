@@ -13,6 +13,7 @@ from pathlib import PurePosixPath
 import joblib  # type: ignore[import-untyped]  # it has no stubs
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.interpolate import interp1d
@@ -25,7 +26,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from ancile.scan import pickle_reading
+from ancile.scan.examine import examine_part
 from ancile.scan.names import Rule, Standing, lists, rule_of, standing
+from ancile.scan.part import Part
 from ancile.scan.pickle_reading import read_pickles
 from ancile.scan.wrong import Reading, Wrong
 
@@ -144,6 +147,25 @@ def test_methods_that_compute_may_be_held() -> None:
 def test_what_a_hostile_pickle_would_do_is_told(name: str) -> None:
     data, kind = HOSTILE[name]
     assert kind in wrong(data)
+
+
+def test_the_class_of_an_old_torch_module_is_judged_by_its_name() -> None:
+    """torch/serialization.py, _legacy_save: ('module', class, file, source) as a persistent id."""
+
+    def made(name: bytes, end: bytes) -> bytes:
+        return b"(Vmodule\nc" + name + b"VF\nVS\ntQ" + end
+
+    linear, system = b"torch.nn.modules.linear\nLinear\n", b"os\nsystem\n"
+    assert wrong(b"\x80\x02" + made(linear, b")\x81."), persistent=True) == set()
+    assert Wrong.UNLISTED_CALL in wrong(b"\x80\x02" + made(linear, b"(Vx\ntR."), persistent=True)
+    assert Wrong.UNLISTED_CALL in wrong(b"\x80\x02" + made(system, b"(Vtrue\ntR."), persistent=True)
+    assert Wrong.UNLISTED_CALL in wrong(b"\x80\x02" + made(linear, b")\x81."))
+
+
+def test_tensors_without_a_shape_yet_are_tensors() -> None:
+    file = io.BytesIO()
+    torch.save(torch.nn.LazyLinear(3).state_dict(), file)
+    assert examine_part(Part("lazy.pt", file.getvalue())).verdict == "named-classes"
 
 
 def test_a_persistent_id_is_the_loaders_business_in_torch() -> None:
