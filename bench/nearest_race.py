@@ -36,6 +36,7 @@ LONG = 5.0  # seconds
 ORDER = {"linf": torch.inf, "l2": 2.0, "l1": 1.0}
 REACH = {"linf": 1.0, "l2": 1e3, "l1": 1e5, "l0": 1e6}  # all there is in [0, 1]
 CONTROL_STEPS = 1
+SHORT = "ancile, short form"  # of DeepFool: the likeliest class alone, and no turn at the end
 
 Side = Callable[[], torch.Tensor]
 
@@ -60,11 +61,11 @@ def races(here: World, *, control: bool) -> dict[str, dict[str, Side]]:
     rng = Streams(0, np.arange(len(here.x)))
     known = foolbox.attacks
 
-    def mine(attack: Callable[..., torch.Tensor], norm: str) -> Side:
+    def mine(attack: Callable[..., torch.Tensor], norm: str, **settings: int) -> Side:
         constraint = Constraint(norm, REACH[norm])  # type: ignore[arg-type]  # one of the four
         calls = count()
         stop = (lambda: next(calls) >= CONTROL_STEPS) if control else None
-        return lambda: attack(model, here.x, here.y, constraint, rng, on_step=stop)
+        return lambda: attack(model, here.x, here.y, constraint, rng, on_step=stop, **settings)
 
     def foolbox_(attack: object) -> Side:
         return lambda: attack(peer, here.x, here.y, epsilons=None)[0]  # type: ignore[operator]  # untyped
@@ -80,6 +81,7 @@ def races(here: World, *, control: bool) -> dict[str, dict[str, Side]]:
     for norm, deep in (("linf", "LinfDeepFoolAttack"), ("l2", "L2DeepFoolAttack")):
         made[f"deepfool {norm}"] = {
             "ancile": mine(deepfool, norm),
+            SHORT: mine(deepfool, norm, classes=1, turns=0),
             "foolbox": foolbox_(getattr(known, deep)()),
             "adv-lib": partial(adv.df, here.net, here.x, here.y, norm=ORDER[norm]),
         }
@@ -89,7 +91,10 @@ def races(here: World, *, control: bool) -> dict[str, dict[str, Side]]:
         "adv-lib": lambda: adv.carlini_wagner_l2(here.net, here.x, here.y, max_iterations=CW_STEPS),
     }
     if control:
-        return {name: {"ancile": sides["ancile"]} for name, sides in made.items()}
+        return {
+            name: {side: run for side, run in sides.items() if side in ("ancile", SHORT)}
+            for name, sides in made.items()
+        }
     return made
 
 

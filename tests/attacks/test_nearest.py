@@ -205,6 +205,15 @@ def test_settings_that_make_no_sense_are_refused(search: Search, bad: dict[str, 
         found(search, digits_world(2), Constraint("l2", 1.0), **bad)
 
 
+def test_deepfool_that_turns_back_is_nearer_than_its_short_form() -> None:
+    w, c = digits_world(10), Constraint("l2", 8.0)
+    whole, short = found(deepfool, w, c), found(deepfool, w, c, classes=1, turns=0)
+    assert c.distance(whole, w.x).mean() < c.distance(short, w.x).mean()
+    assert not robust(w, short)[(short != w.x).flatten(1).any(dim=1).numpy()].any()
+    with pytest.raises(AncileError, match="turns are fewer than none"):
+        found(deepfool, w, c, turns=-1)
+
+
 @pytest.mark.parametrize("search", [deepfool, cw])
 def test_a_norm_in_which_it_is_not_defined_is_refused(search: Search) -> None:
     with pytest.raises(AncileError, match="not defined in this norm"):
