@@ -327,6 +327,20 @@ def _straight(look: _Look) -> int:
         return 0
 
 
+def _undeceived(look: _Look) -> None:
+    """The whole cascade once more without classes that always come second and are never given."""
+    from ancile.assess.decoys import decoys, undeceived  # noqa: PLC0415 - needs an extra
+
+    out = decoys(look.job, look.state, look.right)
+    if not len(out):
+        return
+    effect = partial(Effect, name="without classes that are never given", blind=False)
+    found = undeceived(look.job, out, effort=look.effort)
+    broke = _paying(look, lambda rows: broken(look.job, look.state, effect(), rows, found, place=-116))
+    look.found.stood_in += broke
+    look.found.again |= broke > 0
+
+
 WHITE: tuple[Callable[[_Look], None], ...] = (
     _steady,
     _sloped,
@@ -335,6 +349,7 @@ WHITE: tuple[Callable[[_Look], None], ...] = (
     _crossed,
     _single,
     _blind,
+    _undeceived,
     _again,
 )
 BLACK: tuple[Callable[[_Look], None], ...] = (_steady, _unbound)
