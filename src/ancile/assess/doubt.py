@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from ancile.assess.behaviour import Steadiness, lead, steadiness
-from ancile.assess.plan import Step, step
+from ancile.assess.plan import BY_LABELS, Step, step
 from ancile.assess.run import (
     BATCH,
     UNBROKEN,
@@ -110,6 +110,12 @@ class Doubt:
             or s.zero + s.not_finite > DEAD * s.points
             or not LEAST <= s.kept <= MOST
         )
+
+    @property
+    def flat(self) -> bool:
+        """Whether scores stand still on a good part of the points: they tell a search no more than labels."""
+        s = self.slopes
+        return s is not None and (s.zero > DEAD * s.points or s.saturated > DEAD)
 
     @property
     def doubtful(self) -> bool:
@@ -217,9 +223,9 @@ def _blind(look: _Look) -> None:
 
 def _again(look: _Look) -> None:
     """Attacks for models whose gradients lead nowhere, on all that stand, for as long as they pay."""
-    found, n = look.found, len(look.right)
+    found = look.found
     met = sum(effect.not_finite for effect in look.state.log)
-    if not (found.doubtful or found.unsteady or found.crowded or met or found.blind > MORE * n):
+    if not (found.doubtful or found.unsteady or found.crowded or met or found.blind > MORE * len(look.right)):
         return
     found.again = True
     fewer = 1
@@ -231,13 +237,21 @@ def _again(look: _Look) -> None:
     elif not look.job.stop():
         found.stood_in += _soft(look, estimated=False, place=-107)
         _soft(look, estimated=True, place=-108)
-    for place, queries in enumerate(LAST[look.effort]):
+    _searched(look, "square", place=-110, fewer=fewer)
+    by_labels = BY_LABELS.get(look.job.constraint.norm)
+    if by_labels and found.flat and not found.unsteady:
+        _searched(look, by_labels, place=-117)
+
+
+def _searched(look: _Look, attack: str, *, place: int, fewer: int = 1) -> None:
+    """Search without gradients with more queries for as long as it pays."""
+    for later, queries in enumerate(LAST[look.effort]):
         if look.job.stop():
             return
-        one = step("square", queries=queries // fewer)
-        broke = _paying(look, partial(strike, look.job, look.state, one, place=-110 - place))
-        found.blind += broke
-        if broke <= MORE * n:
+        one = step(attack, queries=queries // fewer)
+        broke = _paying(look, partial(strike, look.job, look.state, one, place=place - later))
+        look.found.blind += broke
+        if broke <= MORE * len(look.right):
             return
 
 
@@ -388,7 +402,7 @@ def strike(job: Job, state: State, one: Step, rows: NDArray[np.intp], *, place: 
         settings = dict(one.settings)
         return launch(one.attack, job.model, x, y, job.constraint, streams, settings=settings, stop=job.stop)
 
-    effect = Effect(name=one.name, blind=one.attack == "square")
+    effect = Effect(name=one.name, blind=one.attack in ("square", *BY_LABELS.values()))
     return broken(job, state, effect, rows, found, place=place)
 
 
