@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
-import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -91,9 +91,9 @@ def main() -> None:
     os.environ["ANCILE_PASSPHRASE"] = "geheim"
     facts: dict[str, object] = {}
     before = signal.getsignal(signal.SIGTERM)
-    folders = set(Path(tempfile.gettempdir()).glob("ancile-*"))
     with ray_children([SERVANT] * 3) as (one, two, three):
         below = offspring()
+        folders = set(re.findall(r"(/\S*/ancile-[^/\s]+)/session_", " ".join(below.values())))
         facts["workers"] = sum(line.startswith("ray::Relay") for line in below.values())
         facts["listening"] = sorted(listening(set(below)))
         facts["secrets"] = sum(b"geheim" in environment(number) for number in below)
@@ -119,7 +119,7 @@ def main() -> None:
         facts["interrupted"] = True
     facts["left"] = left + list(offspring().values())
     facts["restored"] = (signal.getsignal(signal.SIGTERM) == before, os.environ["ANCILE_PASSPHRASE"])
-    facts["folders"] = len(set(Path(tempfile.gettempdir()).glob("ancile-*")) - folders)
+    facts["folders"] = {folder: Path(folder).exists() for folder in folders}
     print(json.dumps(facts))
 
 

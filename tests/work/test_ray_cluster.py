@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from ancile.core.errors import AncileError
+from ancile.work import ray_cluster
 from ancile.work.ray_cluster import ray_children
 from ancile.work.relay import ChildOrder
 
@@ -22,12 +24,13 @@ on_ray = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not install
 
 @pytest.fixture(scope="module")
 def facts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What ``on_ray.py`` saw."""
+    """What ``on_ray.py`` saw, where the place for temporary files is too deep for sockets."""
+    deep = tmp_path_factory.mktemp("deep" * 20)
     search = os.pathsep.join((str(HERE), *sys.path))
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     ended = subprocess.run(
         [sys.executable, HERE / "on_ray.py"],
-        env=kept | {"PYTHONPATH": search, "TMPDIR": str(tmp_path_factory.getbasetemp().parent)},
+        env=kept | {"PYTHONPATH": search, "TMPDIR": str(deep)},
         capture_output=True,
         text=True,
         check=False,
@@ -74,7 +77,8 @@ def test_a_child_that_dies_and_a_worker_that_is_killed_are_each_one_clear_error(
 def test_after_the_run_and_after_ctrl_c_no_process_and_no_file_is_left(facts: dict[str, Any]) -> None:
     assert facts["interrupted"]
     assert facts["left"] == []
-    assert facts["folders"] == 0
+    assert set(facts["folders"].values()) == {False}
+    assert all(len(str(Path(folder).parent)) <= ray_cluster.PLACE_BYTES for folder in facts["folders"])
     assert facts["restored"] == [True, "geheim"]
 
 
@@ -92,6 +96,18 @@ def test_a_ray_that_was_loaded_without_a_token_is_not_used(monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "ray", sys)
     with pytest.raises(AncileError, match="loaded before"), ray_children([ChildOrder.of("servant")]):
         pass
+
+
+def test_where_no_folder_is_short_enough_the_error_names_the_one_that_is_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(ray_cluster, "PLACE_BYTES", 2)
+    monkeypatch.setattr(ray_cluster, "_ray_with_token", lambda: sys)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(AncileError, match="short enough") as told, ray_children([ChildOrder.of("servant")]):
+        pass
+    assert told.value.value == str(tmp_path)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "auto", "ray://127.0.0.1:1", "127.0.0.1:99999999"])

@@ -42,6 +42,9 @@ PLACE_SECONDS = 120.0  # until a cluster has found room for a worker
 ATTEMPTS = 2  # to start Ray
 REACH_SECONDS = 5.0  # for a named cluster to take a connection
 END_SECONDS = 5.0  # for a worker to end its child
+PLACE_BYTES = (
+    24  # of a folder's path: 107 without /ancile-xxxxxxxx and what Ray appends, 66 with its process number
+)
 QUIET = {"log_to_driver": False, "configure_logging": False}
 # Ray prints on stdout what became of a worker; what matters of it is in the error that the asking ends with
 SILENT = {"RAY_DEDUP_LOGS": "1", "RAY_DEDUP_LOGS_SKIP_REGEX": "."}
@@ -169,7 +172,7 @@ def _own_cluster(workers: int) -> Iterator[ModuleType]:
     """A cluster of this machine and this run."""
     ray = _ray_with_token()
     close_memory()
-    folder = Path(os.path.realpath(tempfile.mkdtemp(prefix="ancile-")))
+    folder = _short_folder()
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         stack.enter_context(_near())
@@ -190,6 +193,22 @@ def _own_cluster(workers: int) -> Iterator[ModuleType]:
                 yield ray
             finally:
                 ray.shutdown()
+
+
+def _short_folder() -> Path:
+    """A new folder for the cluster's files, where the system has such or, if that is too deep, in /tmp.
+
+    Sockets lie in it, and the kernel takes 107 bytes of a socket's path.
+    """
+    shared = "/tmp"  # noqa: S108 - mkdtemp draws the name and closes the folder to others
+    for place in map(os.path.realpath, (tempfile.gettempdir(), shared)):
+        if len(os.fsencode(place)) <= PLACE_BYTES and os.access(place, os.W_OK | os.X_OK):
+            return Path(tempfile.mkdtemp(prefix="ancile-", dir=place))
+    raise AncileError(
+        "Ray's sockets have no folder with a path that is short enough",
+        value=tempfile.gettempdir(),
+        remedy=f"set TMPDIR to a folder of {PLACE_BYTES} bytes at most",
+    )
 
 
 def _start(ray: ModuleType, remedy: str, **settings: object) -> None:
