@@ -10,9 +10,11 @@ import torch
 
 from ancile.assess.altered import active_test
 from ancile.assess.behaviour import steadiness
-from ancile.assess.doubt import Doubt, doubted, farthest
+from ancile.assess.doubt import doubted
+from ancile.assess.doubts import Doubt
 from ancile.assess.run import UNBROKEN, Job, Samples, State
 from ancile.assess.slopes import slopes
+from ancile.assess.strike import farthest
 from ancile.attacks.ball import Norm
 from ancile.attacks.constraint import Constraint
 from ancile.models.in_process import model_here

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from ancile.assess.doubt import Doubt, doubted
+from ancile.assess.doubt import doubted
+from ancile.assess.doubts import Doubt
 from ancile.assess.run import UNBROKEN, State
 from ancile.assess.softened import Averaged, Softened, drift, softly
 from ancile.attacks.constraint import Constraint

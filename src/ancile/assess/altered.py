@@ -14,7 +14,7 @@ from ancile.attacks.pgd import pgd
 from ancile.attacks.starts import corner_start, random_start
 from ancile.attacks.streams import Streams
 from ancile.core.extras import needs
-from ancile.models.model import Gradient
+from ancile.models.around import Reread
 from ancile.numeric import np
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ancile.assess.run import Job
-    from ancile.models.model import GradientModel, Loss, Traits, Usage
+    from ancile.models.model import GradientModel, Traits
 else:
     torch = needs("torch", "torch")
 
@@ -85,46 +85,19 @@ def _altered(job: Job, white: GradientModel, x: torch.Tensor, streams: Streams) 
     return readout if start_right and int(readout.logits(best).argmax()) == 1 else None
 
 
-class _Readout:
+class _Readout(Reread):
     """A ``GradientModel`` of two classes on the logits of another."""
 
     def __init__(self, model: GradientModel, weight: torch.Tensor, threshold: float) -> None:
-        self._model, self._weight, self._threshold = model, weight.to(model.device), threshold
+        super().__init__(model)
+        self._weight, self._threshold = weight.to(model.device), threshold
 
     @property
     def traits(self) -> Traits:
         """Two classes, logits."""
         return replace(self._model.traits, classes=BINARY, output="logits")
 
-    @property
-    def usage(self) -> Usage:
-        """Of the model below."""
-        return self._model.usage
-
-    @property
-    def device(self) -> torch.device:
-        """Of the model below."""
-        return self._model.device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Of the model below."""
-        return self._model.dtype
-
-    def scores(self, x: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Logits as numpy has them."""
-        found = self.logits(torch.from_numpy(np.asarray(x)).to(device=self.device, dtype=self.dtype))
-        return np.asarray(found.double().cpu().numpy())
-
-    def logits(self, x: torch.Tensor) -> torch.Tensor:
+    def read(self, logits: torch.Tensor) -> torch.Tensor:
         """(n, 2): the threshold's side, in units of the readout."""
-        return self._read(self._model.logits(x))
-
-    def gradient(self, x: torch.Tensor, loss: Loss) -> Gradient:
-        """Through the readout and the model below."""
-        found = self._model.gradient(x, lambda logits: loss(self._read(logits)))
-        return Gradient(self._read(found.logits), found.gradient)
-
-    def _read(self, logits: torch.Tensor) -> torch.Tensor:
         side = logits @ self._weight - self._threshold
         return torch.stack([torch.zeros_like(side), side], dim=1)

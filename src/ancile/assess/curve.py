@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from ancile.assess.doubt import broken, farthest
 from ancile.assess.measures import CONFIDENCE, robust_accuracy
 from ancile.assess.plan import Step
 from ancile.assess.run import BATCH, Effect, Job, Samples, State, predicted, step_seed, wrong
+from ancile.assess.strike import broken, farthest
 from ancile.attacks.launch import launch
 from ancile.attacks.streams import Streams
 from ancile.core.measure import Bound

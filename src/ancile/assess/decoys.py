@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 from ancile.assess.run import UNBROKEN, Job, State, predicted
 from ancile.attacks.streams import Streams
 from ancile.core.extras import needs
-from ancile.models.model import Gradient
+from ancile.models.around import Reread
 from ancile.numeric import np
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ancile.core.strength import Effort
-    from ancile.models.model import GradientModel, Loss, Traits, Usage
+    from ancile.models.model import GradientModel
 else:
     torch = needs("torch", "torch")
 
@@ -63,48 +63,15 @@ def undeceived(
     return found
 
 
-class _Without:
+class _Without(Reread):
     """A ``GradientModel`` in which some classes come last."""
 
     def __init__(self, model: GradientModel, left_out: NDArray[np.intp]) -> None:
-        self._model = model
+        super().__init__(model)
         self._out = torch.zeros(model.traits.classes, dtype=torch.bool, device=model.device)
         self._out[torch.from_numpy(left_out)] = True
 
-    @property
-    def traits(self) -> Traits:
-        """As of the model below."""
-        return self._model.traits
-
-    @property
-    def usage(self) -> Usage:
-        """Of the model below."""
-        return self._model.usage
-
-    @property
-    def device(self) -> torch.device:
-        """Of the model below."""
-        return self._model.device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Of the model below."""
-        return self._model.dtype
-
-    def scores(self, x: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Logits as numpy has them."""
-        found = self.logits(torch.from_numpy(np.asarray(x)).to(device=self.device, dtype=self.dtype))
-        return np.asarray(found.double().cpu().numpy())
-
-    def logits(self, x: torch.Tensor) -> torch.Tensor:
-        """(n, classes) those of the model below, but for the classes that come last."""
-        return self._last(self._model.logits(x))
-
-    def gradient(self, x: torch.Tensor, loss: Loss) -> Gradient:
-        """Through the model below."""
-        found = self._model.gradient(x, lambda logits: loss(self._last(logits)))
-        return Gradient(self._last(found.logits), found.gradient)
-
-    def _last(self, logits: torch.Tensor) -> torch.Tensor:
+    def read(self, logits: torch.Tensor) -> torch.Tensor:
+        """(n, classes) those of the model inside, but for the classes that come last."""
         kept = logits[:, ~self._out]
         return torch.where(self._out, kept.amin(dim=1, keepdim=True).detach() - BEHIND, logits)

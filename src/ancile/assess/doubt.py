@@ -9,26 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from ancile.assess.behaviour import Steadiness, lead, steadiness
-from ancile.assess.plan import BY_LABELS, Step, step
+from ancile.assess.behaviour import lead, steadiness
+from ancile.assess.doubts import Doubt
+from ancile.assess.plan import BY_LABELS, step
 from ancile.assess.run import (
     BATCH,
     UNBROKEN,
     Effect,
     Job,
     State,
-    confirm,
     predicted,
     spending,
     step_seed,
     wrong,
 )
+from ancile.assess.strike import Found, broken, farthest, strike
 from ancile.assess.watch import Watched
-from ancile.attacks.launch import launch
 from ancile.attacks.streams import Streams
 from ancile.core.errors import AncileError
 from ancile.core.strength import Effort
@@ -38,21 +38,12 @@ from ancile.numeric import np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ancile.assess.altered import Active
-    from ancile.assess.slopes import Slopes
 
 PROBED = 48  # samples whose neighbourhood is looked at
 ALTERED = 10  # of them, those with a network of their own, which is dear:
 PER, FEWEST = 40, 4  # one in so many samples where there are few, but not fewer than these
 CROSSED, HALVINGS = 24, 12  # broken samples whose boundary is looked at, and halvings on the way to it
 UNBOUNDED = 16  # of them, those attacked as far as the bounds allow
-HELPFUL = 0.75  # share of helpful gradients below which they lead nowhere: by chance 0.2, sound nets 0.98
-DEAD = 0.2  # share of points without a gradient above which a good part of the search goes nowhere
-ODD = 0.02  # share of such points from which attacks that do without are worth their time
-LEAST, MOST = 0.3, 2.0  # of the promised gain: 0.8 to 1.1 on sound networks, next to nothing on rough
-# surfaces, far more where a part of the gradient is cut off
-STEADY = 1e-3  # of the spread of scores: float32 sums in another order differ by a hundredth of that
-COMPANY = 10 * STEADY  # between a sample alone and in a batch other kernels may be at work
 FEW_BROKEN = 2  # samples that a search without gradients breaks before it is let loose on all
 SOME = 24  # samples on which an attack has to break one before it gets the others
 MORE = 0.03  # of all samples, broken by the last search: reason for a longer one
@@ -61,67 +52,6 @@ LOOKS: dict[Effort, tuple[int, int]] = {"quick": (20, 100), "standard": (10, 200
 # one in so many samples that stand, and queries about each
 LAST: dict[Effort, tuple[int, ...]] = {"quick": (500, 2500), "standard": (1000, 5000), "thorough": (10000,)}
 # queries about each of those that stand in the end where gradients are worth little
-
-
-@dataclass(kw_only=True)
-class Doubt:
-    """What the second look found; None where it did not come to that.
-
-    single     samples broken by one step along the gradient that the whole plan had left
-    blind      samples broken without gradients, of ``blind_tried`` that the plan had left
-    unbounded  samples that stand when the attacker may go as far as the bounds allow, of ``unbounded_tried``
-    again      whether attacks that need no gradients, or softened ones, were run on what stood
-    stood_in   samples broken along gradients of stand-ins, or averaged over a neighbourhood
-    recanted   claims from a single pass that did not hold in the mean of several
-    complete   whether the look was not cut short
-    """
-
-    steadiness: Steadiness | None = None
-    slopes: Slopes | None = None
-    active: Active | None = None
-    single: int = 0
-    blind: int = 0
-    blind_tried: int = 0
-    unbounded: int = 0
-    unbounded_tried: int = 0
-    again: bool = False
-    stood_in: int = 0
-    recanted: int = 0
-    complete: bool = True
-
-    @property
-    def unsteady(self) -> bool:
-        """Whether a pass is not the whole truth."""
-        s = self.steadiness
-        return s is not None and (s.flips > 0 or s.passes > STEADY)
-
-    @property
-    def crowded(self) -> bool:
-        """Whether a sample's answer hangs on the others of its batch."""
-        s = self.steadiness
-        return s is not None and s.passes <= STEADY and s.company > COMPANY
-
-    @property
-    def lost(self) -> bool:
-        """Whether gradients lead nowhere on a good part of the points that were looked at."""
-        s = self.slopes
-        return s is not None and (
-            s.helpful < HELPFUL * s.points
-            or s.zero + s.not_finite > DEAD * s.points
-            or not LEAST <= s.kept <= MOST
-        )
-
-    @property
-    def flat(self) -> bool:
-        """Whether scores stand still on a good part of the points: they tell a search no more than labels."""
-        s = self.slopes
-        return s is not None and (s.zero > DEAD * s.points or s.saturated > DEAD)
-
-    @property
-    def doubtful(self) -> bool:
-        """Whether some gradients are none, or lead nowhere: reason to look again, not yet to say so."""
-        s = self.slopes
-        return self.lost or (s is not None and s.zero + s.not_finite > ODD * s.points)
 
 
 class _Look(NamedTuple):
@@ -377,52 +307,3 @@ def fewer(look: _Look, most: int) -> int:
 def _left(look: _Look) -> NDArray[np.intp]:
     """Samples that still stand."""
     return np.asarray(look.right[look.state.broken_by[look.right] == UNBROKEN])
-
-
-def farthest(job: Job) -> float:
-    """An eps at which every point within the bounds is in the ball, for these samples."""
-    constraint = job.constraint
-    low, high = (
-        np.broadcast_to(np.asarray(edge, dtype=np.float64), job.samples.x.shape[1:])
-        for edge in (constraint.low, constraint.high)
-    )
-    span = (high - low).astype(np.float64)[None]
-    if constraint.norm == "linf":
-        return constraint.reach
-    return float(constraint.distance(span, np.zeros_like(span))[0])
-
-
-Found = Callable[["NDArray[np.float32]", "NDArray[np.int64]", Streams], "NDArray[np.float32]"]
-
-
-def strike(job: Job, state: State, one: Step, rows: NDArray[np.intp], *, place: int) -> int:
-    """How many of these samples an attack of the table broke."""
-
-    def found(x: NDArray[np.float32], y: NDArray[np.int64], streams: Streams) -> NDArray[np.float32]:
-        settings = dict(one.settings)
-        return launch(one.attack, job.model, x, y, job.constraint, streams, settings=settings, stop=job.stop)
-
-    effect = Effect(name=one.name, blind=one.attack in ("square", *BY_LABELS.values()))
-    return broken(job, state, effect, rows, found, place=place)
-
-
-def broken(
-    job: Job, state: State, effect: Effect, rows: NDArray[np.intp], found: Found, *, place: int
-) -> int:
-    """How many of these samples were broken; each is confirmed, and put down to this effect.
-
-    place  tells its draws from those of other attacks
-    """
-    if not len(rows):
-        return 0
-    effect.name = f"doubt: {effect.name}"
-    state.log.append(effect)
-    broke = 0
-    with spending(job, effect):
-        for start in range(0, len(rows), BATCH):
-            part = rows[start : start + BATCH]
-            streams = Streams(step_seed(job.seed, place), job.samples.ids[part])
-            got = found(job.samples.x[part], job.samples.y[part], streams)
-            effect.tried += len(part)
-            broke += int(confirm(job, state, part, got, place=len(state.log) - 1).sum())
-    return broke

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ancile.assess.doubt import STEADY
+from ancile.assess.doubts import STEADY
 from ancile.core.check import Check, Remark, check, error, ok, skip, warn
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from ancile.assess.checks import EVASION_CHECKS, INPUT_CHECKS, faint, uneven
 from ancile.assess.clean import Clean, clean_pass
 from ancile.assess.costs import Costs
 from ancile.assess.curve import Near, Rung, climb, ladder, median_distance, nearest, settled
-from ancile.assess.doubt import Doubt, doubted
+from ancile.assess.doubt import doubted
+from ancile.assess.doubts import Doubt
 from ancile.assess.exhibits import exhibits
 from ancile.assess.measures import measures
 from ancile.assess.plan import curve_step, flat, plan

@@ -13,7 +13,7 @@ from ancile.numeric import np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ancile.assess.doubt import Doubt
+    from ancile.assess.doubts import Doubt
     from ancile.assess.plan import Step
     from ancile.attacks.constraint import Constraint
     from ancile.models.model import Model, Traits

@@ -12,20 +12,21 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ancile.assess.watch import Watched
 from ancile.attacks.ball import Ball, per_sample
 from ancile.attacks.losses import margin
 from ancile.core.extras import needs
-from ancile.models.model import Gradient
+from ancile.models.around import Around
+from ancile.models.model import Gradient, GradientModel
 from ancile.numeric import np
 
 if TYPE_CHECKING:
     import torch
 
     from ancile.assess.run import Job
-    from ancile.assess.watch import Watched
     from ancile.attacks.streams import Streams
     from ancile.models.form import Form, Searching
-    from ancile.models.model import GradientModel, Loss, Traits, Usage
+    from ancile.models.model import Loss
     from ancile.numeric import NDArray
 else:
     torch = needs("torch", "torch")
@@ -36,7 +37,7 @@ PASSES = 8  # of a model that draws lots: a third of the spread of one pass is l
 MEAN_STEPS = 24  # on the mean of passes
 
 
-class Softened:
+class Softened(Around[GradientModel]):
     """A ``GradientModel`` that answers as the one inside, but for its gradients.
 
     reach      how far the points lie off in each feature, in the data's units: a number, or one for each
@@ -47,29 +48,10 @@ class Softened:
     def __init__(
         self, model: GradientModel, *, reach: float | torch.Tensor, draws: int, estimated: bool, seed: int
     ) -> None:
-        self._model, self._reach, self._draws, self._estimated = model, reach, draws, estimated
+        super().__init__(model)
+        self._reach, self._draws, self._estimated = reach, draws, estimated
         # One stream for the whole climb: what it finds is confirmed, and where it looks is no claim
         self._random = torch.Generator(device="cpu").manual_seed(seed % (1 << 63))
-
-    @property
-    def traits(self) -> Traits:
-        """As of the model inside."""
-        return self._model.traits
-
-    @property
-    def usage(self) -> Usage:
-        """As of the model inside."""
-        return self._model.usage
-
-    @property
-    def device(self) -> torch.device:
-        """As of the model inside."""
-        return self._model.device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """As of the model inside."""
-        return self._model.dtype
 
     def scores(self, x: NDArray[np.floating]) -> NDArray[np.float64]:
         """As of the model inside."""
@@ -96,7 +78,7 @@ class Softened:
         return Gradient(logits, total)
 
 
-class Averaged:
+class Averaged(Around[Watched]):
     """A ``GradientModel`` that answers as most of some passes do, and climbs along the mean gradient.
 
     Probabilities are averaged, be it that they come as logits: in the mean of logits a single pass that is
@@ -104,27 +86,8 @@ class Averaged:
     """
 
     def __init__(self, model: Watched, *, passes: int = PASSES) -> None:
-        self._model, self._passes = model, passes
-
-    @property
-    def traits(self) -> Traits:
-        """As of the model inside."""
-        return self._model.traits
-
-    @property
-    def usage(self) -> Usage:
-        """As of the model inside: every pass is counted."""
-        return self._model.usage
-
-    @property
-    def device(self) -> torch.device:
-        """As of the model inside."""
-        return self._model.device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """As of the model inside."""
-        return self._model.dtype
+        super().__init__(model)
+        self._passes = passes
 
     def search_form(
         self, sample: torch.Tensor, *, form: Form | None = None, seconds: float = 0.0

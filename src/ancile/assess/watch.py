@@ -15,8 +15,9 @@ import msgspec
 from ancile.core.errors import AncileError
 from ancile.core.extras import needs
 from ancile.core.text import plain
+from ancile.models.around import Around
 from ancile.models.form import PLAIN_BATCH, Form, Precision, Searching, search_form
-from ancile.models.model import Gradient
+from ancile.models.model import Gradient, GradientModel
 from ancile.models.remote import pull_of
 from ancile.numeric import np
 
@@ -25,46 +26,22 @@ FORM_SAMPLES = 256  # real inputs that forms are tried on
 if TYPE_CHECKING:
     import torch
 
-    from ancile.models.model import GradientModel, Loss, Model, Traits, Usage
+    from ancile.models.model import Loss, Model
     from ancile.numeric import NDArray
 
     Batch = TypeVar("Batch", torch.Tensor, NDArray[np.floating])
 
 
-class Watched:
+class Watched(Around[GradientModel]):
     """The model, and how many of its answers so far were not finite: an attack cannot climb on those.
 
     most  samples that it is given at once; None for as many as there are
     """
 
     def __init__(self, model: Model, *, most: int | None = None) -> None:
-        self._model = model
+        super().__init__(cast("GradientModel", model))  # without gradients nobody asks for them
         self._most = most
         self.not_finite = 0
-
-    @property
-    def traits(self) -> Traits:
-        """What is known before the first sample."""
-        return self._model.traits
-
-    @property
-    def usage(self) -> Usage:
-        """Samples that went through so far."""
-        return self._model.usage
-
-    @property
-    def device(self) -> torch.device:
-        """Where its inputs must lie."""
-        return self._white.device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Type of its inputs."""
-        return self._white.dtype
-
-    @property
-    def _white(self) -> GradientModel:
-        return cast("GradientModel", self._model)
 
     def search_form(self, x: NDArray[np.float32], form: Form | None = None) -> Searching:
         """The network in the form in which it answers fastest on some of these samples, or in ``form``.
@@ -77,7 +54,7 @@ class Watched:
         torch = needs("torch", "torch")
         sample = torch.from_numpy(x[:FORM_SAMPLES]).to(device=self.device, dtype=self.dtype)
         with _named():
-            found = search_form(self._white, sample, form=form)
+            found = search_form(self._model, sample, form=form)
         batch = min(found.form.batch, self._most or found.form.batch)
         kept = msgspec.structs.replace(found.form, batch=batch)
         return Searching(Watched(found.model, most=self._most), kept)
@@ -86,7 +63,7 @@ class Watched:
         """The network as it came, watched by itself: where no other form can be tried."""
         precision: Precision = "float64" if str(self.dtype) == "torch.float64" else "float32"
         batch = min(PLAIN_BATCH, self._most or PLAIN_BATCH)
-        return Searching(Watched(self._white, most=self._most), Form(precision=precision, batch=batch))
+        return Searching(Watched(self._model, most=self._most), Form(precision=precision, batch=batch))
 
     def scores(self, x: NDArray[np.floating]) -> NDArray[np.float64]:
         """Scores (n, classes), looked at."""
@@ -105,7 +82,7 @@ class Watched:
             whole: torch.Tensor = cat([self.logits(part) for part in self._parts(x)])
             return whole
         with _named():
-            found = self._white.logits(x)
+            found = self._model.logits(x)
         self._fitting(tuple(found.shape), len(x))
         return self._looked_at(found)
 
@@ -117,7 +94,7 @@ class Watched:
         if self._most is not None and len(x) > self._most:
             return self._in_parts(x, loss)
         with _named():
-            found = self._white.gradient(x, loss)
+            found = self._model.gradient(x, loss)
         self._fitting(tuple(found.logits.shape), len(x))
         self._looked_at(found.logits)
         return found
