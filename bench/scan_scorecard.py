@@ -15,8 +15,9 @@ from pathlib import Path
 
 from ancile.core.report import Verdict
 from bar import Bar
+from environments import HERE
 from scan_corpus import CAUGHT, CLEAN, Entry, entries, lists, no_names, share, verdict_of
-from scanners_env import HERE, QUIET, scanners_python
+from scanners_env import QUIET, scanners_python
 
 RATCHET = HERE / "ratchet.json"
 TABLE = HERE / "SCORECARD.md"
