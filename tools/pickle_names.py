@@ -13,7 +13,11 @@ reader.
 Functions that a model may hold and that are not called while it is opened (a score, a kernel) are listed as
 referenced: public ones whose body, and the bodies of the functions of the package that it calls by name,
 reach for nothing, and whose names say so too (``names/feared.json``). One that calls what it is given is
-among them: what it is given is a name as well, and judged.
+among them: what it is given is a name as well, and judged. Not of a package of which only a part is read.
+
+A method that a class registers as a hook of its own objects is in every pickle of them. It is listed where
+its name sounds as if it reached for something, and its body reaches for nothing and calls no other method of
+its object.
 """
 
 from __future__ import annotations
@@ -265,13 +269,53 @@ def referenced(package: Package) -> Iterator[tuple[str, str]]:
         if not more:
             break
         tainted |= more
-    verbs, tools = WORDS["function_words"], set(WORDS["module_words"]["words"])
-    said = re.compile(
-        rf".*(?:{'|'.join(verbs['parts'])}).*|(?:.*_)?(?:{'|'.join(verbs['words'])})(?:_.*)?|_.*"
-    )
+    said, tools = _words(), set(WORDS["module_words"]["words"])
     for module, name in package.functions.keys() - tainted:
-        if not said.fullmatch(name) and tools.isdisjoint(module.split(".")):
+        if not (said.fullmatch(name) or name.startswith("_")) and tools.isdisjoint(module.split(".")):
             yield package.homes[module, name], name
+
+
+def hooks(package: Package) -> Iterator[tuple[str, str]]:
+    """Methods that objects of listed classes are hooked to from the first, and that reach for nothing."""
+    for (module, name), one in package.classes.items():
+        if fault(package, one):
+            continue
+        methods: dict[str, ast.FunctionDef] = {}
+        registered: set[str] = set()
+        for held in _bases(package, one):
+            methods = held.methods | methods
+            registered |= set(_registered(held.methods.get("__init__")))
+        for key in sorted(registered & methods.keys()):
+            if _words().fullmatch(key) and not (reaches(methods[key]) or _calls_self(methods[key])):
+                yield module, f"{name}.{key}"
+
+
+def _registered(body: ast.FunctionDef | None) -> Iterator[str]:
+    """Methods that an object registers as hooks of its own."""
+    for node in ast.walk(body) if body else ():
+        if isinstance(node, ast.Call) and re.fullmatch(r"self\.\w*register\w*_hook", ast.unparse(node.func)):
+            said = [ast.unparse(one) for one in node.args]
+            yield from (one.removeprefix("self.") for one in said if re.fullmatch(r"self\.\w+", one))
+
+
+def _bases(package: Package, one: Class) -> Iterator[Class]:
+    """A class and what it inherits from within its package, in the order in which methods are looked for."""
+    yield one
+    for base in one.bases:
+        for other in [c for c in package.classes.values() if c.name == base.split(".")[-1]][:1]:
+            yield from _bases(package, other) if other is not one else ()
+
+
+def _calls_self(body: ast.FunctionDef) -> bool:
+    """Whether a method calls others of its object, which a pickle may have replaced."""
+    called = [ast.unparse(node.func) for node in ast.walk(body) if isinstance(node, ast.Call)]
+    return any(re.match(r"self\.\w+$|super\(", said) for said in called)
+
+
+def _words() -> re.Pattern[str]:
+    """Names that say of a function that it opens, fetches, runs or writes."""
+    verbs = WORDS["function_words"]
+    return re.compile(rf".*(?:{'|'.join(verbs['parts'])}).*|(?:.*_)?(?:{'|'.join(verbs['words'])})(?:_.*)?")
 
 
 def _is_stub(body: ast.FunctionDef) -> bool:
@@ -288,10 +332,13 @@ def _named(package: Package, module: str, body: ast.FunctionDef) -> Iterator[tup
             yield imported.get(node.func.id, (module, node.func.id))
 
 
-def lists(package: Package) -> dict[str, dict[str, list[str]]]:
-    """Module to names: classes, those that may be called, functions, and what is left out with the reason."""
+def lists(package: Package, *, whole: bool) -> dict[str, dict[str, list[str]]]:
+    """Module to names: classes, those that may be called, functions, and what is left out with the reason.
+
+    whole  whether all of the package was read
+    """
     found: dict[str, dict[str, list[str]]] = {
-        kind: {} for kind in ("classes", "called", "functions", "ufuncs", "referenced", "left_out")
+        kind: {} for kind in ("classes", "called", "functions", "ufuncs", "referenced", "hooks", "left_out")
     }
     for (module, name), one in sorted(package.classes.items()):
         why = fault(package, one)
@@ -311,8 +358,10 @@ def lists(package: Package) -> dict[str, dict[str, list[str]]]:
         )
     for module, name in sorted(package.ufuncs):
         found["ufuncs"].setdefault(module, []).append(name)
-    for module, name in sorted(set(referenced(package))):
+    for module, name in sorted(set(referenced(package))) if whole else ():
         found["referenced"].setdefault(module, []).append(name)
+    for module, name in sorted(hooks(package)):
+        found["hooks"].setdefault(module, []).append(name)
     return found
 
 
@@ -326,13 +375,14 @@ def main() -> None:
             for module, text in sources(wheel, name):
                 read(module, text, package)
             package.compiled |= set(compiled(wheel, name))
+        found = lists(package, whole=name not in ONLY)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         head: dict[str, object] = {"compiled": sorted(package.compiled)}
         name = name.removesuffix("_cpu").replace("_", "-")
         head |= {"package": name, "version": version, "source": f"{path.name}, sha256:{digest}"}
         out = folder / f"{name}.json"
-        out.write_text(json.dumps(head | lists(package), indent=0, sort_keys=True) + "\n", "utf-8")
-        print(name, version, {k: sum(map(len, v.values())) for k, v in lists(package).items()})
+        out.write_text(json.dumps(head | found, indent=0, sort_keys=True) + "\n", "utf-8")
+        print(name, version, {k: sum(map(len, v.values())) for k, v in found.items()})
 
 
 if __name__ == "__main__":

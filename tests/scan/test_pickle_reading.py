@@ -121,6 +121,8 @@ HOSTILE = {
     ),
     "a compiled reader": (b"cpandas._libs.parsers\nTextReader\n(Vx\ntR.", Wrong.UNLISTED_CALL),
     "a method that writes": (b"cbuiltins\ngetattr\n(cxgboost.core\nBooster\n)\x81Vload_model\ntR.", Wrong.UNLISTED_CALL),
+    "a hook of another class": (b"cbuiltins\ngetattr\n(ctorch.nn.modules.linear\nLinear\n)\x81V_lazy_load_hook\ntR.", Wrong.UNLISTED_CALL),
+    "a hook that is called": (b"cbuiltins\ngetattr\n(ctorch.nn.modules.linear\nLazyLinear\n)\x81V_lazy_load_hook\ntR)R.", Wrong.UNLISTED_CALL),
     "a method of a path": (b"cbuiltins\ngetattr\n(cpathlib\nPath\n)RVunlink\ntR.", Wrong.UNLISTED_CALL),
     "an array in a file elsewhere": (
         b"cjoblib.numpy_pickle_compat\nNDArrayWrapper\n)\x81}Vfilename\nV../x.npy\nsb.", Wrong.FOREIGN_CHANGE,
@@ -141,6 +143,14 @@ def test_an_array_of_a_subclass_is_made_without_it() -> None:
 
 def test_methods_that_compute_may_be_held() -> None:
     assert wrong(b"cbuiltins\ngetattr\n(csklearn.base\nBaseEstimator\n)\x81Vpredict\ntR.") == set()
+
+
+def test_an_object_may_hold_the_hook_that_its_class_gives_it() -> None:
+    """torch/nn/modules/lazy.py, ``LazyModuleMixin.__init__``; as saved since torch 1.6 and before."""
+    lazy, hook = b"torch.nn.modules.linear\nLazyLinear\n", b"V_lazy_load_hook\ntR."
+    assert wrong(b"cbuiltins\ngetattr\n(c" + lazy + b")\x81" + hook) == set()
+    old = b"(Vmodule\nc" + lazy + b"VF\nVS\ntQ)\x81"
+    assert wrong(b"\x80\x02cbuiltins\ngetattr\n(" + old + hook, persistent=True) == set()
 
 
 @pytest.mark.parametrize("name", HOSTILE)

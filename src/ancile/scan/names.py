@@ -67,6 +67,7 @@ class Lists(NamedTuple):
     left_out  classes that were read and are not harmless to make or change, with the reason
     verbs     words in the name of a function that opens, fetches, runs or writes
     tools     modules, by the words in their names, that build, test or start things
+    hooks     methods that a class hooks its own objects to: read, and they reach for nothing
     """
 
     names: dict[tuple[str, str], Rule]
@@ -76,6 +77,7 @@ class Lists(NamedTuple):
     left_out: dict[tuple[str, str], str]
     verbs: re.Pattern[str]
     tools: frozenset[str]
+    hooks: frozenset[tuple[str, str]]
 
 
 @cache
@@ -85,6 +87,7 @@ def lists() -> Lists:
     packages: dict[str, str] = {}
     compiled: set[str] = set()
     left_out: dict[tuple[str, str], str] = {}
+    hooks: set[tuple[str, str]] = set()
     feared: dict[str, Any] = {}
     for file in files("ancile.scan").joinpath("names").iterdir():
         held = json.loads(file.read_text("utf-8"))
@@ -94,6 +97,7 @@ def lists() -> Lists:
         compiled |= set(held.get("compiled", ()))
         for module, said in held.get("left_out", {}).items():
             left_out |= {(module, one.partition(": ")[0]): one.partition(": ")[2] for one in said}
+        hooks |= {(module, path) for module, said in held.get("hooks", {}).items() for path in said}
         for module, path, rule in _rows(held):
             if names.get((module, path), Rule.NEW_ONLY) in (Rule.NEW_ONLY, Rule.NEVER):
                 names[module, path] = rule
@@ -106,6 +110,7 @@ def lists() -> Lists:
         left_out=left_out,
         verbs=_verbs(**feared["function_words"]),
         tools=frozenset(feared["module_words"]["words"]),
+        hooks=frozenset(hooks),
     )
 
 
@@ -182,6 +187,11 @@ def reaches_out(module: str, path: str) -> bool:
     if CLASS.fullmatch(path) or (module, path) in known.left_out:
         return False
     return known.verbs.fullmatch(path) is not None or not known.tools.isdisjoint(module.split("."))
+
+
+def is_own_hook(module: str, owner: str, method: str) -> bool:
+    """Whether the class hooks its own objects to that method of theirs, which reaches for nothing."""
+    return (today(module), f"{owner}.{method}") in lists().hooks
 
 
 def left_out(module: str, path: str) -> str:

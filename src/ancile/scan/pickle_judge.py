@@ -9,7 +9,17 @@ from dataclasses import dataclass, field
 from ancile.core.text import plain
 from ancile.formats.pickle_machine import Call, Change, Event, Lookup, Machine, Oddity
 from ancile.formats.pickle_values import Box, Made, Name, Unknown, Value
-from ancile.scan.names import CLASS, Rule, Standing, left_out, package_of, reaches_out, rule_of, standing
+from ancile.scan.names import (
+    CLASS,
+    Rule,
+    Standing,
+    is_own_hook,
+    left_out,
+    package_of,
+    reaches_out,
+    rule_of,
+    standing,
+)
 from ancile.scan.snippets import leaves
 from ancile.scan.wrong import Reading, Wrong
 
@@ -151,10 +161,11 @@ class Judge:
         if len(args) != 2 or self.machine is None:
             return False
         name = self.machine.text(args[1]) or ""
-        owner = args[0].callee if type(args[0]) is Made else args[0]
+        owner = self._known(args[0].callee) if type(args[0]) is Made else args[0]
         if type(owner) is not Name or not _has_methods(owner):
             return False
-        return name.isidentifier() and not name.startswith("__") and not reaches_out("", name)
+        harmless = is_own_hook(owner.module, owner.path, name) or not reaches_out("", name)
+        return name.isidentifier() and not name.startswith("__") and harmless
 
     def _nested(self, first: Value) -> bool:
         if type(first) is not int or self.machine is None or self.nested is None:
