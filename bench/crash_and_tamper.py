@@ -24,9 +24,9 @@ HERE = Path(__file__).parent
 sys.path.append(str(HERE.parent))  # the crash and tampering machinery lives with the tests of the room
 
 from tests.trust.crash_help import recorder, script  # noqa: E402 - from here on it is on the path
-from tests.trust.crash_rounds import Acknowledged, entries_of, kill_rounds, losses, power_cuts, recorded  # noqa: E402
-from tests.trust.ledger_help import AUTHOR, LOG, VKEYS, drafts, opened, signed, ticking  # noqa: E402
-from tests.trust.tamper_help import Statement, flipped, leaves, rewrite, tampered  # noqa: E402
+from tests.trust.crash_rounds import Acknowledged, entries_of, kill_rounds, losses, power_cuts, recorded  # noqa: E402 - as above
+from tests.trust.ledger_help import AUTHOR, LOG, VKEYS, drafts, opened, signed, ticking  # noqa: E402 - as above
+from tests.trust.tamper_help import Statement, flipped, leaves, rewrite, tampered  # noqa: E402 - as above
 
 KILLS = 200
 CONTROL_CUTS = 40  # steps of the control's record after which the power is cut

@@ -9,7 +9,7 @@ import click
 
 from ancile.assess.config import LARGEST, AssessConfig
 from ancile.cli.home import find_config
-from ancile.cli.output import chosen, output_options
+from ancile.cli.output import chosen, output_options, quiet_option, record_option
 
 
 @click.command()
@@ -59,9 +59,7 @@ from ancile.cli.output import chosen, output_options
 @click.option("--trust-pickle", is_flag=True, help="Unpickle MODEL: it may run any code, in a child process.")
 @click.option("--trust-torchscript", is_flag=True, help="Load TorchScript: it may run any code, likewise.")
 @click.option("--adversarial", type=click.Path(path_type=Path), help="Write the examples found to FILE.npz.")
-@click.option(
-    "--record/--no-record", default=None, help="Sign into the ledger; the default where there is one."
-)
+@record_option
 @click.option("--gate", "with_gate", is_flag=True, help="Then decide by the policy; its exit code counts.")
 @click.option(
     "--evidence", "files", multiple=True, type=click.Path(path_type=Path), help="With --gate: evidence file."
@@ -72,7 +70,7 @@ from ancile.cli.output import chosen, output_options
     type=click.Path(path_type=Path),
     help="With --gate: report or checkpoint you kept.",
 )
-@click.option("--quiet", "-q", is_flag=True, help="No progress.")
+@quiet_option
 @output_options
 def assess(model: str, **options: Any) -> int:
     """Attack MODEL and say how robust it is, and how sure that is.

@@ -42,6 +42,12 @@ class Output(NamedTuple):
     strict: bool
 
 
+record_option = click.option(
+    "--record/--no-record", default=None, help="Sign into the ledger; the default where there is one."
+)
+quiet_option = click.option("--quiet", "-q", is_flag=True, help="No progress.")
+
+
 def output_options(command: Command) -> Command:
     """The options ``--format``, ``-o`` and ``--strict``."""
     options = (

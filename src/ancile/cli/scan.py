@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ancile.cli.output import chosen, output_options
+from ancile.cli.output import chosen, output_options, quiet_option, record_option
 from ancile.core.errors import AncileError
 
 POLICIES = ("standard", "strict")
@@ -35,10 +35,8 @@ POLICIES = ("standard", "strict")
     help="Write what was found, for you to accept with a reason.",
 )
 @click.option("--no-digest", is_flag=True, help="Faster; nothing can be found again, so it is no evidence.")
-@click.option(
-    "--record/--no-record", default=None, help="Sign into the ledger; the default where there is one."
-)
-@click.option("--quiet", "-q", is_flag=True, help="No progress.")
+@record_option
+@quiet_option
 @output_options
 def scan(
     paths: tuple[Path, ...],

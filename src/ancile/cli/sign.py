@@ -11,7 +11,7 @@ import click
 
 from ancile.cli.gating import read_bundle
 from ancile.cli.home import Home, need_home
-from ancile.cli.output import talk, writable, write_whole
+from ancile.cli.output import quiet_option, talk, writable, write_whole
 from ancile.cli.recorder import Recorder, open_recorder
 from ancile.cli.relying import quorum_in
 from ancile.cli.witnessing import witnessed
@@ -60,7 +60,7 @@ SHORT = timedelta(days=2)  # an expiry within it is told with its time
 @click.option("--openssf", type=click.Path(path_type=Path), help="EC key; also write MODEL.sig with it.")
 @click.option("--quorum", type=click.Path(path_type=Path), help="C2SP tlog-policy: ask its witnesses.")
 @click.option("--allow-failed-scan", is_flag=True, help="Although the latest scan says block or review.")
-@click.option("--quiet", "-q", is_flag=True, help="No progress.")
+@quiet_option
 def sign(
     model: Path,
     *,

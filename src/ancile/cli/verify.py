@@ -11,7 +11,7 @@ import click
 
 from ancile.cli.gating import read_bundle
 from ancile.cli.home import find_home, need_home
-from ancile.cli.output import apart, chosen, deliver, output_options
+from ancile.cli.output import apart, chosen, deliver, output_options, quiet_option, record_option
 from ancile.cli.recorder import open_recorder
 from ancile.cli.relying import known_keys, relied_on, taken_back
 from ancile.cli.sign import OPENSSF_SUFFIX, SIGSTORE, beside
@@ -51,10 +51,8 @@ from ancile.work.progress import progress_line
     help="An OpenSSF bundle by this public key, or by who has a certificate from these; else MODEL.sig.",
 )
 @click.option("--allow-classical", is_flag=True, help="Although no post-quantum key has signed it.")
-@click.option(
-    "--record/--no-record", default=None, help="Sign into the ledger; the default where there is one."
-)
-@click.option("--quiet", "-q", is_flag=True, help="No progress.")
+@record_option
+@quiet_option
 @output_options
 def verify(
     model: Path,

@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ancile.formats.extents import LayoutFault
 from ancile.formats.msgpack import parse_msgpack
-from ancile.scan.hidden import search_numbers, search_texts
 from ancile.scan.part import Formatted, Part
-from ancile.scan.tensors import held_in_gaps, layout
+from ancile.scan.values import examine_values
 
 # A map whose first key is a word
 BEGIN = re.compile(
@@ -24,10 +22,4 @@ def is_msgpack(part: Part) -> bool:
 
 def examine_msgpack(part: Part) -> Iterator[Formatted | Part]:
     """Whether it is whole, and what its texts and numbers hold."""
-    facts = parse_msgpack(part.data)
-    faults = [LayoutFault("damaged", facts.stop, facts.fault)] if facts.fault else []
-    gaps = [(facts.stop, len(part.data))] if facts.stop < len(part.data) and not faults else []
-    yield layout(part, "msgpack", faults, gaps)
-    yield from held_in_gaps(part, gaps)
-    yield from search_texts(part, "msgpack", facts.texts)
-    yield search_numbers(part, "msgpack", [(0, len(part.data))])
+    yield from examine_values(part, "msgpack", parse_msgpack(part.data))

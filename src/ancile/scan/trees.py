@@ -13,6 +13,7 @@ from ancile.formats.ubjson import parse_ubjson
 from ancile.scan.hidden import search_numbers, search_texts
 from ancile.scan.part import Formatted, Part
 from ancile.scan.tensors import held_in_gaps, layout
+from ancile.scan.values import examine_values
 
 # UBJSON: an object, then a key with its length as int64, int8 or uint8
 XGBOOST = re.compile(rb"\{(L\x00{7}|[iU])[\x01-\x20](learner|version|Config)")
@@ -34,13 +35,7 @@ def is_xgboost(part: Part) -> bool:
 
 def examine_xgboost(part: Part) -> Iterator[Formatted | Part]:
     """What its texts decode to, and what stands behind it."""
-    facts = parse_ubjson(part.data)
-    faults = [LayoutFault("damaged", facts.stop, facts.fault)] if facts.fault else []
-    gaps = [(facts.stop, len(part.data))] if facts.stop < len(part.data) and not faults else []
-    yield layout(part, "xgboost-ubj", faults, gaps)
-    yield from held_in_gaps(part, gaps)
-    yield from search_texts(part, "xgboost-ubj", facts.texts)
-    yield search_numbers(part, "xgboost-ubj", [(0, len(part.data))])
+    yield from examine_values(part, "xgboost-ubj", parse_ubjson(part.data))
 
 
 def is_lightgbm(part: Part) -> bool:
