@@ -141,3 +141,21 @@ def test_a_changed_graph_never_breaks_the_scan(place: int, change: bytes) -> Non
     assert examined(data[:place] + change + data[place + len(change) :]).verdict
     if place:
         assert examined(data[:place]).verdict
+
+
+def fingerprint(uuid: bytes) -> bytes:
+    """As TensorFlow writes it beside a SavedModel: fingerprint.proto."""
+    numbers = b"".join(number(tag << 3) + number(2**64 - 1 - tag) for tag in range(1, 6))
+    return numbers + held(6, number(1 << 3) + number(4)) + held(7, uuid)
+
+
+def test_a_fingerprint_is_no_damaged_onnx_model() -> None:
+    found = examine_part(Part("fingerprint.pb", fingerprint(b"96564965410025996211491968964310075709")))
+    assert (found.format, found.verdict) == ("tensorflow", "data-only")
+
+
+def test_what_carries_a_graph_where_the_digits_stand_is_no_fingerprint() -> None:
+    inner = held(
+        1, held(4, b"Evil") + held(7, b"own.domain")
+    )  # GraphProto: 1 node; NodeProto: 4 op, 7 domain
+    assert examine_part(Part("fingerprint.pb", fingerprint(inner))).format == "onnx"

@@ -18,6 +18,7 @@ TEXT_BYTES = 1 << 22
 OPERATOR = re.compile(r"[A-Za-z_.>][\w.>]*")
 KERAS_OBJECT = b"_tf_keras_"
 FINGERPRINT_BYTES = 1024
+DIGITS = re.compile(rb"\d{1,40}")
 PROTOBUF_TEXT = re.compile(r"\b(?:node|node_def|meta_graphs)\s*(?::\s*)?[{<]")
 TEXT_OPERATOR = re.compile(r"\bop\s*:\s*(\"[^\"\n]*\"|'[^'\n]*')")
 TEXT_VALUE = re.compile(r"\b(?:s|string_val)\s*:\s*(\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*')")
@@ -56,10 +57,27 @@ def kind_of(data: Held) -> str:
         first = next((one for one in top if (one.tag, one.wire) == (1, BYTES)), None)
         if first is not None:
             return _kind_of_nodes(top, first)
-        is_fingerprint = all((1 <= one.tag <= 5 and one.wire == VARINT) or one.tag in (6, 7) for one in top)
     except AncileError:
         return ""
-    return "fingerprint" if is_fingerprint and len(data) < FINGERPRINT_BYTES else ""
+    return "fingerprint" if len(data) < FINGERPRINT_BYTES and _is_fingerprint(top) else ""
+
+
+def _is_fingerprint(top: list[Field]) -> bool:
+    """Whether this is a FingerprintDef: 1 to 5 numbers, 6 versions, 7 a UUID in decimal; fingerprint.proto.
+
+    The digits make sure that whoever takes it for an ONNX model, whose graph is field 7, finds none in it.
+    """
+    for one in top:
+        is_number = 1 <= one.tag <= 5 and one.wire == VARINT
+        is_words = one.wire == BYTES and (one.tag == 6 or (one.tag == 7 and DIGITS.fullmatch(one.data)))
+        if not (is_number or is_words):
+            return False
+    return True
+
+
+def is_fingerprint(data: Held) -> bool:
+    """Whether TensorFlow wrote this beside a SavedModel, to tell one from another."""
+    return len(data) < FINGERPRINT_BYTES and kind_of(data) == "fingerprint"
 
 
 def _is_meta_graph(data: memoryview) -> bool:

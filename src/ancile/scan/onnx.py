@@ -10,6 +10,7 @@ from ancile.core.check import Check, Remark, check, examine
 from ancile.core.errors import AncileError
 from ancile.formats.onnx import GRAPH, MODEL_FIELDS, OPSET, Entry, External, OnnxFacts, read_onnx
 from ancile.formats.protobuf import Steps, fields
+from ancile.formats.tensorflow import is_fingerprint
 from ancile.scan.hidden import search_numbers, search_texts
 from ancile.scan.licence import examine_metadata
 from ancile.scan.neighbours import Neighbour
@@ -160,7 +161,7 @@ def is_onnx(part: Part) -> bool:
                 seen.add(one.tag)
     except AncileError:
         return False
-    return GRAPH in seen and bool(seen & {OPSET, IR_VERSION})
+    return GRAPH in seen and bool(seen & {OPSET, IR_VERSION}) and not is_fingerprint(part.data)
 
 
 def examine_onnx(part: Part) -> Iterator[Formatted | Part]:
