@@ -20,7 +20,7 @@ from ancile.scan.templates import examine_template
 Target = Callable[[bytes], None]
 UNPACKED_BYTES = 16 << 20  # a fuzzer finds bombs at once; what it is after is what a limit does not catch
 PARTS = 2000
-UNFUZZED = ("storage", "empty", "marker")  # known by a member's name, and by their length
+UNFUZZED = ("storage", "word", "empty", "marker")  # known by a member's name, and by their length
 NAMES = {"bundle": "variables/variables.index"}  # of what is known by its name
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ancile.formats.hdf5_bytes import SIGNATURE, Hdf5Error, Source, until_zero
+from ancile.formats.beginnings import superblock
+from ancile.formats.hdf5_bytes import Hdf5Error, Source, until_zero
 from ancile.formats.hdf5_messages import (
     ATTRIBUTE,
     ATTRIBUTE_INFO,
@@ -36,7 +37,6 @@ from ancile.formats.held import Held
 
 OBJECTS = 200_000
 NODES = 200_000  # of the trees of all groups
-USER_BLOCK = 512  # and every double of it
 COMPACT, CONTIGUOUS, CHUNKED, VIRTUAL = 0, 1, 2, 3
 DATASET_BYTES = 64 << 20  # of texts and opaque bytes in one dataset
 SOFT_ENTRY = 2
@@ -60,16 +60,6 @@ class Hdf5Facts:
     outside: list[str] = field(default_factory=list)
     unread: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
-
-
-def superblock(data: Held) -> int:
-    """Where the superblock stands, at 0, 512, 1024, 2048 …; -1 for nowhere."""
-    place = 0
-    while place + len(SIGNATURE) <= len(data):
-        if data[place : place + len(SIGNATURE)] == SIGNATURE:
-            return place
-        place = place * 2 or USER_BLOCK
-    return -1
 
 
 def read_hdf5(data: Held) -> Hdf5Facts:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 from ancile.formats.held import Held
 
-SIGNATURE = b"\x89HDF\r\n\x1a\n"
 STEPS = 2_000_000  # pieces of one file that are followed
 NAME_BYTES = 1 << 16
 

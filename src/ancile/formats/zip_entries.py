@@ -15,12 +15,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from ancile.formats.beginnings import END_BYTES, LOCAL, zip_end
 from ancile.formats.compressed import BROKEN, Deflate, Inflater, inflate
 from ancile.formats.held import Held, Spool, chunks, piece
 
-END, END64, LOCATOR64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
-CENTRAL, LOCAL = b"PK\x01\x02", b"PK\x03\x04"
-END_BYTES, CENTRAL_BYTES, LOCAL_BYTES, COMMENT_BYTES = 22, 46, 30, 1 << 16
+END64, LOCATOR64 = b"PK\x06\x06", b"PK\x06\x07"
+CENTRAL = b"PK\x01\x02"
+CENTRAL_BYTES, LOCAL_BYTES = 46, 30
 STORED, DEFLATED, BZIP2, LZMA = 0, 8, 12, 14
 ENCRYPTED, PATCHED, STRONG = 0x1, 0x20, 0x40
 DESCRIPTOR_BYTES = 24  # that may follow a member's content
@@ -69,16 +70,6 @@ class _Directory(NamedTuple):
     listed: int
     shift: int
     end: int
-
-
-def is_zip(head: bytes) -> bool:
-    """Whether the first bytes are those of an archive."""
-    return head.startswith((LOCAL, END))
-
-
-def has_end(data: Held) -> bool:
-    """Whether an archive ends here, whatever stands before it."""
-    return _end(data) >= 0
 
 
 def read_archive(data: Held) -> Archive:
@@ -165,12 +156,8 @@ def _lzma_filter(properties: bytes) -> dict[str, int]:
     return {"id": lzma.FILTER_LZMA1, "dict_size": min(dictionary, 1 << 28), "lc": lc, "lp": lp, "pb": pb}
 
 
-def _end(data: Held) -> int:
-    return data.rfind(END, max(0, len(data) - END_BYTES - COMMENT_BYTES))
-
-
 def _directory(data: Held, faults: list[Fault]) -> _Directory | None:
-    end = _end(data)
+    end = zip_end(data)
     if end < 0 or end + END_BYTES > len(data):
         faults.append(Fault("there is no directory", max(0, len(data) - END_BYTES)))
         return None
@@ -268,6 +255,6 @@ def _strays(data: Held, entries: tuple[Entry, ...], found: _Directory | None) ->
         pos = max(pos, one.start + one.packed_bytes)
     if found.start - pos > DESCRIPTOR_BYTES:
         yield pos, found.start
-    tail = _end(data) + END_BYTES
+    tail = zip_end(data) + END_BYTES
     if len(data) > tail:
         yield tail, len(data)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import stat
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -11,6 +13,7 @@ from ancile.scan.places import Place, failed, unread
 
 AMBIGUOUS = ("CWE-436 (CWE 4.17)",)
 LEAVES = ("CWE-22 (CWE 4.17)", "CWE-59 (CWE 4.17)")
+DRIVE = re.compile(r"[A-Za-z]:")
 BOMB = ("CWE-409 (CWE 4.17)",)
 
 
@@ -65,3 +68,9 @@ def not_read(facts: ArchiveFacts) -> Iterator[Remark]:
 
 
 ARCHIVE_CHECKS: tuple[Check[ArchiveFacts], ...] = (ambiguous, leaves_folder, damaged, not_read)
+
+
+def leaves(name: str, mode: int) -> bool:
+    """Whether a member of this name would land outside the folder, in either slash form, or is a link."""
+    steps = name.replace("\\", "/").split("/")
+    return ".." in steps or name.startswith(("/", "\\")) or bool(DRIVE.match(name)) or stat.S_ISLNK(mode)

@@ -1,11 +1,8 @@
-"""Compressed files and archives: what is in them is looked at in turn, by content."""
+"""Zip archives: what is in them is looked at in turn, by content."""
 
 from __future__ import annotations
 
-import io
 import re
-import stat
-import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple, cast
@@ -13,7 +10,6 @@ from typing import NamedTuple, cast
 from ancile.core.check import examine
 from ancile.core.text import plain
 from ancile.formats import json_text
-from ancile.formats.compressed import kind_of, unpack
 from ancile.formats.held import Held, is_blank, piece
 from ancile.formats.torch_storages import Storage, asked_storages, layout_faults
 from ancile.formats.zip_entries import (
@@ -26,15 +22,13 @@ from ancile.formats.zip_entries import (
     is_plain,
     read_archive,
 )
-from ancile.scan.archive_checks import ARCHIVE_CHECKS, ArchiveFacts
+from ancile.scan.archive_checks import ARCHIVE_CHECKS, ArchiveFacts, leaves
+from ancile.scan.marks import is_storage
 from ancile.scan.neighbours import Neighbours, in_archive
-from ancile.scan.part import PARTS, RATIO, RATIO_FREE_BYTES, Formatted, Part, Spent
+from ancile.scan.part import Formatted, Part, Spent
 from ancile.scan.places import Place
-from ancile.scan.plain_data import is_storage
 from ancile.scan.tensor_checks import STORAGE_CHECKS, StorageFacts
 
-PROBED_BYTES = 5 << 20  # more than the longest block of lz4
-DRIVE = re.compile(r"[A-Za-z]:")
 # Names of members that torch alone writes: of torch.save and TorchScript, and of torch.export
 TORCH_MEMBERS = re.compile(
     r"(.*/)?((data|constants|bytecode|attributes)\.pkl|archive_format|models/model\.json)", re.IGNORECASE
@@ -45,32 +39,6 @@ METADATA_BYTES = 4096
 COPIED_BYTES = 64 << 10  # of numbers; more are looked at where they stand
 TELLING = ("data.pkl", "metadata.json")
 OUTER_CHECKS, INNER_CHECKS = ARCHIVE_CHECKS[:2], ARCHIVE_CHECKS[2:]  # of the directory, and of what it lists
-TAR_MAGIC = slice(257, 262)
-TAR_ERRORS = (tarfile.TarError, ValueError, OSError, EOFError)
-
-
-def is_compressed(part: Part) -> bool:
-    """Whether this is a compressed stream that unpacks to anything."""
-    return bool(kind_of(part.head)) and bool(unpack(bytes(part.data[:PROBED_BYTES]), limit_bytes=1).data)
-
-
-def examine_compressed(part: Part) -> Iterator[Formatted | Part]:
-    """What it unpacks to."""
-    # One more than what is a bomb, so that it is told for one
-    limit = min(part.allowance.unpacked_bytes, max(RATIO_FREE_BYTES, RATIO * len(part.data)) + 1)
-    found = unpack(part.data, limit_bytes=limit)
-    facts = ArchiveFacts(part, damaged=(Place(found.fault, 0),) if found.fault else ())
-    inner: list[Part] = []
-    if found.cut:
-        facts = facts._replace(unread=(Place(f"more than {limit} bytes when unpacked", 0),))
-    try:
-        inner.append(part.inner(f"({found.kind})", found.data, packed=len(part.data)))
-        if not is_blank(found.rest, 0, len(found.rest)):
-            inner.append(part.inner("(behind it)", found.rest))
-    except Spent as reason:
-        facts = facts._replace(unread=(Place(str(reason), 0),))
-    yield Formatted(found.kind, examine(ARCHIVE_CHECKS, facts))
-    yield from inner
 
 
 def examine_zip(part: Part) -> Iterator[Formatted | Part]:
@@ -193,71 +161,3 @@ def _sum_fault(part: Part, entry: Entry) -> str:
 
 def _said(entry: Entry, fault: str) -> str:
     return f"{plain(entry.name, 80)}: {fault}" if fault else ""
-
-
-def is_tar(part: Part) -> bool:
-    """Whether this is a tar archive: POSIX.1-1988 ustar and what came after."""
-    return part.head[TAR_MAGIC] == b"ustar"
-
-
-def examine_tar(part: Part) -> Iterator[Formatted | Part]:
-    """What its members hold; links and devices are told, not followed."""
-    leaving: list[Place] = []
-    held: list[tarfile.TarInfo] = []
-    facts = ArchiveFacts(part)
-    try:
-        for one in tar_members(part.data):
-            if one.issym() or one.islnk() or one.isdev() or leaves(one.name, 0):
-                leaving.append(Place(f"{one.name} {one.linkname}".strip(), one.offset))
-            if one.isreg():
-                held.append(one)
-            if len(held) + len(leaving) > PARTS:
-                facts = facts._replace(unread=(Place(f"more than {PARTS} members", 0),))
-                break
-    except TAR_ERRORS as reason:
-        facts = facts._replace(damaged=(Place(str(reason), 0),))
-    facts = facts._replace(leaving=tuple(leaving))
-    yield Formatted("tar", examine(ARCHIVE_CHECKS, facts))
-    sizes = {one.name: one.size for one in held}
-    for one in held:
-        content = piece(part.data, one.offset_data, one.offset_data + one.size)
-        yield part.inner(one.name, content, neighbours=in_archive(sizes, one.name))
-
-
-def tar_members(data: Held) -> Iterator[tarfile.TarInfo]:
-    """What a tar lists, as far as it goes; where it breaks, one of ``TAR_ERRORS``."""
-    with tarfile.open(fileobj=_Stream(data), mode="r:") as archive:
-        yield from archive
-
-
-class _Stream(io.RawIOBase):
-    """Bytes as a file, which they are not copied for."""
-
-    def __init__(self, data: Held) -> None:
-        self._data = data
-        self._pos = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        self._pos = offset + (0, self._pos, len(self._data))[whence]
-        return self._pos
-
-    def tell(self) -> int:
-        return self._pos
-
-    def read(self, size: int = -1, /) -> bytes:
-        stop = len(self._data) if size < 0 else self._pos + size
-        found = bytes(self._data[self._pos : stop])
-        self._pos += len(found)
-        return found
-
-
-def leaves(name: str, mode: int) -> bool:
-    """Whether a member of this name would land outside the folder, in either slash form, or is a link."""
-    steps = name.replace("\\", "/").split("/")
-    return ".." in steps or name.startswith(("/", "\\")) or bool(DRIVE.match(name)) or stat.S_ISLNK(mode)

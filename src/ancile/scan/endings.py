@@ -10,20 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ancile.formats.zip_entries import LOCAL, has_end, is_zip, read_archive
-from ancile.scan import archives, seven_zip
+from ancile.formats.beginnings import LOCAL, zip_end
+from ancile.formats.zip_entries import read_archive
+from ancile.scan import archives, seven_zip, streams, tars
 from ancile.scan.part import Formatted, Part
 
 
-def is_archive(part: Part) -> bool:
-    """Whether this is a zip, or ends as one that is not just what another container holds."""
-    return is_zip(part.head) or (has_end(part.data) and not _is_held(part))
-
-
-def _is_held(part: Part) -> bool:
-    if archives.is_tar(part):
+def is_held(part: Part) -> bool:
+    """Whether what ends as a zip is just what another container holds, so that no reader of zip sees more."""
+    if tars.is_tar(part):
         return _in_member(part)
-    return seven_zip.is_seven_zip(part) or archives.is_compressed(part)
+    return seven_zip.is_seven_zip(part) or streams.is_compressed(part)
 
 
 def _in_member(part: Part) -> bool:
@@ -38,15 +35,15 @@ def _in_member(part: Part) -> bool:
     try:
         return any(
             one.isreg() and one.offset_data <= start and stop <= one.offset_data + one.size
-            for one in archives.tar_members(part.data)
+            for one in tars.tar_members(part.data)
         )
-    except archives.TAR_ERRORS:
+    except tars.TAR_ERRORS:
         return False
 
 
 def examine_compressed(part: Part) -> Iterator[Formatted | Part]:
     """What it unpacks to, and what a reader of zip sees in it."""
-    yield from archives.examine_compressed(part)
+    yield from streams.examine_compressed(part)
     yield from _ending(part)
 
 
@@ -61,7 +58,7 @@ def _ending(part: Part) -> Iterator[Part]:
 
     That is so of most when an archive stands in the blocks of a stream, with lengths in between.
     """
-    if has_end(part.data):
+    if zip_end(part.data) >= 0:
         archive = read_archive(part.data)
         there = (one for one in archive.entries if part.data[one.header : one.header + 4] == LOCAL)
         archive = replace(archive, entries=tuple(there), strays=())

@@ -9,7 +9,8 @@ from itertools import islice
 from typing import NamedTuple
 
 from ancile.core.check import Check, Remark, check, examine
-from ancile.formats.hdf5 import Hdf5Facts, read_hdf5, superblock
+from ancile.formats.beginnings import superblock
+from ancile.formats.hdf5 import Hdf5Facts, read_hdf5
 from ancile.formats.json_tree import may_be_json
 from ancile.scan.hidden import search_numbers, search_texts
 from ancile.scan.part import Formatted, Part

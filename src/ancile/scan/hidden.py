@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 
 from ancile.core.check import Examined, examine
+from ancile.formats.beginnings import is_zip
 from ancile.formats.compressed import kind_of, unpack
 from ancile.formats.held import piece
-from ancile.formats.zip_entries import is_zip
 from ancile.scan.part import Formatted, Part
 from ancile.scan.pickle_checks import PICKLE_CHECKS, PickleFacts
 from ancile.scan.pickle_reading import hidden_pickles
@@ -80,6 +80,12 @@ def search_texts(part: Part, format_: str, texts: Iterable[tuple[str, str]]) -> 
         inner += (part.inner(f"{name} (decoded)", one) for one in _decoded(text))
     yield _judged(part, format_, reading)
     yield from inner
+
+
+def encoded_in(part: Part, text: str) -> list[Formatted | Part]:
+    """What is encoded in a text that is a whole part; nothing where nothing is."""
+    found = list(search_texts(part, "text", [("its text", text)]))
+    return found if any(isinstance(one, Part) or one.examined.findings for one in found) else []
 
 
 def _decoded(text: str) -> Iterator[bytes]:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import NamedTuple
 
-from ancile.core.check import Check, Remark, check, error, examine, ok
+from ancile.core.check import Check, Examined, Remark, check, error, examine, ok
 from ancile.formats.extents import Numbers
-from ancile.scan.hidden import search_numbers
+from ancile.scan.hidden import encoded_in, search_numbers
 from ancile.scan.part import Formatted, Part
 from ancile.scan.pickle_checks import PICKLE_CHECKS, PickleFacts
 from ancile.scan.pickle_reading import hidden_pickles
 from ancile.scan.tensor_values import examine_values
 
-STORAGE = re.compile(r"((weight|tensor|param|buffer)_)?[0-9]+")
 MARKER = re.compile(r"(.*/)?(__init__\.py|py\.typed|\.[^/]+)")  # of packages, types, tools; empty by custom
 TEXT_BYTES = 64 << 20
 FEW_CONTROLS = 20  # characters of a text for each control character in it
 SHOWN_HEAD = 8
+ENCODED = 20  # letters in which something may be encoded
 
 
 class DataFacts(NamedTuple):
@@ -64,22 +65,24 @@ def examine_empty(part: Part) -> Iterator[Formatted | Part]:
     yield Formatted("empty", examine(DATA_CHECKS, DataFacts(part, is_empty=is_told)))
 
 
-def is_storage(part: Part) -> bool:
-    """Whether torch reads these bytes as numbers: ``data/0``, ``weights/weight_0`` and so on.
-
-    Torch goes by the name and so does this: numbers that begin as a pickle does are still numbers.
-    """
-    if not part.torch or not part.members:
-        return False
-    folder, _, name = part.members[-1].rpartition("/")
-    return STORAGE.fullmatch(name) is not None and folder.endswith(("data", "constants", "weights"))
-
-
 def examine_storage(part: Part) -> Iterator[Formatted | Part]:
     """Numbers, in which no pickle should hide."""
     end = len(part.data)
     yield search_numbers(part, "numbers", [(0, end)])
     yield examine_values(part, "numbers", [Numbers("the storage", 0, end, part.numbers)])
+
+
+def examine_word(part: Part) -> Iterator[Formatted | Part]:
+    """Nothing; many digits may still be another program's letters."""
+    yield Formatted("text", _said_of_data())
+    if len(part.data) >= ENCODED:
+        yield from encoded_in(part, bytes(part.data).decode("ascii"))
+
+
+@cache
+def _said_of_data() -> Examined:
+    """What the checks say where nothing is wrong."""
+    return examine(DATA_CHECKS, DataFacts(Part("", b"0")))
 
 
 def is_text(part: Part) -> bool:
@@ -94,6 +97,11 @@ def is_text(part: Part) -> bool:
     controls = sum(char < " " and char not in "\t\n\r\f\x1b" for char in text)
     # One that hides among a program's letters does not keep an interpreter from running it; nul does
     return controls * FEW_CONTROLS <= len(text) and "\0" not in text
+
+
+def is_anything(_: Part) -> bool:
+    """Whether it is anything at all."""
+    return True
 
 
 def examine_unknown(part: Part) -> Iterator[Formatted | Part]:

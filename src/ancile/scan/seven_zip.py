@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from ancile.core.check import examine
 from ancile.formats.seven_zip import SevenZip, SevenZipError, read_seven_zip, unpack_folder
 from ancile.formats.seven_zip import is_seven_zip as begins_as_seven_zip
-from ancile.scan.archive_checks import ARCHIVE_CHECKS, ArchiveFacts
-from ancile.scan.archives import leaves
+from ancile.scan.archive_checks import ARCHIVE_CHECKS, ArchiveFacts, leaves
 from ancile.scan.part import Formatted, Part, Spent
 from ancile.scan.places import Place
 

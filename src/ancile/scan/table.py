@@ -1,82 +1,129 @@
-"""Every format that is judged: how it is known by content, what looks at it; the first that fits counts."""
+"""Every format that is judged: how it is known by content, what looks at it; the first that fits counts.
+
+What looks at a format is imported when a file may be of it: most scans meet three or four.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from functools import cache
+from importlib import import_module
+from typing import Any, NamedTuple
 
-from ancile.scan import (
-    archives,
-    code,
-    endings,
-    foreign,
-    hdf5,
-    keras,
-    machine_code,
-    media,
-    msgpack,
-    npy,
-    onnx,
-    pickles,
-    plain_data,
-    seven_zip,
-    skops,
-    tensorflow,
-    tensors,
-    texts,
-    trees,
-)
+from ancile.formats import beginnings
 from ancile.scan.part import Formatted, Part
+
+COMPRESSED = b"\x02\x04\x1f\x28\x5d\x78\xfdBZ" + bytes(range(0x50, 0x60))  # of every magic of streams
+JSON = b" \t\r\n\0{[\xef\xff\xfe"
+WIRE_TYPES = (0, 1, 2, 5)  # of a field that protobuf still has
 
 
 class Row(NamedTuple):
-    """A format: ``examine`` yields what it found, and parts to be looked at in turn."""
+    """A format: ``examine`` yields what it found, and parts to be looked at in turn.
+
+    known, looks  module of this room and function in it
+    begins        first bytes of which every such file has one; None where it may have any
+    may           whether a part that begins so may be one
+    """
 
     name: str
-    is_it: Callable[[Part], bool]
-    examine: Callable[[Part], Iterator[Formatted | Part]]
+    known: str
+    looks: str
+    begins: bytes | None = None
+    may: Callable[[Part], bool] | None = None
+
+    @property
+    def is_it(self) -> Callable[[Part], bool]:
+        """Whether a part is of the format."""
+        found: Callable[[Part], bool] = _function(self.known)
+        return found
+
+    @property
+    def examine(self) -> Callable[[Part], Iterator[Formatted | Part]]:
+        """What looks at a part of the format."""
+        found: Callable[[Part], Iterator[Formatted | Part]] = _function(self.looks)
+        return found
 
 
-NUMBERS = Row("numbers", plain_data.is_storage, plain_data.examine_storage)
-PICKLE = Row("pickle", pickles.is_pickle, pickles.examine_pickle)
+@cache
+def _function(name: str) -> Any:
+    module, _, function = name.partition(":")
+    return getattr(import_module(f"ancile.scan.{module}"), function)
+
+
+def _may_be_message(part: Part) -> bool:
+    return part.head[0] & 7 in WIRE_TYPES
+
+
+MARKER = Row("python", "code:is_marker", "code:examine_marker", b"")
+EMPTY = Row("empty", "plain_data:is_empty", "plain_data:examine_empty", b"")
+NUMBERS = Row("numbers", "marks:is_storage", "plain_data:examine_storage")
+PICKLE = Row("pickle", "pickles:is_pickle", "pickles:examine_pickle")
 FORMATS: tuple[Row, ...] = (
-    Row("python", code.is_marker, code.examine_marker),
-    Row("empty", plain_data.is_empty, plain_data.examine_empty),
+    MARKER,
+    EMPTY,
     NUMBERS,
-    Row("zip", endings.is_archive, archives.examine_zip),
-    Row("tar", archives.is_tar, archives.examine_tar),
-    Row("7z", seven_zip.is_seven_zip, endings.examine_seven_zip),
-    Row("npy", npy.is_npy, npy.examine_npy),
-    Row("lightgbm", trees.is_lightgbm, trees.examine_lightgbm),
-    Row("catboost", trees.is_catboost, trees.examine_catboost),
-    Row("xgboost-ubj", trees.is_xgboost, trees.examine_xgboost),
-    Row("gguf", tensors.is_gguf, tensors.examine_gguf),
-    Row("safetensors", tensors.is_safetensors, tensors.examine_safetensors),
-    Row("compressed", archives.is_compressed, endings.examine_compressed),
-    Row("machine code", machine_code.is_machine_code, machine_code.examine_machine_code),
-    Row("media", media.is_media, media.examine_media),
-    Row("hdf5", hdf5.is_hdf5, hdf5.examine_hdf5),
+    Row("text", "marks:is_word", "plain_data:examine_word", b"0123456789lb"),
+    Row("zip", "marks:is_archive", "archives:examine_zip"),
+    Row("tar", "tars:is_tar", "tars:examine_tar", may=lambda part: beginnings.is_tar(part.head)),
+    Row("7z", "seven_zip:is_seven_zip", "endings:examine_seven_zip", b"7"),
+    Row("npy", "npy:is_npy", "npy:examine_npy", b"\x93"),
+    Row("lightgbm", "trees:is_lightgbm", "trees:examine_lightgbm", b"t"),
+    Row("catboost", "trees:is_catboost", "trees:examine_catboost", b"C"),
+    Row("xgboost-ubj", "trees:is_xgboost", "trees:examine_xgboost", b"{"),
+    Row("gguf", "tensors:is_gguf", "tensors:examine_gguf", b"G"),
+    Row(
+        "safetensors",
+        "tensors:is_safetensors",
+        "tensors:examine_safetensors",
+        may=lambda part: beginnings.may_be_safetensors(part.head),
+    ),
+    Row("compressed", "streams:is_compressed", "endings:examine_compressed", COMPRESSED),
+    Row(
+        "machine code",
+        "machine_code:is_machine_code",
+        "machine_code:examine_machine_code",
+        may=lambda part: beginnings.may_be_machine_code(part.head),
+    ),
+    Row("media", "media:is_media", "media:examine_media", b"\x89\xffGR\0"),
+    Row("hdf5", "hdf5:is_hdf5", "hdf5:examine_hdf5", may=lambda part: beginnings.superblock(part.data) >= 0),
     PICKLE,
-    Row("onnx", onnx.is_onnx, onnx.examine_onnx),
-    Row("tensorflow", tensorflow.is_tensorflow, tensorflow.examine_tensorflow),
-    Row("skops", skops.is_skops, skops.examine_skops),
-    Row("keras", keras.is_keras, keras.examine_keras),
-    Row("text", texts.is_wide, texts.examine_wide),
-    Row("msgpack", msgpack.is_msgpack, msgpack.examine_msgpack),
-    Row("foreign", foreign.is_foreign, foreign.examine_foreign),
-    Row("variables", tensorflow.is_bundle, tensorflow.examine_bundle),
-    Row("text", plain_data.is_text, texts.examine_text),
+    Row("onnx", "onnx:is_onnx", "onnx:examine_onnx", may=_may_be_message),
+    Row("tensorflow", "tensorflow:is_tensorflow", "tensorflow:examine_tensorflow"),
+    Row("skops", "skops:is_skops", "skops:examine_skops", JSON),
+    Row("keras", "keras:is_keras", "keras:examine_keras", JSON),
+    Row("text", "texts:is_wide", "texts:examine_wide"),
+    Row("msgpack", "msgpack:is_msgpack", "msgpack:examine_msgpack", bytes(range(0x81, 0x90)) + b"\xde\xdf"),
+    Row("foreign", "foreign:is_foreign", "foreign:examine_foreign"),
+    Row("variables", "tensorflow:is_bundle", "tensorflow:examine_bundle"),
+    Row("text", "plain_data:is_text", "texts:examine_text"),
 )
+UNKNOWN = Row("unknown", "plain_data:is_anything", "plain_data:examine_unknown")
 FIRST = FORMATS[FORMATS.index(NUMBERS) + 1 : FORMATS.index(PICKLE)]  # what comes behind has been asked
-UNKNOWN = Row("unknown", lambda _: True, plain_data.examine_unknown)
+
+
+def _asked(first: int) -> tuple[Row, ...]:
+    """Formats that a part with this first byte may be of."""
+    return tuple(row for row in FORMATS if row.begins is None or first in row.begins)
+
+
+ASKED = tuple(map(_asked, range(256)))
 
 
 def rows_of(part: Part) -> tuple[Row, ...]:
     """The format of a part, and pickle where an unpickler would run something in it: it asks for no mark."""
     row = row_of(part)
-    return (row, PICKLE) if row in FIRST and pickles.is_pickle_too(part) else (row,)
+    if row in FIRST:
+        is_pickle_too: Callable[[Part], bool] = _function("pickles:is_pickle_too")
+        return (row, PICKLE) if is_pickle_too(part) else (row,)
+    return (row,)
 
 
 def row_of(part: Part) -> Row:
     """The format of a part."""
-    return next((row for row in FORMATS if row.is_it(part)), UNKNOWN)
+    if not part.head:
+        return MARKER if MARKER.is_it(part) else EMPTY
+    for row in ASKED[part.head[0]]:
+        if (row.may is None or row.may(part)) and row.is_it(part):
+            return row
+    return UNKNOWN

@@ -11,7 +11,7 @@ from ancile.formats import json_text
 from ancile.formats.json_text import Document, walk
 from ancile.scan.code import examine_python, examine_script, name_of
 from ancile.scan.configs import examine_json, examine_lines
-from ancile.scan.hidden import search_texts
+from ancile.scan.hidden import encoded_in
 from ancile.scan.licence import examine_licence
 from ancile.scan.names import lists
 from ancile.scan.notebooks import examine_notebook, is_notebook
@@ -106,9 +106,7 @@ def _hidden(part: Part, text: str) -> Iterator[Formatted | Part]:
     if reading.wrong:
         yield Formatted("text", examine(PICKLE_CHECKS, PickleFacts(part, reading)))
     if len(text) <= ENCODED_CHARACTERS:
-        found = list(search_texts(part, "text", [("its text", text)]))
-        if any(isinstance(one, Part) or one.examined.findings for one in found):
-            yield from found
+        yield from encoded_in(part, text)
 
 
 def _readings(part: Part, text: str) -> Iterator[Formatted | Part]:
