@@ -39,6 +39,38 @@ def test_words_beside_them_and_a_cut_are_reviewed() -> None:
     assert examined(b"CBM1\xff\0\0\0").verdict == "review"
 
 
+def catboost(names: bytes, *parts: bytes) -> bytes:
+    return b"CBM1" + len(names).to_bytes(4, "little") + names + b"".join(parts)
+
+
+def sized(*parts: bytes) -> bytes:
+    return b"".join(len(one).to_bytes(4, "little") + one for one in parts)
+
+
+def test_the_parts_that_catboost_keeps_for_categories_and_texts_belong_to_the_model() -> None:
+    tables = b"\2\0\0\0" + sized(b"a table of numbers", b"another one")
+    for behind in (b"\0\0\0\0", tables):
+        assert examined(catboost(b"core static_provider_v1", behind)).verdict == "data-only"
+    texts = b"text_process_v2\0" + bytes(40)
+    assert examined(catboost(b"core", texts)).verdict == "data-only"
+    assert examined(catboost(b"core", b"embed_process_1\0" + bytes(40))).verdict == "data-only"
+    assert examined(catboost(b"core", texts + HOSTILE)).verdict == "block"
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        b"\1\0\0\0" + sized(b"a table of numbers") + b"more",
+        b"\2\0\0\0" + sized(b"a table of numbers"),
+        b"\xff\xff\xff\xff" + b"\xff" * 8,
+        b"\xff\0\0\0" + bytes(4000),
+        b"\1\0\0",
+    ],
+)
+def test_tables_of_categories_that_do_not_add_up_are_reviewed(behind: bytes) -> None:
+    assert examined(catboost(b"core static_provider_v1", behind)).verdict == "review"
+
+
 @pytest.mark.slow
 def test_what_the_libraries_write_is_data() -> None:
     numpy = pytest.importorskip("numpy")

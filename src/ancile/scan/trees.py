@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ancile.formats import catboost
 from ancile.formats.extents import LayoutFault
 from ancile.formats.ubjson import parse_ubjson
 from ancile.scan.hidden import search_numbers, search_texts
@@ -23,8 +24,6 @@ LIGHTGBM_ENDS = (  # the Python package adds a line to what the library writes
     re.compile(rb"\nend of parameters\n"),
     re.compile(rb"\nend of trees\n[\s\S]*"),
 )
-CATBOOST = b"CBM1"
-CATBOOST_PARTS = (b"static_ctr_provider", b"TextProcessingCollection", b"EmbeddingProcessingCollection")
 TEXT_BYTES = 256 << 20
 
 
@@ -62,18 +61,15 @@ def examine_lightgbm(part: Part) -> Iterator[Formatted | Part]:
 
 
 def is_catboost(part: Part) -> bool:
-    """Whether this begins as CatBoost's binary: catboost/libs/model/model.cpp, ``CBM1`` and a size."""
-    return part.head.startswith(CATBOOST)
+    """Whether this begins as CatBoost's binary."""
+    return catboost.is_catboost(part.head)
 
 
 def examine_catboost(part: Part) -> Iterator[Formatted | Part]:
-    """Whether its core is whole, and what stands behind it where no further parts are announced."""
-    stop = 8 + int.from_bytes(part.data[4:8], "little")
-    faults, gaps = [], []
-    if stop > len(part.data):
-        faults.append(LayoutFault("damaged", 4, f"a core that ends at byte {stop} of {len(part.data)}"))
-    elif stop < len(part.data) and not any(part.data.find(name, 8, stop) >= 0 for name in CATBOOST_PARTS):
-        gaps.append((stop, len(part.data)))
+    """Whether it is whole, and what stands behind its last part."""
+    stop, fault = catboost.extent_of(part.data)
+    faults = [LayoutFault("damaged", 4, fault)] if fault else []
+    gaps = [(stop, len(part.data))] if stop < len(part.data) else []
     yield layout(part, "catboost", faults, gaps)
     yield from held_in_gaps(part, gaps)
     yield search_numbers(part, "catboost", [(0, len(part.data))])
