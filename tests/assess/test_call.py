@@ -48,6 +48,63 @@ def test_wrong_arrays_are_told_as_the_command_tells_them() -> None:
         assess(net, samples.x, samples.y, eps=9.0, bounds=(0.0, 1.0))
 
 
+def test_no_number_of_samples_and_none_mean_all_of_them_as_in_the_command() -> None:
+    net, samples = problem(22, n=20)
+    for wanted in (None, 0):
+        report = assess(net, samples.x, samples.y, eps=0.02, effort="quick", samples=wanted, bounds=(0, 1))
+        assert report.parameters["samples"] == 20
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"samples": -1}, "samples does not fit"),
+        ({"samples": 1.5}, "samples does not fit"),
+        ({"seed": -1}, "seed does not fit"),
+        ({"eps": "0.1"}, "eps is not a number"),
+        ({"eps": float("nan")}, "eps is not a distance"),
+        ({"eps": 5.0}, "eps is beyond the data's range"),
+        ({"bounds": (0.5, 0.5)}, "the bounds leave no room"),
+        ({"bounds": (0.4, 0.6)}, "lie outside the bounds"),
+        ({"bounds": (0, 1, 2)}, "the bounds are no pair"),
+        ({"bounds": (np.zeros(5), np.ones(5))}, "the bounds are no pair"),
+        ({"norm": "l7"}, "no such norm"),
+        ({"effort": "heroic"}, "no such effort"),
+        ({"budget": "soon"}, "not a duration"),
+        ({"budget": 10}, "not a duration"),
+        ({"x": np.zeros(5, np.float32), "y": 1}, "not numbers by sample and feature"),
+        ({"x": np.full((60, 5), np.nan)}, "NaN or infinite"),
+        ({"x": "data.npz"}, "it is empty"),
+    ],
+)
+def test_wrong_arguments_are_told_in_the_words_of_the_call(change: dict[str, Any], what: str) -> None:
+    """A flag of the command means nothing in a notebook, nor does a file."""
+    net, samples = problem(23)
+    given = {"x": samples.x, "y": samples.y, "eps": 0.02, "bounds": (0.0, 1.0), **change}
+    with pytest.raises(AncileError, match=what) as caught:
+        assess(net, given.pop("x"), given.pop("y"), **given)
+    assert "--" not in caught.value.remedy
+    assert "file" not in caught.value.remedy
+
+
+def test_pictures_of_8_bits_and_eps_in_their_units_are_told_the_way_out() -> None:
+    net, samples = problem(23)
+    x = (samples.x * 255).astype(np.uint8).reshape(60, 5, 1)
+    with pytest.raises(AncileError) as caught:
+        assess(net, x, samples.y, eps=8)
+    assert "unless bounds=(0, 255) says" in caught.value.remedy
+    with pytest.raises(AncileError) as caught:
+        assess(net, samples.x, samples.y, eps=8)
+    assert "8-bit pictures are divided" not in caught.value.remedy
+
+
+def test_tensors_of_a_graph_are_data_like_any_other() -> None:
+    net, samples = problem(23, n=20)
+    x = torch.from_numpy(samples.x).requires_grad_()
+    report = assess(net, x, torch.from_numpy(samples.y), eps=0.02, effort="quick", bounds=(0, 1))
+    assert report.parameters["samples"] == 20
+
+
 def test_the_room_is_called_by_its_own_name() -> None:
     net, samples = problem(24)
     room: object = ancile.assess

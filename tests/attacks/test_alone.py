@@ -144,7 +144,17 @@ def test_each_says_how_it_is_called() -> None:
         ("pgd", {"x": np.zeros((6, 3), np.float32)}, "fails on samples of shape"),
         ("pgd", {"bounds": (np.zeros(3), np.ones(3))}, "low does not fit the samples"),
         ("pgd", {"bounds": (1.0, 0.0)}, "the bounds are not finite"),
-        ("pgd", {"seed": -1}, "the seed does not fit"),
+        ("pgd", {"bounds": (0.5, 0.5)}, "the bounds leave no room"),
+        ("pgd", {"bounds": (np.zeros(2), np.ones(3))}, "the bounds are no pair"),
+        ("pgd", {"bounds": (0, 0.5, 1)}, "the bounds are no pair"),
+        ("pgd", {"bounds": "01"}, "the bounds are no pair"),
+        ("pgd", {"bounds": 1}, "the bounds are no pair"),
+        ("pgd", {"eps": "0.1"}, "eps is not a number"),
+        ("pgd", {"eps": [0.1, 0.2]}, "eps is not a number"),
+        ("pgd", {"eps": float("nan")}, "eps is not a distance"),
+        ("pgd", {"seed": -1}, "seed does not fit"),
+        ("pgd", {"seed": "a"}, "seed does not fit"),
+        ("pgd", {"x": [[0.5] * 64] * 6}, "not an array of floating-point"),
         ("pgd", {"model": lambda x: np.zeros((len(x), 10))}, "pgd needs gradients"),
         ("square", {"model": "net.pt"}, "no model"),
     ],
@@ -165,3 +175,95 @@ def test_a_thing_that_cannot_be_asked_is_refused_with_tensors_too() -> None:
     with pytest.raises(AncileError, match="no model"):
         alone("square")("net.pt", here.x, here.y, eps=0.1)
     assert facade.alone is alone
+
+
+@pytest.mark.parametrize("tensor", [True, False])
+@pytest.mark.parametrize("name", ["square", "hopskipjump", "rays"])
+def test_float64_samples_go_as_float32_to_a_function_that_takes_no_other(name: str, tensor: bool) -> None:
+    """What comes back is float64, and inside the float64 ball."""
+    here = digits_world(6)
+    x = here.x.double() * (1 - 1e-9)
+
+    def scores(given: Any) -> Any:
+        return here.net(given) if tensor else here.net(torch.from_numpy(given)).detach().numpy()
+
+    given: Any = x if tensor else x.numpy()
+    found: Any = alone(name)(scores, given, here.y.numpy(), eps=0.1, queries=60)
+    assert type(found) is type(given)
+    assert found.dtype == given.dtype
+    assert Constraint("linf", 0.1).holds(found, given).all()
+    assert (found != given).any()
+
+
+def test_a_function_that_takes_no_float_type_says_so_of_the_samples_own() -> None:
+    here = digits_world(6)
+
+    def scores(_: Any) -> Any:
+        raise RuntimeError("expected Half")
+
+    with pytest.raises(AncileError, match="fails on samples of the data: RuntimeError: expected Half"):
+        alone("square")(scores, here.x.double(), here.y, eps=0.1)
+
+
+@pytest.mark.parametrize("name", ["pgd", "square"])
+def test_samples_outside_the_bounds_are_named_by_place_value_and_bounds(name: str) -> None:
+    here = digits_world(6)
+    x = here.x.clone()
+    x[2, 0, 3, 4], x[4, 0, 0, 0] = 1.5, -2.0
+    with pytest.raises(AncileError, match="outside the bounds") as caught:
+        alone(name)(here.net, x, here.y, eps=0.1)
+    assert caught.value.value == "x[2, 0, 3, 4] = 1.5, bounds 0..1; so do 2 of 6 samples"
+    assert "from -2 to 1.5" in caught.value.remedy
+    alone("fgsm")(here.net, x, here.y, eps=0.1, bounds=(-2, 1.5))
+
+
+def test_bounds_are_rounded_as_the_samples_are() -> None:
+    """0.7 as float32 lies above 0.7 as float64, and is no sample beyond it."""
+    here = digits_world(6)
+    x = here.x.clamp(max=0.7)
+    assert float(x.max()) > 0.7 or float(np.float32(0.7)) < 0.7
+    found = alone("fgsm")(here.net, x, here.y, eps=0.1, bounds=(-0.0, 0.7))
+    assert (found != x).any()
+
+
+@pytest.mark.parametrize(("x", "y"), [(np.zeros(64, np.float32), 3), (np.zeros(64, np.float32), [3])])
+def test_a_sample_without_the_axis_of_a_batch_is_told_how_to_get_one(x: Any, y: Any) -> None:
+    here = digits_world(1)
+    with pytest.raises(AncileError, match="labels do not fit") as caught:
+        alone("pgd")(here.net, x, y, eps=0.1)
+    assert "x[None]" in caught.value.remedy
+
+
+@pytest.mark.parametrize("name", [one.name for one in ATTACKS])
+def test_hints_speak_of_arguments_never_of_flags(name: str) -> None:
+    here = digits_world(2)
+    x = here.x.numpy()
+    changes = ({"bounds": (0.5, 0.5)}, {"eps": -1.0}, {"norm": "l7"}, {"eps": 5.0})
+    for change in changes if "linf" in row(name).norms else changes[:3]:
+        with pytest.raises(AncileError) as caught:
+            alone(name)(here.net, x, here.y, **{"eps": 0.1, "norm": row(name).norms[0], **change})
+        assert "--" not in caught.value.remedy
+
+
+BLIND = [(name, "everywhere") for name in ("pgd", "fgsm", "fmn", "square", "hopskipjump", "rays")]
+
+
+@pytest.mark.parametrize(("name", "where"), [*BLIND, ("pgd", "off"), ("fmn", "off"), ("square", "off")])
+def test_a_model_that_answers_nothing_finite_is_an_error_not_a_sample_that_stands(
+    name: str, where: str
+) -> None:
+    """NaN to every sample, or to whatever is not exactly one of them."""
+    here = digits_world(6)
+    known = {one.numpy().tobytes() for one in here.x}
+
+    class Blind(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            """Logits of the samples, else NaN."""
+            kept = [where == "off" and one.detach().numpy().tobytes() in known for one in x]
+            logits: torch.Tensor = here.net(x)
+            return torch.where(torch.tensor(kept)[:, None], logits, torch.nan)
+
+    white = row(name).needs == "gradients"
+    asked, given = (Blind(), {}) if white else (Blind().forward, {"queries": 20})
+    with pytest.raises(AncileError, match=r"not finite|answers NaN"):
+        alone(name)(asked, here.x, here.y, eps=0.1, **given)

@@ -194,10 +194,3 @@ def test_bounds_that_do_not_fit_the_samples_are_refused() -> None:
         c.project(np.zeros((2, 4)), np.zeros((2, 4)))
     with pytest.raises(AncileError, match="movable does not fit"):
         Constraint("linf", 0.1, movable=np.ones((2, 2), dtype=bool)).fits((2,))
-
-
-def test_an_eps_in_8_bit_units_for_divided_pictures_names_the_way_out() -> None:
-    for high, told in ((1.0, True), (0.9, False)):
-        with pytest.raises(AncileError, match="beyond the data's range") as caught:
-            Constraint("linf", 25.5, high=high)
-        assert ("--bounds 0,255" in caught.value.remedy) == told

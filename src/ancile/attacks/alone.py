@@ -9,9 +9,18 @@ import inspect
 import sys
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from ancile.attacks.constraint import UNITS, Constraint
+from ancile.attacks.asked import (
+    Asked,
+    array_of,
+    constraint_of,
+    labels_of,
+    require_classes,
+    require_inside,
+    require_samples,
+    whole_of,
+)
 from ancile.attacks.streams import Streams
 from ancile.attacks.table import ATTACKS, Row, row
 from ancile.core.errors import AncileError
@@ -24,6 +33,9 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import ArrayLike, NDArray
 
+    from ancile.attacks.ball import Ball
+    from ancile.attacks.constraint import Constraint
+
 A = TypeVar("A", "NDArray[np.floating]", "torch.Tensor")
 
 PROBED = 64  # samples that show what a model answers with
@@ -33,7 +45,8 @@ USAGE = """
 
     model    a torch.nn.Module, which keeps its mode and parameters; for attacks without gradients also an
              estimator or a function from (n, *shape), of the kind of ``x``, to scores (n, classes)
-    x        (n, *shape) a floating-point array or tensor, on any device, in the data's own units
+    x        (n, *shape) a floating-point array or tensor, on any device, in the data's own units, inside the
+             bounds. A model that takes another float type gets that, and the result is rounded into the ball
     y        (n,) true labels from 0
     eps      the largest change, in the norm and in the units of ``x``; in L0 a whole number of features
     norm     {norms}
@@ -44,18 +57,6 @@ USAGE = """
     returns  candidates like ``x``, inside ball and bounds without tolerance
     The settings of the attack itself ({settings}) are given by name.
 """
-
-
-class Asked(NamedTuple):
-    """What a caller of an attack on its own gave beside the settings of the attack."""
-
-    eps: float | None
-    norm: str
-    bounds: tuple[ArrayLike, ArrayLike]
-    seed: int
-    scale: ArrayLike | None
-    movable: ArrayLike | None
-    pixels: bool
 
 
 @cache
@@ -101,20 +102,48 @@ def _settings(inner: Callable[..., Any]) -> tuple[str, ...]:
 
 
 def _run(one: Row, model: object, x: A, y: ArrayLike, asked: Asked, given: dict[str, Any]) -> A:
-    samples = _numpy(x)
-    _require_samples(samples, x)
-    constraint = _constraint(one, asked)
-    constraint.fits(samples.shape[1:])
-    labels = _labels(y, len(samples))
+    samples = array_of(x)
+    require_samples(samples, x)
+    constraint = constraint_of(one, asked, samples.shape[1:])
+    labels = labels_of(y, samples)
+    rng = Streams(whole_of("seed", asked.seed), np.arange(len(samples)))
     if not len(samples):
         return x + 0
-    opened = _opened(model, x, samples, classes=int(labels.max()) + 1)
-    _require_classes(labels, opened.traits.classes)
-    rng = Streams(asked.seed, np.arange(len(samples)))
+    require_inside(samples, constraint)
+    opened, taken = _opened(model, x, samples, classes=int(labels.max()) + 1)
+    require_classes(labels, opened.traits.classes)
     if one.needs == "gradients":
         return _with_gradients(one, opened, x, labels, constraint, rng, given)
-    found = one.load()(opened.scores, samples, labels, constraint, rng, **given)
-    return _like(np.asarray(found), x)
+    heard = _Heard(opened)
+    found = _like(np.asarray(one.load()(heard.scores, taken, labels, constraint, rng, **given)), x)
+    heard.require_some()
+    return found if taken.dtype == samples.dtype else constraint.project(found, x)
+
+
+class _Heard:
+    """The model's answers, and how many of them decided anything: scores that are not finite do not."""
+
+    def __init__(self, model: Model) -> None:
+        self._model, self._asked, self._finite = model, 0, 0
+
+    def scores(self, x: NDArray[np.floating]) -> NDArray[np.float64]:
+        found = self._model.scores(x)
+        self._asked += len(x)
+        self._finite += int(np.isfinite(found).all(axis=1).sum())
+        return found
+
+    def require_some(self) -> None:
+        """Refuse to give back samples as if they had been attacked."""
+        if self._asked and not self._finite:
+            raise _unanswered(self._asked)
+
+
+def _unanswered(count: int) -> AncileError:
+    return AncileError(
+        "the model answers with scores that are not finite",
+        value=f"to all {count} samples that the attack asked about",
+        remedy="call it on x and on x + eps yourself: NaN and infinity decide for no class",
+    )
 
 
 def _with_gradients(
@@ -138,11 +167,39 @@ def _with_gradients(
     white = cast("GradientModel", model)
     inputs = torch.as_tensor(x).detach().to(device=white.device, dtype=white.dtype, copy=True)
     found = one.load()(white, inputs, torch.from_numpy(y).to(white.device), constraint, rng, **given)
+    if constraint.eps and torch.equal(found, inputs):
+        _require_answers(white, constraint.ball(inputs), rng)
     placed = _like(found, x)
     return placed if inputs.dtype == _dtype(x) else constraint.project(placed, x)
 
 
-def _opened(model: object, x: A, samples: NDArray[np.floating], *, classes: int) -> Model:
+def _require_answers(model: GradientModel, ball: Ball[torch.Tensor], rng: Streams) -> None:
+    """Refuse a model that answers nothing finite around samples none of which an attack could change."""
+    from ancile.attacks.starts import random_start  # noqa: PLC0415 - torch is an extra
+
+    logits = model.logits(random_start(ball, rng, step=0, purpose="answers"))
+    if not logits.isfinite().all(dim=1).any():
+        raise _unanswered(len(logits))
+
+
+def _opened(
+    model: object, x: A, samples: NDArray[np.floating], *, classes: int
+) -> tuple[Model, NDArray[np.floating]]:
+    """The model, and the samples in a float type that it takes: their own, else float32."""
+    try:
+        return _model(model, x, samples, classes=classes), samples
+    except AncileError:
+        if samples.dtype == np.float32:
+            raise
+        single = samples.astype(np.float32)
+        try:
+            return _model(model, _like(single, x, keep=False), single, classes=classes), single
+        except AncileError:
+            pass
+        raise
+
+
+def _model(model: object, x: A, samples: NDArray[np.floating], *, classes: int) -> Model:
     """The model as one that ancile asks; a function is asked in the caller's own kind of array."""
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(model, torch.nn.Module):
@@ -151,86 +208,17 @@ def _opened(model: object, x: A, samples: NDArray[np.floating], *, classes: int)
         return torch_model(model, probe=samples[:PROBED])
     if torch is not None and isinstance(x, torch.Tensor) and callable(model) and not hasattr(model, "scores"):
         asked = model
-        model = lambda array: _numpy(asked(_like(array, x)))  # noqa: E731 - the same model, in another kind
+        model = lambda array: array_of(asked(_like(array, x)))  # noqa: E731 - the same model, in another kind
     return model_here(model, samples[:PROBED], classes=classes).model
 
 
-def _constraint(one: Row, asked: Asked) -> Constraint:
-    if asked.norm not in one.norms:
-        others = [other.name for other in ATTACKS if asked.norm in other.norms]
-        raise AncileError(
-            f"{one.name} is not defined in this norm",
-            value=plain(f"norm={asked.norm}"),
-            remedy=f"give norm {', '.join(one.norms)}" + (f", or use {', '.join(others)}" if others else ""),
-        )
-    if asked.eps is None:
-        raise AncileError("eps is missing", value=f"{one.name} without eps", remedy=UNITS)
-    if asked.norm == "l0" and asked.eps != round(asked.eps):
-        raise AncileError(
-            "an l0 eps counts features",
-            value=f"eps={asked.eps:g}",
-            remedy="give a whole number, the most features that may change",
-        )
-    low, high = (np.asarray(_numpy(one), dtype=np.float64) for one in asked.bounds)
-    return Constraint(
-        asked.norm,
-        float(asked.eps),
-        low,
-        high,
-        None if asked.scale is None else np.asarray(_numpy(asked.scale), dtype=np.float64),
-        None if asked.movable is None else np.asarray(_numpy(asked.movable), dtype=bool),
-        asked.pixels,
-    )
-
-
-def _require_samples(samples: NDArray[np.floating], x: object) -> None:
-    if not samples.ndim or not np.issubdtype(samples.dtype, np.floating):
-        raise AncileError(
-            "the samples are not an array of floating-point numbers",
-            value=plain(f"{type(x).__name__} of {samples.dtype}, shape {samples.shape}"),
-            remedy="give (n, *shape) in float32 or float64; 8-bit images divided by 255",
-        )
-    bad = int((~np.isfinite(samples.reshape(len(samples), -1))).any(axis=1).sum()) if len(samples) else 0
-    if bad:
-        raise AncileError(
-            "the samples are not finite",
-            value=f"{bad} of {len(samples)} hold NaN or infinity",
-            remedy="fill in or leave out what is missing",
-        )
-
-
-def _labels(y: ArrayLike, n: int) -> NDArray[np.int64]:
-    labels = _numpy(y)
-    if labels.shape != (n,) or labels.dtype.kind not in "iu":
-        raise AncileError(
-            "the labels do not fit the samples",
-            value=f"labels of {labels.dtype}, shape {labels.shape}, for {n} samples",
-            remedy="give one whole number a sample, the true class from 0",
-        )
-    return labels.astype(np.int64)
-
-
-def _require_classes(labels: NDArray[np.int64], classes: int) -> None:
-    wrong = (labels < 0) | (labels >= classes)
-    if wrong.any():
-        raise AncileError(
-            "a label is none of the model's classes",
-            value=f"label {labels[wrong][0]}, the model has {classes} classes",
-            remedy=f"give labels from 0 to {classes - 1}",
-        )
-
-
-def _numpy(x: object) -> NDArray[Any]:
-    torch = sys.modules.get("torch")
-    return x.detach().cpu().numpy() if torch is not None and isinstance(x, torch.Tensor) else np.asarray(x)
-
-
-def _like(found: object, x: A) -> A:
-    """``found`` as an array or tensor of the kind, float type and device of ``x``."""
+def _like(found: object, x: A, *, keep: bool = True) -> A:
+    """``found`` as an array or tensor like ``x``, on its device; in its float type where that is kept."""
     if isinstance(x, np.ndarray):
-        return _numpy(found).astype(x.dtype, copy=False)
+        return array_of(found).astype(x.dtype, copy=False) if keep else array_of(found)
     torch = sys.modules["torch"]
-    return cast("A", torch.as_tensor(found).detach().to(device=x.device, dtype=x.dtype))
+    placed = torch.as_tensor(found).detach().to(device=x.device)
+    return cast("A", placed.to(x.dtype) if keep else placed)
 
 
 def _dtype(x: A) -> object:

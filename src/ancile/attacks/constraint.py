@@ -22,10 +22,8 @@ if TYPE_CHECKING:
 
 A = TypeVar("A", "NDArray[np.floating]", "torch.Tensor")
 
+BEYOND = "eps is beyond the data's range"
 UNITS = "give eps in the data's own units; for 8-bit images 8/255 = 0.0314"
-EIGHT_BIT = (
-    "; 8-bit pictures are divided by 255, unless --bounds 0,255 says that the model takes them as they are"
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,10 +77,10 @@ class Constraint:
             )
         if self.norm == "linf" and (self.eps > self.reach > 0 or (self.eps > 0 and (low == high).all())):
             raise AncileError(
-                "eps is beyond the data's range",
+                BEYOND,
                 value=f"eps={self.eps:g}, bounds {low.min():g}..{high.max():g}"
                 + ("" if self.scale is None else f", {self.reach:g} in units of scale"),
-                remedy=UNITS + (EIGHT_BIT if (low == 0).all() and (high == 1).all() else ""),
+                remedy=UNITS,
             )
 
     @property

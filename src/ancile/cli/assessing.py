@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Literal
 import click
 import msgspec
 
+from ancile.assess.ball import ball_in
 from ancile.assess.config import AssessConfig, ThreatModel
 from ancile.assess.evasion import Assessment, Context, Settings, assess_evasion
 from ancile.assess.examples import examples_file
 from ancile.assess.room import Room
 from ancile.assess.run import Samples
-from ancile.attacks.constraint import Constraint
 from ancile.cli.gating import Question, gate_answer, named, question
 from ancile.cli.home import Home, find_config, find_home, need_home
 from ancile.cli.output import Output, apart, deliver, talk, writable, write_whole
@@ -34,6 +34,7 @@ from ancile.models.request import Engine, ModelRequest
 from ancile.work.progress import progress_line
 
 if TYPE_CHECKING:
+    from ancile.attacks.constraint import Constraint
     from ancile.inputs.dataset import Dataset
     from ancile.models.opener import OpenedModel
 
@@ -225,8 +226,8 @@ def constraint_of(asked: Request, data: Dataset) -> Constraint:
             value=f"the bounds of {data.subject.name} are the same for every value",
             remedy="leave --units out: eps is then in the data's own units",
         )
-    scale = data.scale if asked.units == "range" else None
-    return Constraint(norm=asked.norm, eps=asked.eps, low=data.low, high=data.high, scale=scale)
+    in_ranges = asked.units == "range"
+    return ball_in(data, norm=asked.norm, eps=asked.eps, in_ranges=in_ranges, wide="--bounds 0,255")
 
 
 def _opened(asked: Request, data: Dataset, home: Home | None) -> OpenedModel:
