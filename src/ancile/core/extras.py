@@ -19,6 +19,8 @@ EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
     "trees": (("xgboost", "lightgbm"), "XGBoost and LightGBM models"),
     "tables": (("pyarrow",), "CSV and Parquet data"),
     "ray": (("ray",), "workers on a cluster: ancile assess --engine ray"),
+    "sigstore": (("sigstore",), "keyless signatures: ancile sign --keyless, ancile verify --identity"),
+    "serve": (("httptools", "orjson"), "the gateway in front of a model: ancile serve"),
     "keyring": (("keyring",), "passphrases from the keyring of the operating system"),
 }
 

@@ -1,0 +1,92 @@
+"""The listening socket: who comes in, one sweep a second over all deadlines, and the way out on SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable
+from email.utils import formatdate
+from socket import socket
+
+from ancile.serve.framing import Connection, Service
+from ancile.serve.limits import Limits
+
+SWEEP_SECONDS = 1.0
+BACKLOG = 1024
+DRAIN_SECONDS = 10.0  # that running requests have once the end was asked for
+POLL_SECONDS = 0.02
+
+
+class Door:
+    """All connections of one listener; ``open`` it, then ``drain`` it.
+
+    tick  called once a sweep, with the loop's time
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        *,
+        limits: Limits,
+        loop: asyncio.AbstractEventLoop,
+        tick: Callable[[float], None],
+    ) -> None:
+        self.limits = limits
+        self.draining = False
+        self.date = b""
+        self._service, self._loop, self._tick = service, loop, tick
+        self._inside: set[Connection] = set()
+        self._addresses: Counter[str] = Counter()
+        self._server: asyncio.Server | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def open(self, listening: socket) -> None:
+        """Accept connections on a bound socket."""
+        self._sweep()
+        made = lambda: Connection(self, self._service, self._loop)  # noqa: E731 - asyncio wants a factory
+        self._server = await self._loop.create_server(made, sock=listening, backlog=BACKLOG)
+
+    def enter(self, connection: Connection) -> bool:
+        """Whether there is room for it, in all and for its address."""
+        self._inside.add(connection)
+        self._addresses[connection.address] += 1
+        return (
+            len(self._inside) <= self.limits.connections
+            and self._addresses[connection.address] <= self.limits.connections_per_address
+        )
+
+    def leave(self, connection: Connection) -> None:
+        """It is closed; addresses without connections are forgotten."""
+        self._inside.discard(connection)
+        self._addresses[connection.address] -= 1
+        if self._addresses[connection.address] <= 0:
+            del self._addresses[connection.address]
+
+    @property
+    def busy(self) -> int:
+        """Requests under way."""
+        return sum(connection.busy for connection in self._inside)
+
+    def _sweep(self) -> None:
+        self.date = f"Date: {formatdate(time.time(), usegmt=True)}\r\n".encode()
+        now = self._loop.time()
+        for connection in [one for one in self._inside if one.due < now]:
+            connection.end()
+        self._tick(now)
+        self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
+
+    async def drain(self) -> None:
+        """Accept nothing more, answer what runs, close what is idle."""
+        self.draining = True
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self._inside):
+            connection.end_if_idle()
+        end = self._loop.time() + DRAIN_SECONDS
+        while self.busy and self._loop.time() < end:  # noqa: ASYNC110 - once, at the very end
+            await asyncio.sleep(POLL_SECONDS)
+        if self._timer is not None:
+            self._timer.cancel()
+        for connection in list(self._inside):
+            connection.end()

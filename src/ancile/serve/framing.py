@@ -1,0 +1,341 @@
+"""One HTTP/1.1 connection, without a task or a future: RFC 9112 by llhttp, and stricter than it.
+
+llhttp takes what servers behind a gateway may frame otherwise: `Transfer-Encoding: gzip, chunked`, no Host or
+two, HTTP/1.0 with chunks, absolute targets, upgrades. None of that passes here, nor does pipelining: the next
+request is read when the one before it is answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import traceback
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Protocol, cast
+
+from ancile.core.extras import needs
+from ancile.serve.limits import Limits
+
+if TYPE_CHECKING:
+    import httptools
+else:
+    httptools = needs("httptools", "serve")
+
+ONCE = frozenset(  # fields that two readers may take differently when they come twice
+    (b"content-length", b"transfer-encoding", b"host", b"authorization", b"inference-header-content-length")
+)
+HEADER_OVERHEAD = 4  # ": " and CRLF, which count as bytes of the head
+PASSED_OVER = 1 << 20  # bytes of a refused body that are read so that the client comes to read the answer
+LINGER_SECONDS = 2.0  # for the same reason
+GRACE_SECONDS = 5.0  # in which whoever answers tells that it took too long
+CHUNKED_FACTOR = 4  # bytes on the wire for one of the body: chunks of a few bytes each are no honest client's
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
+JSON = b"Content-Type: application/json\r\n"
+
+
+class Refused(Exception):  # noqa: N818 - a decision, told to the client in one line
+    """A request that is not served: status, reason in words, and what the record calls it.
+
+    retry_after  whole seconds after which it may be asked again
+    """
+
+    def __init__(self, status: int, why: str, *, retry_after: int | None = None) -> None:
+        super().__init__(status, why)
+        self.status = status
+        self.why = why
+        self.retry_after = retry_after
+
+
+class Service(Protocol):
+    """What is behind the framing; every method is plain and returns at once."""
+
+    def admit(self, exchange: Connection, /) -> Refused | None:
+        """Judge the head alone, before a byte of the body is kept."""
+
+    def serve(self, exchange: Connection, /) -> None:
+        """Answer a whole request, now or later, by ``exchange.answer``."""
+
+    def refused(self, exchange: Connection, refusal: Refused, /) -> None:
+        """Note a request that was refused for its framing or its size."""
+
+    def gone(self, exchange: Connection, /) -> None:
+        """The client left before its answer."""
+
+
+class Keeper(Protocol):
+    """The door that a connection came through."""
+
+    limits: Limits
+    draining: bool
+    date: bytes
+
+    def enter(self, connection: Connection) -> bool:
+        """Whether there is room for it."""
+
+    def leave(self, connection: Connection) -> None:
+        """It is closed."""
+
+
+class Connection(asyncio.Protocol):
+    """A client's connection and the one request that it is busy with.
+
+    method, target, headers, body  of that request; names of headers in lower case
+    held                           what the service keeps for it
+    due                            loop time at which the sweep ends the connection
+    """
+
+    __slots__ = (
+        "_chunks",
+        "_closing",
+        "_complete",
+        "_in_head",
+        "_keep",
+        "_keeper",
+        "_parser",
+        "_raw",
+        "_service",
+        "_size",
+        "_skip",
+        "_transport",
+        "address",
+        "body",
+        "busy",
+        "due",
+        "headers",
+        "held",
+        "loop",
+        "method",
+        "started",
+        "target",
+    )
+
+    def __init__(self, keeper: Keeper, service: Service, loop: asyncio.AbstractEventLoop) -> None:
+        self._keeper, self._service, self.loop = keeper, service, loop
+        self.address = ""
+        self.busy = self._closing = self._skip = self._complete = False
+        self._in_head, self._keep = True, False
+        self._raw = self._size = 0
+        self._chunks: list[bytes] = []
+        self.method = self.target = self.body = b""
+        self.headers: dict[bytes, bytes] = {}
+        self.held: object | None = None
+        self.due = self.started = 0.0
+
+    # What the loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A place inside, or the end at once."""
+        self._transport = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("peername")
+        self.address = str(peer[0]) if isinstance(peer, tuple) else ""
+        self._parser = httptools.HttpRequestParser(self)
+        self.due = self.loop.time() + self._keeper.limits.head_seconds
+        if not self._keeper.enter(self):
+            self._closing = True
+            self._transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """The service learns that nobody waits any more."""
+        self._keeper.leave(self)
+        if self.busy and not self._skip:
+            self.busy = False
+            self._service.gone(self)
+
+    def pause_writing(self) -> None:
+        """A client that does not read its answer asks nothing more meanwhile."""
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """It has read."""
+        self._transport.resume_reading()
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser; of a head never more than a head may have."""
+        if self._closing and not self._skip:
+            return
+        self._complete = False
+        try:
+            room = self._keeper.limits.header_bytes - self._raw
+            if self._in_head and len(data) > room:
+                self._feed(data[:room])
+                if self._reads_head():
+                    self._fail(Refused(431, "the head is too large"))
+                    return
+                data = data[room:]
+            self._feed(data)
+        except httptools.HttpParserUpgrade:
+            self._fail(Refused(400, "no other protocol is spoken here"))
+        except Refused as refusal:
+            self._fail(refusal)
+        except httptools.HttpParserCallbackError as error:  # what was raised in a callback is its context
+            own = error.__context__
+            if not isinstance(own, Refused):  # a bug; it takes no other connection with it
+                traceback.print_exception(error, file=sys.stderr)
+            self._fail(own if isinstance(own, Refused) else Refused(500, "internal error"))
+        except httptools.HttpParserError:
+            self._fail(Refused(400, "malformed request"))
+
+    def _feed(self, data: bytes) -> None:
+        self._raw += len(data)
+        if not self._in_head and self._raw > self._most_raw():
+            raise Refused(413, "the body is too large")
+        self._parser.feed_data(data)
+
+    def _reads_head(self) -> bool:
+        return self._in_head
+
+    def _most_raw(self) -> int:
+        if self._skip:
+            return PASSED_OVER
+        return CHUNKED_FACTOR * self._keeper.limits.body_bytes + self._keeper.limits.header_bytes
+
+    # What the parser calls. An exception in here reaches us as the context of the parser's own.
+
+    def on_message_begin(self) -> None:
+        """A request begins; only one at a time."""
+        if self.busy or self._complete:
+            raise Refused(400, "pipelining is not served")
+        self.busy = self._in_head = True
+        self.target, self.headers, self._chunks = b"", {}, []
+        self._size = 0
+        self.due = self.loop.time() + self._keeper.limits.head_seconds
+
+    def on_url(self, url: bytes) -> None:
+        """A piece of the target."""
+        self.target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A field; in a trailer, or twice where it may not be, it ends the request."""
+        if not self._in_head:
+            raise Refused(400, "trailers are not served")
+        name = name.lower()
+        if name in self.headers:
+            if name in ONCE:
+                raise Refused(400, "a header came twice")
+            value = self.headers[name] + b", " + value
+        self.headers[name] = value
+
+    def on_headers_complete(self) -> None:
+        """Judge the head: its framing, its size, then who asks."""
+        self._in_head = False
+        self.started = self.loop.time()
+        self.due = self.started + self._keeper.limits.body_seconds
+        self.method = self._parser.get_method()
+        self._check_framing()
+        refusal = self._service.admit(self)
+        if refusal is not None:
+            self._pass_over(refusal)
+        elif b"expect" in self.headers:
+            self._transport.write(CONTINUE)
+
+    def _check_framing(self) -> None:
+        headers = self.headers
+        if self._parser.get_http_version() != "1.1":
+            raise Refused(400, "version 1.1 of HTTP is spoken here")
+        if b"host" not in headers or not self.target.startswith(b"/"):
+            raise Refused(400, "a request has one Host and a path")
+        if headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+            raise Refused(400, "the only transfer coding is chunked, alone")
+        if b"upgrade" in headers:
+            raise Refused(400, "no other protocol is spoken here")
+        if b"content-encoding" in headers:
+            raise Refused(415, "bodies come as they are, without a coding")
+        if headers.get(b"expect", b"100-continue").lower() != b"100-continue":
+            raise Refused(417, "that expectation is not met")
+        length = headers.get(b"content-length", b"0")
+        if not length.isdigit():
+            raise Refused(400, "Content-Length is a number")
+        if len(length) > 15 or int(length) > self._keeper.limits.body_bytes:
+            raise Refused(413, "the body is too large")
+
+    def on_body(self, piece: bytes) -> None:
+        """A piece of the body, kept while it is within its limit."""
+        if self._skip:
+            return
+        self._size += len(piece)
+        if self._size > self._keeper.limits.body_bytes:
+            raise Refused(413, "the body is too large")
+        self._chunks.append(piece)
+
+    def on_message_complete(self) -> None:
+        """Serve what came in whole."""
+        self._complete = True
+        if self._skip:
+            self._skip = False
+            self._next(keep=self._keep and not self._closing)
+            return
+        self._keep = self._parser.should_keep_alive()
+        self.body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+        self._chunks = []
+        self.due = self.loop.time() + self._keeper.limits.answer_seconds + GRACE_SECONDS
+        try:
+            self._service.serve(self)
+        except Exception:  # noqa: BLE001 - the outer door of a request: one that fails takes no other with it
+            traceback.print_exc(file=sys.stderr)
+            self._keep = False
+            if self.busy:
+                self._service.refused(self, Refused(500, "internal error"))
+                self.tell(Refused(500, "internal error"))
+
+    # What the service calls.
+
+    def answer(self, status: int, headers: bytes, body: bytes) -> None:
+        """Write the answer and be ready for the next request.
+
+        headers  whole lines, each with its CRLF; length, date and connection are added here
+        """
+        if not self.busy:
+            return
+        self._write(status, headers, body, keep=self._keep and not self._keeper.draining)
+        self._next(keep=self._keep)
+
+    def tell(self, refusal: Refused) -> None:
+        """Answer with a refusal, as the Open Inference Protocol words errors."""
+        retry = b"" if refusal.retry_after is None else b"Retry-After: %d\r\n" % refusal.retry_after
+        self.answer(refusal.status, JSON + retry, worded(refusal.why))
+
+    def end(self) -> None:
+        """Close without an answer."""
+        self._transport.abort()
+
+    def end_if_idle(self) -> None:
+        """Close where no request is under way; one that is gets its answer first."""
+        if not self.busy:
+            self._transport.close()
+
+    def _write(self, status: int, headers: bytes, body: bytes, *, keep: bool) -> None:
+        close = b"" if keep else b"Connection: close\r\n"
+        self._transport.write(
+            b"%b%bContent-Length: %d\r\n%b%b\r\n%b"
+            % (STATUS_LINES[status] + self._keeper.date, headers, len(body), close, b"", body)
+        )
+
+    def _next(self, *, keep: bool) -> None:
+        self.busy, self.held, self.body, self._raw, self._in_head = False, None, b"", 0, True
+        self.due = self.loop.time() + self._keeper.limits.idle_seconds
+        if not keep or self._keeper.draining:
+            self._closing = True
+            self._transport.close()
+
+    def _pass_over(self, refusal: Refused) -> None:
+        """Answer before the body; what comes of it is dropped, and much of it ends the connection."""
+        self._keep = self._parser.should_keep_alive() and not self._keeper.draining
+        self._skip, self._raw = True, 0
+        self.due = self.loop.time() + LINGER_SECONDS
+        retry = b"" if refusal.retry_after is None else b"Retry-After: %d\r\n" % refusal.retry_after
+        self._write(refusal.status, JSON + retry, worded(refusal.why), keep=self._keep)
+
+    def _fail(self, refusal: Refused) -> None:
+        """End a connection whose bytes cannot be told apart any more."""
+        told, self._closing = self._skip or self._closing, True
+        if not told:
+            self._service.refused(self, refusal)
+            self._write(refusal.status, JSON, worded(refusal.why), keep=False)
+        self.busy = False
+        self._transport.close()
+
+
+def worded(why: str) -> bytes:
+    """The body of an error: our own words, which need no escaping."""
+    return b'{"error":"%b"}' % why.encode()
