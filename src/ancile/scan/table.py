@@ -90,6 +90,7 @@ FORMATS: tuple[Row, ...] = (
     PICKLE,
     Row("onnx", "onnx:is_onnx", "onnx:examine_onnx", may=_may_be_message),
     Row("tensorflow", "tensorflow:is_tensorflow", "tensorflow:examine_tensorflow"),
+    Row("sentencepiece", "sentencepiece:is_sentencepiece", "sentencepiece:examine_sentencepiece", b"\n"),
     Row("skops", "skops:is_skops", "skops:examine_skops", JSON),
     Row("keras", "keras:is_keras", "keras:examine_keras", JSON),
     Row("text", "texts:is_wide", "texts:examine_wide"),
