@@ -169,6 +169,35 @@ def test_a_call_of_a_computed_subscript_is_odd() -> None:
     assert not parse("{{ x['role']() }}").odd
 
 
+MACROS = "{% macro a(x) %}{{ x }}{% endmacro %}{% macro b(x) %}{{ x }}{% endmacro %}{% set all = [a] %}"
+
+
+def test_a_list_of_own_macros_may_be_called_one_by_one() -> None:
+    """As AI21's Jamba does."""
+    more = "{% set all = all + [b] %}{% for i in range(all|length) %}{{ all[i](messages) }}{% endfor %}"
+    assert not parse(MACROS + more).odd
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "{% set all = all + [messages] %}",
+        "{% set all = messages %}",
+        "{% set _ = all.append(messages[0]) %}",
+        "{% do all.insert(0, x) %}",
+        "{{ f(all) }}",
+        "{% for all in messages %}{% endfor %}",
+        "{% macro c(all) %}{{ all[i]() }}{% endmacro %}",
+        "{% set a = messages[0] %}",
+        "{% set all, x = messages %}",
+        "{% with all = messages %}{% endwith %}",
+        "{% set all %}text{% endset %}",
+    ],
+)
+def test_a_list_that_may_hold_something_else_may_not(change: str) -> None:
+    assert parse(MACROS + change + "{{ all[i](messages) }}").odd
+
+
 @pytest.mark.parametrize(
     "source",
     [

@@ -16,6 +16,7 @@ from jinja2 import Environment, TemplateSyntaxError, nodes
 from jinja2.ext import Extension
 from jinja2.parser import Parser
 
+from ancile.formats.jinja_macros import holds_macros
 from ancile.formats.jinja_names import (
     BUILTINS,
     BY_ATTRIBUTE,
@@ -257,7 +258,10 @@ class _Reading:
 
     def _call(self, at: int, node: nodes.Call) -> None:
         target = node.node
-        if isinstance(target, nodes.Getitem) and not isinstance(target.arg, nodes.Const):
+        if isinstance(target, nodes.Getitem) and not (
+            isinstance(target.arg, nodes.Const)
+            or (isinstance(target.node, nodes.Name) and holds_macros(self.tree, target.node.name))
+        ):
             self.found.odd.append((at, "a call of what a subscript gives"))
         if isinstance(target, nodes.Name):
             if target.name in BUILTINS - self.own:
