@@ -13,6 +13,8 @@ import traceback
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol, cast
 
+import msgspec
+
 from ancile.core.extras import needs
 from ancile.serve.limits import Limits
 
@@ -337,5 +339,5 @@ class Connection(asyncio.Protocol):
 
 
 def worded(why: str) -> bytes:
-    """The body of an error: our own words, which need no escaping."""
-    return b'{"error":"%b"}' % why.encode()
+    """The body of an error."""
+    return msgspec.json.encode({"error": why})

@@ -1,0 +1,239 @@
+"""Requests and answers of the Open Inference Protocol v2 over HTTP, read into typed arrays and written anew.
+
+What two readers could take differently (keys that come twice, unknown keys, parameters that reach a
+scheduler or another process's memory) never travels on: only what was read and checked is written again.
+Fields that are not named below are refused by the decoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from ancile.core.extras import needs
+from ancile.core.text import plain
+from ancile.serve.framing import JSON, Refused
+from ancile.serve.tensors import Tensor, from_bytes, from_json, to_bytes, to_list
+
+orjson = needs("orjson", "serve")
+
+MOST_TENSORS = 64  # inputs or outputs of one request
+LONGEST_NAME = 256
+BINARY = b"Content-Type: application/octet-stream\r\nInference-Header-Content-Length: %d\r\n"
+
+
+NONE = msgspec.Raw()
+
+
+class _InputParameters(msgspec.Struct, forbid_unknown_fields=True):
+    binary_data_size: int | None = None
+
+
+class _OutputParameters(msgspec.Struct, forbid_unknown_fields=True):
+    binary_data: bool | None = None
+
+
+class _RequestParameters(msgspec.Struct, forbid_unknown_fields=True):
+    binary_data_output: bool = False
+
+
+class _Input(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    shape: list[int]
+    datatype: str
+    parameters: _InputParameters | None = None
+    data: msgspec.Raw = NONE
+
+
+class _Output(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    parameters: _OutputParameters | None = None
+
+
+class _Request(msgspec.Struct, forbid_unknown_fields=True):
+    inputs: list[_Input]
+    id: str | None = None
+    outputs: list[_Output] | None = None
+    parameters: _RequestParameters | None = None
+    model_name: str | None = None  # the KServe SDK sends it; the path alone says which model
+    model_version: str | None = None
+
+
+# Of a server's answer, what is not asked about is dropped.
+
+
+class _LooseInput(msgspec.Struct):
+    binary_data_size: int | None = None
+
+
+class _LooseOutput(msgspec.Struct):
+    name: str
+    shape: list[int]
+    datatype: str
+    parameters: _LooseInput | None = None
+    data: msgspec.Raw = NONE
+
+
+class _LooseAnswer(msgspec.Struct):
+    outputs: list[_LooseOutput]
+    model_version: str | None = None
+
+
+class Wanted(NamedTuple):
+    """An output that is asked for, and whether as binary data."""
+
+    name: str
+    binary: bool
+
+
+class Infer(NamedTuple):
+    """A request as read.
+
+    outputs  that are asked for by name; none asks for all
+    binary   whether those that are not named come as binary data
+    """
+
+    id: str | None
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Wanted, ...]
+    binary: bool
+
+
+class Message(NamedTuple):
+    """Header lines and body of what is written."""
+
+    headers: bytes
+    body: bytes
+
+
+_REQUEST = msgspec.json.Decoder(_Request)
+_ANSWER = msgspec.json.Decoder(_LooseAnswer)
+
+
+def parse_request(body: bytes, head_length: bytes | None) -> Infer:
+    """The request in a body.
+
+    head_length  the header Inference-Header-Content-Length, where there is one
+    Refused with status 400 for whatever is not exactly a request.
+    """
+    head, rest = _split(body, head_length)
+    try:
+        read = _REQUEST.decode(head)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as reason:
+        raise Refused(400, plain(f"not a request of the Open Inference Protocol v2: {reason}")) from None
+    if not 0 < len(read.inputs) <= MOST_TENSORS:
+        raise Refused(400, "a request has 1 to 64 inputs")
+    outputs = read.outputs or []
+    _check_names([one.name for one in read.inputs])
+    _check_names([one.name for one in outputs])
+    binary = read.parameters is not None and read.parameters.binary_data_output
+    wanted = tuple(
+        Wanted(one.name, one.parameters.binary_data)
+        if one.parameters is not None and one.parameters.binary_data is not None
+        else Wanted(one.name, binary)
+        for one in outputs
+    )
+    return Infer(read.id, _tensors(read.inputs, rest), wanted, binary)
+
+
+def write_request(infer: Infer, *, binary: bool) -> Message:
+    """The request as a server behind us gets it.
+
+    binary  send the inputs as binary data; FP16 has no other form
+    """
+    named = [
+        {"name": one.name, "parameters": {"binary_data": one.binary}} if one.binary else {"name": one.name}
+        for one in infer.outputs
+    ]
+    document: dict[str, object] = {"outputs": named} if named else {}
+    if infer.binary:
+        document["parameters"] = {"binary_data_output": True}
+    flags = [binary or one.datatype == "FP16" for one in infer.inputs]
+    return _written(document, "inputs", infer.inputs, flags)
+
+
+def parse_answer(body: bytes, head_length: bytes | None) -> tuple[Tensor, ...]:
+    """The outputs in the body of a server's answer; Refused with status 502 for what is none."""
+    try:
+        head, rest = _split(body, head_length)
+        read = _ANSWER.decode(head)
+        return _tensors(read.outputs[: MOST_TENSORS + 1], rest)
+    except (Refused, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise Refused(502, "the upstream's answer is none of the Open Inference Protocol v2") from None
+
+
+def write_answer(infer: Infer, outputs: Sequence[Tensor], *, model: str, version: str | None) -> Message:
+    """The answer in the form that was asked for; outputs that were not asked for are left out."""
+    ways = {one.name: one.binary for one in infer.outputs}
+    if ways:
+        found = {one.name: one for one in outputs}
+        if not ways.keys() <= found.keys():
+            raise Refused(400, "the model has no output of that name")
+        outputs = [found[name] for name in ways]
+    document: dict[str, object] = {"model_name": model}
+    if version is not None:
+        document["model_version"] = version
+    if infer.id is not None:
+        document["id"] = infer.id
+    return _written(document, "outputs", outputs, [ways.get(one.name, infer.binary) for one in outputs])
+
+
+def _split(body: bytes, head_length: bytes | None) -> tuple[bytes | memoryview, memoryview]:
+    if head_length is None:
+        return body, memoryview(b"")
+    if not head_length.isdigit() or len(head_length) > 12 or not 0 < int(head_length) <= len(body):
+        raise Refused(400, "Inference-Header-Content-Length is the length of the JSON within the body")
+    whole, at = memoryview(body), int(head_length)
+    return whole[:at], whole[at:]
+
+
+def _check_names(names: list[str]) -> None:
+    if len(set(names)) != len(names) or len(names) > MOST_TENSORS:
+        raise Refused(400, "a tensor is named once")
+    if any(not 0 < len(name) <= LONGEST_NAME for name in names):
+        raise Refused(400, "a tensor's name has 1 to 256 characters")
+
+
+def _tensors(given: Sequence[_Input | _LooseOutput], rest: memoryview) -> tuple[Tensor, ...]:
+    """The tensors, whose binary data follows in their order and leaves nothing over."""
+    found, at = [], 0
+    for one in given:
+        size = one.parameters.binary_data_size if one.parameters is not None else None
+        if (size is None) == (not one.data):
+            raise Refused(400, "a tensor has either data or binary_data_size")
+        if one.data:
+            found.append(Tensor(one.name, one.datatype, from_json(bytes(one.data), one.datatype, one.shape)))
+            continue
+        if size is None or not 0 <= size <= len(rest) - at:
+            raise Refused(400, "binary_data_size is beyond the body")
+        array = from_bytes(rest[at : at + size], one.datatype, one.shape)
+        found.append(Tensor(one.name, one.datatype, array))
+        at += size
+    if at != len(rest):
+        raise Refused(400, "there are bytes behind the last tensor")
+    return tuple(found)
+
+
+def _written(
+    document: dict[str, object], key: str, tensors: Sequence[Tensor], binary: Sequence[bool]
+) -> Message:
+    documents, pieces = [], []
+    for tensor, is_binary in zip(tensors, binary, strict=True):
+        one: dict[str, object] = {
+            "name": tensor.name,
+            "datatype": tensor.datatype,
+            "shape": tensor.array.shape,
+        }
+        if is_binary:
+            pieces.append(to_bytes(tensor))
+            one["parameters"] = {"binary_data_size": len(pieces[-1])}
+        else:
+            one["data"] = to_list(tensor)
+        documents.append(one)
+    document[key] = documents
+    head: bytes = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+    if not pieces:
+        return Message(JSON, head)
+    return Message(BINARY % len(head), b"".join((head, *pieces)))
