@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
+from ancile.release.keyless import Keyless, attested
 from ancile.release.manifest import Manifest
 from ancile.release.openssf_chain import Roots, vouched
 from ancile.release.openssf_form import (
@@ -69,16 +70,25 @@ class Opened(NamedTuple):
     """A signature that holds.
 
     key    SHA-256 of the signer's public key in PEM, in hexadecimal
-    until  when the signer's certificate expired or will; None for a plain key
+    until  when the signer's certificate expired or will; None for a plain key, and where a log says when
+    name   who signed, as far as the bundle says; for people
+    time   when a log took it in, with the log and the entry there; None where no log is asked
     """
 
     signed: SignedModel
     key: str
-    until: datetime | None
+    until: datetime | None = None
+    name: str = "OpenSSF key"
+    time: datetime | None = None
+    log: str = ""
+    entry: int = 0
 
 
-def openssf_bundle(manifest: Manifest, key: ec.EllipticCurvePrivateKey) -> bytes:
-    """A bundle that `model_signing verify key` takes; ECDSA with the hash that goes with the curve.
+Trusted = ec.EllipticCurvePublicKey | Roots | Keyless
+
+
+def openssf_statement(manifest: Manifest) -> bytes:
+    """What an OpenSSF signature signs: the in-toto statement that names the files with their digests.
 
     Files in LEFT_OUT are not in it, since `model_signing` does not look at them: ``left_out`` names them.
     AncileError for a name that is not UTF-8, which JSON cannot carry.
@@ -100,7 +110,7 @@ def openssf_bundle(manifest: Manifest, key: ec.EllipticCurvePrivateKey) -> bytes
     serialization: dict[str, object] = {"method": "files", "hash_type": "sha256", "allow_symlinks": False}
     if heads or manifest.ignored:
         serialization["ignore_paths"] = sorted(map(_name, heads.union(manifest.ignored)))
-    payload = canonical(
+    return canonical(
         {
             "_type": STATEMENT,
             "subject": [{"name": manifest.name, "digest": {"sha256": root_digest(digests)}}],
@@ -114,6 +124,11 @@ def openssf_bundle(manifest: Manifest, key: ec.EllipticCurvePrivateKey) -> bytes
             },
         }
     )
+
+
+def openssf_bundle(manifest: Manifest, key: ec.EllipticCurvePrivateKey) -> bytes:
+    """A bundle that `model_signing verify key` takes; ECDSA with the hash that goes with the curve."""
+    payload = openssf_statement(manifest)
     signature = key.sign(pae(IN_TOTO, payload), ec.ECDSA(_hash_of(key.public_key())))
     bundle = {
         "mediaType": BUNDLE,
@@ -124,7 +139,11 @@ def openssf_bundle(manifest: Manifest, key: ec.EllipticCurvePrivateKey) -> bytes
             "signatures": [{"sig": b64(signature), "keyid": ""}],
         },
     }
-    data = msgspec.json.encode(bundle)
+    return fit_to_read(msgspec.json.encode(bundle))
+
+
+def fit_to_read(data: bytes) -> bytes:
+    """The bundle, unless it is larger than any that is read."""
     if len(data) > LARGEST:
         raise AncileError(
             "bundle is too large",
@@ -141,8 +160,8 @@ def left_out(manifest: Manifest) -> tuple[str, ...]:
     return tuple(path for path in manifest.parts if path.partition("/")[0] in LEFT_OUT)
 
 
-def read_openssf(data: bytes, trusted: ec.EllipticCurvePublicKey | Roots) -> Opened:
-    """What the holder of this key, or somebody whom these certificates vouch for, has signed.
+def read_openssf(data: bytes, trusted: Trusted) -> Opened:
+    """What the holder of this key, somebody whom these certificates vouch for, or this name has signed.
 
     AncileError where bundle or signature do not hold.
     """
@@ -150,18 +169,30 @@ def read_openssf(data: bytes, trusted: ec.EllipticCurvePublicKey | Roots) -> Ope
     if isinstance(trusted, Roots):
         signer = vouched(bundle.verification_material, trusted)
         return Opened(_carried(bundle.dsse_envelope, signer.key), key_hint(signer.key), signer.until)
+    if isinstance(trusted, Keyless):
+        found = attested(data, trusted)
+        return Opened(
+            parse_model(found.payload),
+            key_hint(found.key),
+            name=plain(trusted.identity, 60),
+            time=found.time,
+            log=found.log,
+            entry=found.entry,
+        )
     _require_plain_key(bundle, trusted)
-    return Opened(_carried(bundle.dsse_envelope, trusted), key_hint(trusted), None)
+    return Opened(_carried(bundle.dsse_envelope, trusted), key_hint(trusted))
 
 
 def _require_plain_key(bundle: SigstoreBundle, public_key: ec.EllipticCurvePublicKey) -> None:
     material = bundle.verification_material
     if material.public_key is None:
-        how = "a certificate" if material.x509_certificate_chain else "an identity (keyless) or nothing"
+        chain = material.x509_certificate_chain
         raise AncileError(
             "the bundle is not signed with a plain key",
-            value=f"it is signed with {how}",
-            remedy="give the certificates to trust instead, or verify it with `model_signing verify`",
+            value=f"it is signed with {'a certificate' if chain else 'an identity (keyless) or nothing'}",
+            remedy="give the certificates to trust instead"
+            if chain
+            else "say whose it has to be: --identity and --issuer",
         )
     ours = key_hint(public_key)
     if material.public_key.hint not in (None, "", ours):

@@ -66,7 +66,7 @@ def vouched(material: Material, roots: Roots) -> Signer:
         raise AncileError(
             "the bundle carries no chain of certificates",
             value="it is signed with a plain key, or without one (keyless)",
-            remedy="give the signer's public key instead, or verify it with `model_signing verify`",
+            remedy="give the signer's public key instead, or the name that signed: --identity and --issuer",
         )
     try:
         with _strictly():

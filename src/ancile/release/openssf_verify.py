@@ -7,22 +7,20 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric import ec
-
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
 from ancile.release import verification
+from ancile.release.keyless import Keyless
 from ancile.release.manifest import Manifest, manifest_of
-from ancile.release.openssf import Opened, differences, read_openssf
-from ancile.release.openssf_chain import Roots
+from ancile.release.openssf import Opened, Trusted, differences, read_openssf
 from ancile.release.openssf_form import ITSELF, parse_bundle
-from ancile.release.verification import Signed, Verification
+from ancile.release.verification import Signed, Standing, Verification
 
 
 def verify_openssf(
     data: bytes,
     path: Path,
-    trusted: ec.EllipticCurvePublicKey | Roots,
+    trusted: Trusted,
     *,
     clock: Callable[[], datetime],
     allow_classical: bool = False,
@@ -30,7 +28,7 @@ def verify_openssf(
     revoked: Mapping[str, str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Verification:
-    """What the bundle says of the files at a path, to somebody who trusts this key or these certificates.
+    """What the bundle says of the files at a path, to somebody who trusts this key, certificate or name.
 
     allow_classical  whether the lack of a post-quantum signature is let through
     ignored          shell patterns of percent-encoded paths that need no signature
@@ -47,19 +45,21 @@ def verify_openssf(
     with_blake2b = opened is not None and opened.signed.algorithm == "blake2b"
     manifest = manifest_of(path, blake2b=with_blake2b, progress=progress)
     subject, now, taken_back = manifest.subject(), clock(), revoked or {}
+    has_logs = isinstance(trusted, Keyless)
     if opened is None:
         return Verification(
-            subject=subject, now=now, threshold=1, has_logs=False, scheme="classical", broken=broken
+            subject=subject, now=now, threshold=1, has_logs=has_logs, scheme="classical", broken=broken
         )
     return Verification(
         subject=subject,
         now=now,
         threshold=1,
-        has_logs=False,
+        has_logs=has_logs,
         scheme="classical",
         signed_name=opened.signed.name,
         differences=_told(opened, manifest, tuple(ignored)),
         signatures=(_signature(opened, taken_back),),
+        time=opened.time,
         expires=opened.until,
         revocations=len(taken_back),
         taken_back=taken_back.get(subject.digest, ""),
@@ -70,7 +70,8 @@ def verify_openssf(
 def _signature(opened: Opened, revoked: Mapping[str, str]) -> Signed:
     signer = f"sha256:{opened.key}"
     why = revoked.get(signer, "")
-    return Signed(signer, "OpenSSF key", "", 0, None, "revoked" if why else "counts", why)
+    standing: Standing = "revoked" if why else "counts"
+    return Signed(signer, opened.name, opened.log, opened.entry, opened.time, standing, why)
 
 
 def _told(opened: Opened, manifest: Manifest, patterns: tuple[str, ...]) -> verification.Differences:

@@ -7,11 +7,13 @@ from pathlib import Path
 
 from ancile.core.report import Parameters, Report
 from ancile.release.checks import verification_report
-from ancile.release.manifest import manifest_of
+from ancile.release.manifest import Manifest, manifest_of
 from ancile.release.pins import Pins
 from ancile.release.verification import verify_release
 from ancile.trust.bundle import parse_bundle
 from ancile.work.clock import Clock
+
+Progress = Callable[[int, int], None]
 
 
 def verify(
@@ -22,7 +24,8 @@ def verify(
     clock: Clock,
     ignored: Sequence[str] = (),
     parameters: Parameters | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
+    hashed: Callable[[Progress | None], Manifest] | None = None,
 ) -> Report:
     """Whether the model is what signers on whom the pins rely have released: pass or fail, with findings.
 
@@ -31,10 +34,12 @@ def verify(
     ignored     shell patterns of percent-encoded paths that need no signature
     parameters  what else the report is to say of how it was asked for
     progress    is told bytes read and bytes in all
+    hashed      gives the model's manifest where somebody makes it already; else it is made here
     AncileError where the bundle is none, or the model cannot be hashed.
     """
     started, parsed = clock.now(), parse_bundle(bundle)
-    subject = manifest_of(model, progress=progress).subject()
+    manifest = manifest_of(model, progress=progress) if hashed is None else hashed(progress)
+    subject = manifest.subject()
     facts = verify_release(parsed, subject, pins, now=clock.now(), ignored=ignored)
     let_through: Parameters = {"ignore_unsigned": [*ignored]} if ignored else {}
     return verification_report(

@@ -1,0 +1,179 @@
+"""What ``ancile sign`` does, from the first check to the last file."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ancile.cli.gating import read_bundle
+from ancile.cli.home import Home, need_home
+from ancile.cli.output import talk, write_whole
+from ancile.cli.recorder import Recorder, open_recorder
+from ancile.cli.relying import quorum_in
+from ancile.cli.signature_files import OPENSSF_SUFFIX, OWN, SIGSTORE, beside, require_place
+from ancile.cli.witnessing import witnessed
+from ancile.core.errors import AncileError
+from ancile.core.subject import Subject
+from ancile.core.text import plain
+from ancile.release.ahead import Ahead
+from ancile.release.manifest import Manifest, require_no_listing
+from ancile.release.signing import (
+    Scan,
+    author_events,
+    expiry,
+    joined,
+    leads,
+    refused_files,
+    release_of,
+    require_clean,
+    scans_of,
+    statement_to_cosign,
+)
+from ancile.render.phrases import counted
+from ancile.trust.bundle import Bundle, parse_bundle
+from ancile.trust.events import Release
+from ancile.trust.keys import list_keys
+from ancile.trust.notary import evidence_about, export_evidence, record
+from ancile.trust.quorum import Policy
+from ancile.trust.statement import statement_of
+from ancile.work.clock import system_clock
+from ancile.work.progress import progress_line
+
+if TYPE_CHECKING:
+    from ancile.cli.openssf import Second
+    from ancile.cli.sign_keyless import SecondKeyless
+
+SHORT = timedelta(days=2)  # an expiry within it is told with its time
+
+
+class Wanted(NamedTuple):
+    """What the command line asks for."""
+
+    model: Path
+    output: Path | None
+    expires: str | None
+    cosign: Path | None
+    openssf: Path | None
+    keyless: bool
+    trust_config: Path | None
+    quorum: Path | None
+    allow_failed_scan: bool
+
+
+def sign_model(wanted: Wanted, ahead: Ahead, *, quiet: bool) -> None:
+    """Sign what is hashed ahead, record it, write its bundles, and say so."""
+    if wanted.cosign is not None and wanted.expires is not None:
+        raise AncileError(
+            "the expiry was set by who signed first", value=wanted.expires, remedy="leave --expires out"
+        )
+    expiry(wanted.expires, now=system_clock().now())  # a fault in it is told before any work
+    home, model = need_home(Path.cwd()), wanted.model
+    before = parse_bundle(read_bundle(wanted.cosign)) if wanted.cosign is not None else None
+    target = wanted.output or wanted.cosign or beside(model)
+    second = _second(wanted)
+    for file, mark in [(target, OWN)] + ([(second.target, SIGSTORE)] if second else []):
+        require_place(file, mark, model=model, home=home.folder)
+    witnesses = quorum_in(wanted.quorum)
+    with open_recorder(home) as recorder:
+        with progress_line("hash", quiet=quiet) as line:
+            manifest = ahead.manifest(line.say)
+            require_no_listing(model, manifest)
+        statement, said = _statement(wanted, home, recorder, manifest, before)
+        classical = second.bundle(manifest) if second else b""
+        data = _recorded(home, recorder, statement, quorum=witnesses)
+    write_whole(target, data if before is None else joined(before, data))
+    subject = manifest.subject()
+    talk(f"{counted(max(len(subject.parts), 1), 'file')}, {subject.digest}")
+    talk(f"{said} by {recorder.author.public.id[:23]}…; bundle in {target}")
+    if second:
+        second.write(classical, manifest)
+
+
+def _statement(
+    wanted: Wanted, home: Home, recorder: Recorder, manifest: Manifest, before: Bundle | None
+) -> tuple[bytes, str]:
+    """What is to be signed, and what the user is told of it."""
+    subject, now = manifest.subject(), recorder.clock.now()
+    if before is not None:
+        return statement_to_cosign(before, subject, now=now, author=recorder.author.public.id), "cosigned"
+    scans = _scans(home, recorder, subject, allow_failed_scan=wanted.allow_failed_scan)
+    release = release_of(subject, now=now, expires=wanted.expires, scans=scans)
+    return statement_of(release), f"{_until(release)}, {counted(len(scans), 'scan')} named; signed"
+
+
+def _until(release: Release) -> str:
+    if release.expires is None:
+        return "never expires"
+    by_day = release.expires - release.time > SHORT
+    return (
+        f"expires {release.expires:%Y-%m-%d}"
+        if by_day
+        else f"expires {release.expires:%Y-%m-%d %H:%M:%S} UTC"
+    )
+
+
+def _second(wanted: Wanted) -> Second | SecondKeyless | None:
+    """The file for whoever verifies with `model_signing`, by a key of its own or by an identity."""
+    target = beside(wanted.model, OPENSSF_SUFFIX)
+    if wanted.openssf is not None and wanted.keyless:
+        raise AncileError(
+            "one file is to be signed in two ways",
+            value=f"--openssf and --keyless both write {plain(str(target))}",
+            remedy="choose one of them",
+        )
+    if wanted.trust_config is not None and not wanted.keyless:
+        raise AncileError(
+            "a Sigstore instance is named, and nothing is asked of it",
+            value=f"--trust-config {plain(str(wanted.trust_config))}",
+            remedy="give --keyless too, or leave it out",
+        )
+    if wanted.openssf is not None:
+        from ancile.cli.openssf import Second, signing_key  # noqa: PLC0415 - it loads X.509, and few ask for it
+
+        return Second(signing_key(wanted.openssf), target)
+    if wanted.keyless:
+        from ancile.cli.sign_keyless import second_keyless  # noqa: PLC0415 - it loads the library of Sigstore
+
+        return second_keyless(target, wanted.trust_config)
+    return None
+
+
+def _scans(home: Home, recorder: Recorder, subject: Subject, *, allow_failed_scan: bool) -> list[Scan]:
+    """What this ledger's scans said of these bytes; a refusal is one here too."""
+    signers = [key.public for key in list_keys(home.keys) if key.public.purpose == "author"]
+    evidence = {
+        one.index: one
+        for digest in leads(recorder.ledger, subject)
+        for one in evidence_about(
+            recorder.ledger,
+            digest,
+            logs=[*home.log.keys, *home.log.before],
+            signers=signers,
+            authors=home.policy.authors,
+            cache=home.cache,
+        ).evidence
+    }
+    found = scans_of(subject, evidence.values())
+    if not allow_failed_scan:
+        require_clean(found, refused_files(subject, evidence.values()), name=subject.name)
+    if not found:
+        talk("not scanned: `ancile scan` says what is in it, and the release would name the scan")
+    elif found[-1].verdict == "incomplete":
+        talk("the latest scan of these bytes came to no conclusion: see `ancile scan`")
+    return found
+
+
+def _recorded(home: Home, recorder: Recorder, statement: bytes, *, quorum: Policy | None) -> bytes:
+    """The bundle of the statement, once it stands in the ledger, and once witnesses have seen it there."""
+    ledger = recorder.ledger
+    signers = [key.public for key in list_keys(home.keys) if key.public.purpose == "author"]
+    at = record(ledger, statement, author=recorder.author, log=recorder.log, clock=recorder.clock.now)
+    if quorum is not None:
+        ledger.store_checkpoint(witnessed(ledger, at.checkpoint, quorum))
+    return export_evidence(
+        ledger,
+        [at.index, *author_events(ledger, {key.id for key in signers})],
+        logs=[*home.log.keys, *home.log.before],
+        signers=signers,
+    )

@@ -1,0 +1,175 @@
+"""Sigstore without keys: whom to trust, and what a bundle says that somebody signed under a name.
+
+A certificate of minutes binds a one-time key to a name that an identity provider vouched for (Fulcio), and a
+public log (Rekor) says that the signature was made within those minutes. Verified by the `sigstore` library,
+offline: https://docs.sigstore.dev/about/security/ and the client specification of Sigstore, section 4.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from ancile.core.errors import AncileError
+from ancile.core.extras import needs
+from ancile.core.text import plain
+from ancile.trust.dsse import IN_TOTO
+
+if TYPE_CHECKING:
+    from sigstore.models import Bundle, ClientTrustConfig, TrustedRoot
+
+EXTRA = "sigstore"
+LARGEST_CONFIG = 1 << 20  # bytes: the public instance's has about 12,000
+OWN_CONFIG = "name a client trust configuration or a trusted root of Sigstore, in JSON: --trust-config FILE"
+UNREADABLE = (  # what the library and its parsers raise for bytes that are no good ones
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    InvalidSignature,
+    UnsupportedAlgorithm,
+    x509.ExtensionNotFound,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+
+
+class Keyless(NamedTuple):
+    """Whose signature is asked for: the name in the certificate, who vouched for it, and whose word counts.
+
+    identity  e-mail address, or URI of a workflow, exactly
+    issuer    URL of the identity provider, exactly
+    root      certificates of authorities and keys of logs
+    """
+
+    identity: str
+    issuer: str
+    root: TrustedRoot
+
+
+class Attested(NamedTuple):
+    """What was signed, and what authorities and log say of it.
+
+    time  when the log took it in; of a log that gives no time, when the certificate began
+    """
+
+    payload: bytes
+    key: ec.EllipticCurvePublicKey
+    time: datetime
+    log: str
+    entry: int
+
+
+def expected(identity: str, issuer: str, config: Path | None) -> Keyless:
+    """Whose signature is asked for; ``config`` as for ``trusted_root``."""
+    return Keyless(identity, issuer, trusted_root(config))
+
+
+def trusted_root(config: Path | None) -> TrustedRoot:
+    """The authorities and logs to trust; AncileError where the file names none.
+
+    config  client trust configuration or trusted root, in JSON; without it the public instance's, as the
+            library knows it: its own copy, or a newer one that it fetched when something was signed
+    """
+    models = needs("sigstore.models", EXTRA)
+    data = None if config is None else _read(config)
+    try:
+        if config is not None and data is not None and b"clienttrustconfig" not in data:
+            root: TrustedRoot = models.TrustedRoot.from_file(str(config))
+        else:
+            root = _instance(data, offline=True).trusted_root
+        root.get_fulcio_certs()
+    except (needs("sigstore.errors", EXTRA).Error, *UNREADABLE, OSError) as reason:
+        raise _no_config(config, reason) from reason
+    return root
+
+
+def instance(config: Path | None) -> ClientTrustConfig:
+    """The instance of Sigstore to sign with; without a file the public one, whose keys are fetched."""
+    data = None if config is None else _read(config)
+    try:
+        return _instance(data, offline=False)
+    except (needs("sigstore.errors", EXTRA).Error, *UNREADABLE, OSError) as reason:
+        raise _no_config(config, reason) from reason
+
+
+def _instance(data: bytes | None, *, offline: bool) -> ClientTrustConfig:
+    logging.getLogger("sigstore").addHandler(logging.NullHandler())  # else it writes beside our one line
+    config = needs("sigstore.models", EXTRA).ClientTrustConfig
+    found: ClientTrustConfig = (
+        config.production(offline=offline) if data is None else config.from_json(data.decode("utf-8"))
+    )
+    return found
+
+
+def attested(data: bytes, wanted: Keyless) -> Attested:
+    """What the wanted name has signed, once certificate, log and signature hold.
+
+    AncileError where any of them does not, or it is somebody else's.
+    """
+    policy = needs("sigstore.verify.policy", EXTRA)
+    verifier = needs("sigstore.verify", EXTRA).Verifier
+    try:
+        bundle: Bundle = needs("sigstore.models", EXTRA).Bundle.from_json(data)
+        kind, payload = verifier(trusted_root=wanted.root).verify_dsse(
+            bundle, policy.Identity(identity=wanted.identity, issuer=wanted.issuer)
+        )
+        key = bundle.signing_certificate.public_key()
+        entry = json.loads(bundle.to_json())["verificationMaterial"]["tlogEntries"][0]
+        log, _, _ = str(entry["inclusionProof"]["checkpoint"]["envelope"]).partition("\n")
+        time = _time(entry, bundle.signing_certificate)
+    except (needs("sigstore.errors", EXTRA).Error, *UNREADABLE, OSError) as reason:
+        raise _broken(str(reason) or type(reason).__name__) from reason
+    if kind != IN_TOTO or not isinstance(key, ec.EllipticCurvePublicKey):
+        raise _broken(f"a payload of type {kind}, by a key of type {type(key).__name__}")
+    return Attested(payload, key, time, plain(log, 80), int(entry["logIndex"]))
+
+
+def _time(entry: dict[str, str], certificate: x509.Certificate) -> datetime:
+    """A time that was verified; where it is an authority's, the minutes of the certificate bound it."""
+    if entry.get("integratedTime") and entry.get("inclusionPromise"):
+        return datetime.fromtimestamp(int(entry["integratedTime"]), UTC)
+    return certificate.not_valid_before_utc
+
+
+def _read(config: Path) -> bytes:
+    try:
+        if not config.is_file():
+            raise FileNotFoundError(2, "no file", str(config))
+        with config.open("rb") as file:
+            data = file.read(LARGEST_CONFIG + 1)
+    except OSError as reason:
+        raise AncileError(
+            "file cannot be read", value=f"{plain(str(config))}: {reason.strerror}", remedy=OWN_CONFIG
+        ) from reason
+    if len(data) > LARGEST_CONFIG:
+        raise _no_config(config, ValueError(f"over {LARGEST_CONFIG} bytes"))
+    return data
+
+
+def _no_config(config: Path | None, reason: Exception) -> AncileError:
+    source = "of the public instance" if config is None else plain(str(config))
+    cause = reason.__cause__ or reason
+    return AncileError(
+        "there is no trust configuration of Sigstore",
+        value=f"{source}: {plain(str(cause) or type(cause).__name__, 200)}",
+        remedy=OWN_CONFIG,
+    )
+
+
+def _broken(why: str) -> AncileError:
+    return AncileError(
+        "the keyless signature does not hold",
+        value=plain(why, 200),
+        remedy="take the bundle from its source once more; look at --identity, --issuer and --trust-config",
+    )
