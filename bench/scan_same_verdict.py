@@ -30,7 +30,7 @@ PLANTED = """
 import importlib.util
 from ancile.scan import names
 held = names.lists()
-names.lists = lambda: held._replace(packages={k: v for k, v in held.packages.items() if importlib.util.find_spec(k)})
+names.lists = lambda *_: held._replace(packages={k: v for k, v in held.packages.items() if importlib.util.find_spec(k)})
 """
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from ancile.formats.held import Held
 from ancile.formats.pickle_constants import FIXED, ONE, RUN, SIZED, Broken, after, check, value
@@ -13,10 +14,11 @@ from ancile.formats.pickle_values import Box, Made, Name, Run, Value
 SHORT_RUN = 64  # bytes of a run that is not worth a place of its own
 FEW = 16  # values that are looked at one by one
 SHORT_TEXT: Final = 0x8C  # most texts; they were looked at when they were pushed
+SMALL_NUMBER: Final = ord("K")
 ENDLESS: Final = 1 << 63
 
 
-class Lookup(NamedTuple):
+class Lookup(msgspec.Struct, frozen=True, eq=False):
     """A name is looked up.
 
     name    after the renaming from Python 2, where the protocol then asks for it
@@ -30,13 +32,13 @@ class Lookup(NamedTuple):
     protocol: int
 
 
-class Call(NamedTuple):
+class Call(msgspec.Struct, frozen=True, eq=False):
     """Something is called, or a class without its ``__init__``."""
 
     made: Made
 
 
-class Change(NamedTuple):
+class Change(msgspec.Struct, frozen=True, eq=False):
     """An object is changed: by BUILD, or by items put into what is no container of the pickle's own.
 
     given  the state, or a box of the items
@@ -48,7 +50,7 @@ class Change(NamedTuple):
     offset: int
 
 
-class Oddity(NamedTuple):
+class Oddity(msgspec.Struct, frozen=True, eq=False):
     """What no pickler writes."""
 
     what: str
@@ -62,8 +64,7 @@ class Stopped(Exception):  # noqa: N818 - the ordinary end
     """STOP."""
 
 
-@dataclass(slots=True)
-class Machine:
+class Machine(msgspec.Struct, eq=False):
     """A walk in progress.
 
     stack, fence, marks  as in ``_pickle.c``: nothing is popped below the fence
@@ -76,10 +77,10 @@ class Machine:
     end: int
     tell: Callable[[Event], None]
     raw: Callable[[Made, int], int] | None = None
-    stack: list[Value] = field(default_factory=list)
+    stack: list[Value] = msgspec.field(default_factory=list)
     fence: int = 0
-    marks: list[int] = field(default_factory=list)
-    memo: dict[int, Value] = field(default_factory=dict)
+    marks: list[int] = msgspec.field(default_factory=list)
+    memo: dict[int, Value] = msgspec.field(default_factory=dict)
     protocol: int = 0
     frame_end: int = ENDLESS
     heaviest: int = 0
@@ -122,9 +123,12 @@ class Machine:
 
     def text(self, one: Value) -> str | None:
         """The text that a constant means, None where it is none or no constant."""
-        if type(one) is int and self.data[one] == SHORT_TEXT:
+        if type(one) is not int:
+            return None
+        data = self.data
+        if data[one] == SHORT_TEXT:
             start = one + 2
-            return self.data[start : start + self.data[one + 1]].decode("utf-8", "surrogatepass")
+            return data[start : start + data[one + 1]].decode("utf-8", "surrogatepass")
         held = self.constant(one)
         return held if isinstance(held, str) else None
 
@@ -136,6 +140,8 @@ class Machine:
 
     def number(self, one: Value | None) -> int | None:
         """The integer that a constant means; None where it is none."""
+        if type(one) is int and self.data[one] == SMALL_NUMBER:
+            return self.data[one + 1]
         held = self.constant(one)
         return held if isinstance(held, int) and not isinstance(held, bool) else None
 
@@ -154,7 +160,9 @@ class Machine:
 
     def fill(self, box: Box, values: list[Value]) -> None:
         """Put items into a container of the pickle's own; of runs those that are remembered are spread."""
-        box.take(self.counted(values, spread=len(values) < FEW))
+        if Run in map(type, values):
+            values = self.counted(values, spread=len(values) < FEW)
+        box.take(values)
         self.heaviest = max(self.heaviest, box.weight)
         self.deepest = max(self.deepest, box.depth)
 

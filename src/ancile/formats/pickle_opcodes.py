@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
-from ancile.formats.pickle_constants import FIXED, LINES, LONGEST_LINE, SIZED, Broken, check, line_end
+from ancile.formats.pickle_calls import CALLS, Handler, is_plain, put_next
+from ancile.formats.pickle_constants import FIXED, LINES, SIZED, Broken, check, line_end
 from ancile.formats.pickle_machine import (
     ENDLESS,
+    FEW,
     SHORT_TEXT,
-    Call,
     Change,
-    Lookup,
     Machine,
     Oddity,
     Stopped,
 )  # fmt: skip
 from ancile.formats.pickle_memo import SLOTS
-from ancile.formats.pickle_renames import renamed
-from ancile.formats.pickle_values import Box, Made, Name, Run, Unknown, Value
+from ancile.formats.pickle_values import Box, Run, Value
 
 HIGHEST = 5  # protocol
-MEMOIZE = 0x94
-LONGEST_NAME = 4096  # that a finding carries; longer ones name nothing that exists
-
-Handler = Callable[[Machine], None]
+MEMOIZE, LONG_TEXT = 0x94, ord("X")
+NOT_FIXED = -1
+WIDTHS: Final = [FIXED.get(opcode, NOT_FIXED) for opcode in range(256)]
+LONGEST_PLAIN = 4096  # bytes of a text that are looked at in passing
 
 # Flow
 
@@ -88,7 +86,11 @@ def _memoize(m: Machine) -> None:
 
 
 def _binput(m: Machine) -> None:
-    _put_top(m, m.argument(1))
+    start = m.pos
+    if start >= m.end:
+        raise Broken("the data ends within an opcode")
+    m.pos = start + 1
+    _put_top(m, m.data[start])
 
 
 def _put_top(m: Machine, slot: int) -> None:
@@ -119,22 +121,57 @@ def _recall(m: Machine, slot: int) -> None:
     m.stack.append(m.memo[slot])
 
 
+def _binget(m: Machine) -> None:
+    start = m.pos
+    if start >= m.end:
+        raise Broken("the data ends within an opcode")
+    m.pos = start + 1
+    slot = m.data[start]
+    if slot not in m.memo:
+        raise Broken("nothing is in that memo slot")
+    m.stack.append(m.memo[slot])
+
+
 # Constants; others than these are pushed by the machine
 
 
 def _fixed(width: int) -> Handler:
+    """Pushes a constant and the few that follow it; of many the machine takes whole runs."""
+
     def push(m: Machine) -> None:
-        start = m.pos - 1
-        stop = m.pos + width
-        if stop < m.end and m.data[stop] in FIXED:
-            m.push_constant()  # perhaps one of many in a row
-        elif stop > m.end:
+        data, start, stop = m.data, m.pos - 1, m.pos + width
+        if stop > m.end:
             raise Broken("the data ends within an opcode")
-        else:
-            m.pos = stop
-            m.stack.append(start)
+        m.stack.append(start)
+        end = min(m.frame_end, m.end)
+        for _ in range(FEW):
+            more = WIDTHS[data[stop]] if stop < end else NOT_FIXED
+            if more == NOT_FIXED or stop + more >= m.end:
+                m.pos = stop
+                return
+            m.stack.append(stop)
+            stop += 1 + more
+        m.pos = stop
+        if stop < end and WIDTHS[data[stop]] != NOT_FIXED:
+            m.pos += 1
+            m.push_constant()
 
     return push
+
+
+def _text(m: Machine) -> None:
+    """BINUNICODE, and the BINPUT that nearly always follows it."""
+    data, start, body, end = m.data, m.pos - 1, m.pos + 4, m.end
+    if body > end:
+        raise Broken("the data ends within an opcode")
+    stop = body + int.from_bytes(data[m.pos : body], "little")
+    if stop > end:
+        raise Broken("the data ends within an opcode")
+    if stop - body > LONGEST_PLAIN or not data[body:stop].isascii():
+        check(data, start, stop)
+    m.stack.append(start)
+    m.pos = stop
+    put_next(m, start)
 
 
 def _short_text(m: Machine) -> None:
@@ -157,11 +194,6 @@ def _short_text(m: Machine) -> None:
 # Containers
 
 
-def _is_plain(one: Value) -> bool:
-    """Whether this is a constant or a container of the pickle's own: it can neither be called nor built."""
-    return type(one) is int or type(one) is Box
-
-
 def _is_list(one: Value) -> bool:
     return type(one) is Box and one.kind == "list"
 
@@ -172,9 +204,13 @@ def _tuple_of(count: int) -> Handler:
         values = m.stack[start:]
         if start >= m.fence and Run not in map(type, values):
             del m.stack[start:]
+            box = Box("tuple")
+            box.take(values)
+            m.stack.append(box)
+            m.heaviest, m.deepest = max(m.heaviest, box.weight), max(m.deepest, box.depth)
         else:
-            values = [m.pop() for _ in range(count)][::-1]
-        m.boxed("tuple", values)
+            m.boxed("tuple", [m.pop() for _ in range(count)][::-1])
+        put_next(m, m.stack[-1])
 
     return push
 
@@ -185,6 +221,7 @@ def _from_mark(kind: str) -> Handler:
         if kind == "dict" and m.is_odd(values):
             raise Broken("a dict has a key without a value")
         m.boxed(kind, values)
+        put_next(m, m.stack[-1])
 
     return push
 
@@ -201,7 +238,7 @@ def _put(m: Machine, opcode: str, values: list[Value], kinds: tuple[str, ...]) -
     if type(target) is Box and target.kind in kinds:
         m.fill(target, values)
         return
-    if _is_plain(target) and not (opcode.startswith("SET") and _is_list(target)):
+    if is_plain(target) and not (opcode.startswith("SET") and _is_list(target)):
         raise Broken("items are put into what takes none")
     given = Box("list")
     m.fill(given, values)
@@ -232,165 +269,28 @@ def _additems(m: Machine) -> None:
     _put(m, "ADDITEMS", m.above_mark(), ("set",))
 
 
-# Names and calls
-
-
-def _raw_line(m: Machine) -> bytes:
-    """Without its LF; the last line may have none and loses a byte then, as in the Python unpickler."""
-    if m.data.find(b"\n", m.pos, min(m.end, m.pos + LONGEST_LINE)) < 0 and m.end - m.pos < LONGEST_LINE:
-        stop = max(m.pos, m.end - 1)
-    else:
-        stop = line_end(m.data, m.pos, m.end)
-    held = bytes(m.data[m.pos : stop])
-    m.pos = min(stop + 1, m.end)
-    return held
-
-
-def _line(m: Machine) -> str:
-    held = _raw_line(m)
-    if not held:
-        raise Broken("a name is empty")
-    try:
-        return held.decode("utf-8")
-    except UnicodeDecodeError as reason:
-        raise Broken("a name is not UTF-8") from reason
-
-
-def _look_up(m: Machine, opcode: str, module: str, path: str, offset: int) -> Name:
-    asked = (module[:LONGEST_NAME], path[:LONGEST_NAME])
-    name = Name(*(renamed(*asked) if m.protocol < 3 else asked), offset)
-    m.tell(Lookup(name, opcode, asked, m.protocol))
-    return name
-
-
-def _global_(m: Machine) -> None:
-    start = m.pos - 1
-    module = _line(m)
-    m.stack.append(_look_up(m, "GLOBAL", module, _line(m), start))
-
-
-def _stack_global(m: Machine) -> None:
-    path, module = m.pop(), m.pop()
-    said = m.text(module), m.text(path)
-    if said[0] is not None and said[1] is not None:
-        m.stack.append(_look_up(m, "STACK_GLOBAL", said[0], said[1], m.pos - 1))
-        return
-    if any(
-        type(one) in (int, Box, Name) and text is None for one, text in zip((module, path), said, strict=True)
-    ):
-        raise Broken("a name is no text")
-    m.tell(Oddity("a name is computed while loading", m.pos - 1))
-    m.stack.append(Unknown("a name that is computed while loading"))
-
-
-def _call(m: Machine, opcode: str, callee: Value, args: Value, start: int) -> None:
-    if _is_plain(callee):
-        raise Broken("what is called is no function")
-    made = Made(opcode, callee, args, start)
-    m.tell(Call(made))
-    m.stack.append(made)
-
-
-def _reduce(m: Machine) -> None:
-    args = m.pop()
-    _call(m, "REDUCE", m.pop(), args, m.pos - 1)
-
-
-def _newobj(m: Machine) -> None:
-    args = m.pop()
-    _call(m, "NEWOBJ", m.pop(), args, m.pos - 1)
-
-
-def _newobj_ex(m: Machine) -> None:
-    keywords, args = m.pop(), m.pop()
-    both = Box("tuple")
-    both.take([args, keywords])
-    _call(m, "NEWOBJ_EX", m.pop(), both, m.pos - 1)
-
-
-def _inst(m: Machine) -> None:
-    start = m.pos - 1
-    module = _line(m)
-    callee = _look_up(m, "INST", module, _line(m), start)
-    values = m.above_mark()
-    m.boxed("tuple", m.counted(values, spread=True))
-    _call(m, "INST", callee, m.pop(), start)
-
-
-def _obj(m: Machine) -> None:
-    values = m.counted(m.above_mark(), spread=True)
-    if not values:
-        raise Broken("there is nothing to call")
-    m.boxed("tuple", values[1:])
-    _call(m, "OBJ", values[0], m.pop(), m.pos - 1)
-
-
-def _build(m: Machine) -> None:
-    state = m.pop()
-    target = m.top()
-    m.tell(Change("BUILD", target, state, m.pos - 1))
-    if type(target) is Made:
-        target.state, target.builds = state, target.builds + 1
-        if m.raw is not None:
-            before, m.pos = m.pos, m.raw(target, m.pos)
-            if m.pos != before:
-                m.frame_end = ENDLESS  # who writes there ends the frame before
-
-
-def _persid(m: Machine) -> None:
-    start = m.pos - 1
-    _raw_line(m)
-    _call(m, "PERSID", Unknown("a persistent id"), Box("tuple"), start)
-
-
-def _binpersid(m: Machine) -> None:
-    _call(m, "BINPERSID", Unknown("a persistent id"), m.pop(), m.pos - 1)
-
-
-def _extension(width: int) -> Handler:
-    def push(m: Machine) -> None:
-        code = m.argument(width)
-        if code == 0 or code >= 1 << 31:
-            raise Broken("an extension code is not positive")
-        m.tell(Oddity("a name is an extension code", m.pos - 1 - width))
-        m.stack.append(Unknown("an extension code"))
-
-    return push
-
-
-def _next_buffer(m: Machine) -> None:
-    m.tell(Oddity("data is expected from outside the file", m.pos - 1))
-    m.stack.append(Unknown("a buffer from outside"))
-
-
-def _readonly_buffer(m: Machine) -> None:
-    m.top()
-
-
 def _table() -> list[Handler | None]:
     table: dict[int, Handler] = dict.fromkeys((*SIZED, *LINES), Machine.push_constant)
     table |= {opcode: _fixed(width) for opcode, width in FIXED.items()}
     table[SHORT_TEXT] = _short_text
+    table[LONG_TEXT] = _text
     table |= {
         ord("."): _stop, ord("("): _mark, ord("0"): _pop, ord("1"): _pop_mark, ord("2"): _dup,
-        0x80: _proto, 0x95: _frame, 0x97: _next_buffer, 0x98: _readonly_buffer,
+        0x80: _proto, 0x95: _frame,
         ord("p"): lambda m: _remember(m, _slot_of_line(m)),
         ord("q"): _binput,
         ord("r"): lambda m: _remember(m, m.argument(4)),
         0x94: _memoize,
         ord("g"): lambda m: _recall(m, _slot_of_line(m)),
-        ord("h"): lambda m: _recall(m, m.argument(1)),
+        ord("h"): _binget,
         ord("j"): lambda m: _recall(m, m.argument(4)),
         ord(")"): _empty("tuple"), ord("t"): _from_mark("tuple"),
         0x85: _tuple_of(1), 0x86: _tuple_of(2), 0x87: _tuple_of(3),
         ord("]"): _empty("list"), ord("l"): _from_mark("list"), ord("a"): _append, ord("e"): _appends,
         ord("}"): _empty("dict"), ord("d"): _from_mark("dict"), ord("s"): _setitem, ord("u"): _setitems,
         0x8F: _empty("set"), 0x90: _additems, 0x91: _from_mark("frozenset"),
-        ord("c"): _global_, 0x93: _stack_global,
-        0x82: _extension(1), 0x83: _extension(2), 0x84: _extension(4),
-        ord("R"): _reduce, 0x81: _newobj, 0x92: _newobj_ex, ord("i"): _inst, ord("o"): _obj,
-        ord("b"): _build, ord("P"): _persid, ord("Q"): _binpersid,
     }  # fmt: skip
+    table |= CALLS
     return [table.get(code) for code in range(256)]
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import NamedTuple
+
+import msgspec
+
+TABLES = Path(__file__).with_name("python2_names.json")
 
 
 class Renames(NamedTuple):
@@ -18,7 +21,7 @@ class Renames(NamedTuple):
 @cache
 def renames() -> Renames:
     """The tables of ``_compat_pickle``, kept here so that they are the same under every Python."""
-    held = json.loads(files("ancile.formats").joinpath("python2_names.json").read_text("utf-8"))
+    held = msgspec.json.decode(TABLES.read_bytes())
     return Renames({(a, b): (c, d) for (a, b), (c, d) in held["names"]}, held["modules"])
 
 

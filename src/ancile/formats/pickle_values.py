@@ -6,23 +6,22 @@ asks: a file of millions of numbers then costs a few bytes each.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 KEPT = 64  # items of a container that are remembered; names and shapes have few
 TALLEST = 1 << 62  # a weight is not counted beyond
 
 
-@dataclass(slots=True, eq=False)
-class Run:
+class Run(msgspec.Struct, eq=False):
     """Constants of fixed lengths in a row, from ``start`` up to ``end``, not counted yet."""
 
     start: int
     end: int
 
 
-@dataclass(slots=True, eq=False)
-class Name:
+class Name(msgspec.Struct, eq=False):
     """What a lookup gives: a module and a path in it, after the renaming from Python 2.
 
     offset  of the opcode
@@ -33,8 +32,7 @@ class Name:
     offset: int
 
 
-@dataclass(slots=True, eq=False)
-class Box:
+class Box(msgspec.Struct, eq=False):
     """A list, tuple, dict, set or frozenset that the pickle itself makes.
 
     items   its first ``KEPT`` ones, a dict's keys and values by turns
@@ -44,19 +42,20 @@ class Box:
     """
 
     kind: str
-    items: list[Value] = field(default_factory=list)
+    items: list[Value] = msgspec.field(default_factory=list)
     whole: bool = True
     weight: int = 1
     depth: int = 1
 
     def take(self, values: list[Value]) -> None:
         """Put values into it."""
-        room = KEPT - len(self.items)
-        if room > 0:
-            self.items += values[:room]
-        if len(values) > room:
+        held, count = len(self.items), len(values)
+        if held + count <= KEPT:
+            self.items += values
+        else:
+            self.items += values[: KEPT - held]
             self.whole = False
-        weight = self.weight + len(values)
+        weight = self.weight + count
         for one in values:
             if type(one) is Box:
                 weight += one.weight - 1
@@ -65,8 +64,7 @@ class Box:
         self.weight = min(TALLEST, weight)
 
 
-@dataclass(slots=True, eq=False)
-class Made:
+class Made(msgspec.Struct, eq=False):
     """What a call gives, whatever that is.
 
     opcode  that calls: REDUCE, NEWOBJ, NEWOBJ_EX, INST, OBJ or BINPERSID, PERSID
@@ -84,8 +82,7 @@ class Made:
     builds: int = 0
 
 
-@dataclass(slots=True, eq=False)
-class Unknown:
+class Unknown(msgspec.Struct, eq=False):
     """Something that nobody can know without running it.
 
     why  in words

@@ -12,8 +12,9 @@ import lzma
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 from ancile.formats.beginnings import END_BYTES, LOCAL, zip_end
 from ancile.formats.compressed import BROKEN, Deflate, Inflater, inflate
@@ -56,8 +57,7 @@ class Fault(NamedTuple):
     offset: int
 
 
-@dataclass(frozen=True)
-class Archive:
+class Archive(msgspec.Struct, frozen=True):
     """All entries in the order of the directory, what is wrong, and bytes that belong to none."""
 
     entries: tuple[Entry, ...]

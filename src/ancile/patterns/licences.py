@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
+LISTS = Path(__file__).with_name("licences.json")
 LONGEST_NAME = 200  # of a licence; a longer text is no name
 TEXT_CHARACTERS = 20_000  # of a licence's text that are read: each names itself before that
 JOINED = re.compile(r"\s+(?:or|and|with)\s+|[(),;]", re.IGNORECASE)  # SPDX 2.3, annex D
@@ -23,7 +25,7 @@ class _Lists(NamedTuple):
 
 @cache
 def _lists() -> _Lists:
-    held = json.loads(files("ancile.patterns").joinpath("licences.json").read_text("utf-8"))
+    held = msgspec.json.decode(LISTS.read_bytes())
     return _Lists(
         tuple((re.compile(one["pattern"]), one["id"]) for one in held["aliases"]),
         re.compile(held["creative_commons"]),

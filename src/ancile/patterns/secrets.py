@@ -17,9 +17,12 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Literal, NamedTuple
 
+import msgspec
+
+FORMS = Path(__file__).with_name("secrets.json")
 PLACEHOLDER = re.compile(
     r"(?i:example|placeholder|change_?me|redacted|your[_-]|dummy|insert|x{5}|sample|secret_?key_?here)"
     r"|1234567890|abcdefgh|ABCDEFGH|0{8}|[<>{}$*]"
@@ -64,7 +67,7 @@ class Secret(NamedTuple):
 @cache
 def patterns() -> tuple[Pattern, ...]:
     """The patterns, read once."""
-    held = json.loads(files("ancile.patterns").joinpath("secrets.json").read_text("utf-8"))
+    held = msgspec.json.decode(FORMS.read_bytes())
     return tuple(
         Pattern(
             one["what"],

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import NamedTuple, cast
+
+import msgspec
 
 from ancile.core.check import examine
 from ancile.core.text import plain
@@ -90,7 +91,7 @@ def _typed(part: Part, told: dict[str, Held], asked: Asked) -> Part:
     if not (key and part.torch and f"{folder}/data.pkl" in told and is_storage(part)):
         return part
     one = (_asked(folder, told, asked) or {}).get(key)
-    return part if one is None else replace(part, numbers=one.kind)
+    return part if one is None else msgspec.structs.replace(part, numbers=one.kind)
 
 
 def _lacks(sizes: dict[str, int], told: dict[str, Held], asked: Asked) -> list[str]:

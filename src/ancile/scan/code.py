@@ -11,7 +11,7 @@ from ancile.core.text import plain
 from ancile.formats import python_source, shell_source
 from ancile.formats.python_names import CODE, FILES, INSIDE, NATIVE, NETWORK, PICKLE, PROCESS
 from ancile.formats.python_source import Reach, Source
-from ancile.scan.names import lists
+from ancile.scan.names import feared
 from ancile.scan.part import Formatted, Part
 
 EXECUTES = ("CWE-94 (CWE 4.17)", "AML.T0011.000 (ATLAS 5.6.0)")
@@ -237,8 +237,7 @@ def examine_python(part: Part, text: str, *, notebook: bool = False, commands: s
     facts = CodeFacts(
         part, source, tuple(told), startup=startup, notebook=notebook, fetches=fetch.group() if fetch else ""
     )
-    known = lists()
-    packages = frozenset(one for one in source.imports if one and one not in known.feared)
+    packages = frozenset(one for one in source.imports if one and one not in feared())
     return Formatted("notebook" if notebook else "python", examine(CODE_CHECKS, facts), packages)
 
 

@@ -23,7 +23,7 @@ from ancile.scan.config_lines import (
     unescaped,
     unfolds,
 )
-from ancile.scan.names import lists, reaches_out
+from ancile.scan.names import feared, package_of, reaches_out
 from ancile.scan.part import Formatted, Part
 from ancile.scan.snippets import acts
 
@@ -214,17 +214,16 @@ class _Noted:
     def named(self, name: str, *, where: str) -> None:
         """A dotted name that a loader imports."""
         top, _, last = name.partition(".")[0], "", name.rpartition(".")[2]
-        known = lists()
         shown = f"{where}: {name}"
         is_class = last[:1].isupper()
-        if reach(name) or through(name) or GETTERS.fullmatch(name) or (top in known.feared and not is_class):
+        if reach(name) or through(name) or GETTERS.fullmatch(name) or (top in feared() and not is_class):
             self.calls.append(shown)
-        elif top not in known.feared:
+        elif top not in feared():
             opens = top in COMPUTING and reaches_out(name.rpartition(".")[0], last)
             foreign = top not in KNOWN and (where == "loader_module" or not is_class)
             if opens or foreign:
                 self.own.append(shown)
-            self.packages.add(known.packages.get(top, top))
+            self.packages.add(package_of(top) or top)
 
 
 def examine_json(part: Part, document: Document) -> Formatted:
@@ -306,7 +305,7 @@ def _pipeline(root: dict[str, Json], noted: _Noted) -> None:
         if not isinstance(library, str) or not isinstance(name, str):
             continue
         own = name.lower().startswith(library.replace("_", "").lower())
-        if library.partition(".")[0] in lists().feared:
+        if library.partition(".")[0] in feared():
             noted.calls.append(f"{key}: {library}.{name}")
         elif library.partition(".")[0] not in KNOWN and not own:
             noted.own.append(f"{key}: {library}.{name}")

@@ -8,7 +8,8 @@ only a reader of zip sees, so both readings are judged.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+
+import msgspec
 
 from ancile.formats.beginnings import LOCAL, zip_end
 from ancile.formats.zip_entries import read_archive
@@ -61,5 +62,5 @@ def _ending(part: Part) -> Iterator[Part]:
     if zip_end(part.data) >= 0:
         archive = read_archive(part.data)
         there = (one for one in archive.entries if part.data[one.header : one.header + 4] == LOCAL)
-        archive = replace(archive, entries=tuple(there), strays=())
+        archive = msgspec.structs.replace(archive, entries=tuple(there), strays=())
         yield from (one.part for one in archives.zip_members(part, archive))

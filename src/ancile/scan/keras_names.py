@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from enum import Enum
 
-from ancile.scan.names import NAME, Standing, lists, standing
+from ancile.scan.names import NAME, Standing, feared, package_of, standing
 
 ROOTS = re.compile(
     r"(keras|tf_keras|tensorflow\.keras|tensorflow\.python\.keras|tensorflow\.compat\.v[12]\.keras)"
@@ -149,10 +149,10 @@ def _of_keras(below: str, name: str) -> Asked:
 
 def _of_others(module: str, name: str, *, function: bool) -> Asked:
     top = module.partition(".")[0]
-    if top in lists().feared and top != "__main__":
+    if top in feared() and top != "__main__":
         return Asked.GADGET
     if standing(module, name) is Standing.LISTED:
         return Asked.HARMLESS
-    if top in lists().packages or top in TENSORFLOW:
+    if package_of(top) or top in TENSORFLOW:
         return Asked.UNKNOWN if CLASS.fullmatch(name) and not function else Asked.GADGET
     return Asked.UNKNOWN

@@ -6,16 +6,20 @@ source; the verdict is the same whatever is installed here.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from enum import Enum
-from functools import cache
-from importlib.resources import files
+from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
+
+import msgspec
 
 from ancile.core.subject import digest_of, manifest_digest
 
+HOME = Path(__file__).with_name("names")
+FEARED = "feared.json"
+ASKED = 1 << 14  # names whose standing is remembered
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 CYTHON = re.compile(r"__pyx_unpickle_\w+|newObj")  # what Cython, and sklearn by hand, call with a class first
 CLASS = re.compile(r"[A-Z]\w*[a-z]\w*")  # as PEP 8 names a class
@@ -55,6 +59,13 @@ RULES = (
     ("ufuncs", Rule.PLAIN),
     ("referenced", Rule.NEVER),
 )
+KINDS = (
+    *(kind for kind, _ in RULES),
+    "rules",
+    "left_out",
+    "hooks",
+    "compiled",
+)  # what has a module for a key
 
 
 class Lists(NamedTuple):
@@ -79,21 +90,49 @@ class Lists(NamedTuple):
     tools: frozenset[str]
     hooks: frozenset[tuple[str, str]]
 
+    def __hash__(self) -> int:
+        """Each is itself alone."""
+        return id(self)
+
 
 @cache
-def lists() -> Lists:
-    """The lists, read once."""
+def _files() -> dict[str, dict[str, Any]]:
+    """What each file says, by its name."""
+    return {one.name: msgspec.json.decode(one.read_bytes()) for one in HOME.iterdir()}
+
+
+@cache
+def _by_top() -> dict[str, tuple[str, ...]]:
+    """Top-level module to the files that speak of it."""
+    found: dict[str, dict[str, None]] = {}
+    for file, held in _files().items():
+        modules = [] if file == FEARED else [module for kind in KINDS for module in held.get(kind, ())]
+        for top in {module.partition(".")[0] for module in modules}:
+            found.setdefault(top, {})[file] = None
+    return {top: tuple(some) for top, some in found.items()}
+
+
+def lists(module: str | None = None) -> Lists:
+    """The lists as far as they speak of this module; all of them without one."""
+    if module is None:
+        return _read(tuple(one for one in _files() if one != FEARED))
+    return _read(_by_top().get(module.partition(".")[0], ()))
+
+
+def feared() -> frozenset[str]:
+    """Top-level modules of which only what is listed is harmless."""
+    return lists("").feared
+
+
+@cache
+def _read(some: tuple[str, ...]) -> Lists:
+    """Some files as one, with what is feared."""
     names: dict[tuple[str, str], Rule] = {}
     packages: dict[str, str] = {}
     compiled: set[str] = set()
     left_out: dict[tuple[str, str], str] = {}
     hooks: set[tuple[str, str]] = set()
-    feared: dict[str, Any] = {}
-    for file in files("ancile.scan").joinpath("names").iterdir():
-        held = json.loads(file.read_text("utf-8"))
-        if "modules" in held:
-            feared = held
-            continue
+    for held in (_files()[file] for file in some):
         compiled |= set(held.get("compiled", ()))
         for module, said in held.get("left_out", {}).items():
             left_out |= {(module, one.partition(": ")[0]): one.partition(": ")[2] for one in said}
@@ -102,14 +141,15 @@ def lists() -> Lists:
             if names.get((module, path), Rule.NEW_ONLY) in (Rule.NEW_ONLY, Rule.NEVER):
                 names[module, path] = rule
             packages[module.partition(".")[0]] = held["package"]
+    words = _files()[FEARED]
     return Lists(
         names=names,
         packages={top: name for top, name in packages.items() if name != "python"},
         compiled=frozenset(compiled),
-        feared=frozenset(feared["modules"]),
+        feared=frozenset(words["modules"]),
         left_out=left_out,
-        verbs=_verbs(**feared["function_words"]),
-        tools=frozenset(feared["module_words"]["words"]),
+        verbs=_verbs(**words["function_words"]),
+        tools=frozenset(words["module_words"]["words"]),
         hooks=frozenset(hooks),
     )
 
@@ -134,7 +174,11 @@ def today(module: str) -> str:
 
 def standing(module: str, path: str) -> Standing:
     """How far a name is known that an unpickler would look up."""
-    known = lists()
+    return _standing(lists(module), module, path)
+
+
+@lru_cache(ASKED)
+def _standing(known: Lists, module: str, path: str) -> Standing:
     if (today(module), path) in known.names:
         return Standing.LISTED
     if not (NAME.fullmatch(module) and NAME.fullmatch(path)):
@@ -143,11 +187,11 @@ def standing(module: str, path: str) -> Standing:
     if top == TORCHSCRIPT:
         return Standing.LISTED
     if top in known.feared or "." in path:
-        return Standing.LISTED if _is_method(module, path) else Standing.FEARED
+        return Standing.LISTED if _is_method(known, module, path) else Standing.FEARED
     if top in known.packages:
         return (
             Standing.LISTED
-            if CYTHON.fullmatch(path) or _is_compiled(module, path)
+            if CYTHON.fullmatch(path) or _is_compiled(known, module, path)
             else Standing.KNOWN_PACKAGE
         )
     return Standing.UNKNOWN_PACKAGE
@@ -155,27 +199,33 @@ def standing(module: str, path: str) -> Standing:
 
 def rule_of(module: str, path: str) -> Rule | None:
     """How a name may be called; None where it may not."""
+    return _rule_of(lists(module), module, path)
+
+
+@lru_cache(ASKED)
+def _rule_of(known: Lists, module: str, path: str) -> Rule | None:
     if module.partition(".")[0] == TORCHSCRIPT:
         return Rule.NEW_ONLY
-    if CYTHON.fullmatch(path) and module.partition(".")[0] in lists().packages:
+    if CYTHON.fullmatch(path) and module.partition(".")[0] in known.packages:
         return Rule.CLASS_FIRST
-    if _is_compiled(module, path):
+    if _is_compiled(known, module, path):
         return Rule.PLAIN
-    if _is_method(module, path):
+    if _is_method(known, module, path):
         return Rule.NEVER
-    return lists().names.get((today(module), path))
+    return known.names.get((today(module), path))
 
 
-def _is_method(module: str, path: str) -> bool:
+def _is_method(known: Lists, module: str, path: str) -> bool:
     """Whether this is a method of a listed class of a package, one that reaches for nothing."""
     owner, _, name = path.partition(".")
-    is_plain = name.isidentifier() and not name.startswith("__") and lists().verbs.fullmatch(name) is None
-    return is_plain and (today(module), owner) in lists().names and bool(package_of(module))
+    is_plain = name.isidentifier() and not name.startswith("__") and known.verbs.fullmatch(name) is None
+    is_listed = (today(module), owner) in known.names
+    return is_plain and is_listed and module.partition(".")[0] in known.packages
 
 
-def _is_compiled(module: str, path: str) -> bool:
+def _is_compiled(known: Lists, module: str, path: str) -> bool:
     is_class = CLASS.fullmatch(path) is not None and not READER.search(path)
-    return is_class and today(module) in lists().compiled
+    return is_class and today(module) in known.compiled
 
 
 def reaches_out(module: str, path: str) -> bool:
@@ -183,7 +233,7 @@ def reaches_out(module: str, path: str) -> bool:
 
     Its name says so, or that of its module; a class is judged by what was read of it.
     """
-    known = lists()
+    known = lists(module)
     if CLASS.fullmatch(path) or (module, path) in known.left_out:
         return False
     return known.verbs.fullmatch(path) is not None or not known.tools.isdisjoint(module.split("."))
@@ -191,22 +241,20 @@ def reaches_out(module: str, path: str) -> bool:
 
 def is_own_hook(module: str, owner: str, method: str) -> bool:
     """Whether the class hooks its own objects to that method of theirs, which reaches for nothing."""
-    return (today(module), f"{owner}.{method}") in lists().hooks
+    return (today(module), f"{owner}.{method}") in lists(module).hooks
 
 
 def left_out(module: str, path: str) -> str:
     """Why a class that was read is not listed; empty where it is, or was not read."""
-    return lists().left_out.get((today(module), path), "")
+    return lists(module).left_out.get((today(module), path), "")
 
 
 def package_of(module: str) -> str:
     """The package that one would pin for this module; empty for Python's own."""
-    return lists().packages.get(module.partition(".")[0], "")
+    return lists(module).packages.get(module.partition(".")[0], "")
 
 
 @cache
 def lists_digest() -> str:
     """What tells one edition of the lists from another."""
-    folder = files("ancile.scan").joinpath("names")
-    parts = {one.name: digest_of(one.read_bytes()) for one in folder.iterdir()}
-    return manifest_digest(parts)
+    return manifest_digest({one.name: digest_of(one.read_bytes()) for one in HOME.iterdir()})

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
+
+import msgspec
 
 from ancile.core.check import Examined
 from ancile.core.finding import Location
@@ -28,15 +29,14 @@ class Spent(Exception):  # noqa: N818 - a limit, not a fault of the scanner
     """More than a scan takes on."""
 
 
-@dataclass
-class Allowance:
+class Allowance(msgspec.Struct, eq=False):
     """What is left of the limits for one file."""
 
     unpacked_bytes: int = UNPACKED_BYTES
     parts: int = PARTS
     searched_bytes: int = SEARCHED_BYTES
     summed_bytes: int = SUMMED_BYTES
-    sample: Sample = field(default_factory=Sample)
+    sample: Sample = msgspec.field(default_factory=Sample)
 
     def take(self, size: int, *, packed: int) -> None:
         """Account for something that is unpacked; Spent where that is too much.
@@ -58,8 +58,7 @@ class Allowance:
         return self.summed_bytes >= 0
 
 
-@dataclass(frozen=True, eq=False)
-class Part:
+class Part(msgspec.Struct, frozen=True, eq=False, dict=True):
     """Bytes of a file, or of a member of a container in it.
 
     path     of the file as it is shown
@@ -73,7 +72,7 @@ class Part:
     data: Held
     members: tuple[str, ...] = ()
     torch: bool = False
-    allowance: Allowance = field(default_factory=Allowance)
+    allowance: Allowance = msgspec.field(default_factory=Allowance)
     neighbours: Neighbours | None = None
     numbers: str = ""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from ancile.core.text import plain
 from ancile.formats.pickle_machine import Call, Change, Event, Lookup, Machine, Oddity
@@ -34,8 +35,7 @@ ODDITIES = {
 }
 
 
-@dataclass
-class Judge:
+class Judge(msgspec.Struct, eq=False):
     """Judges the events of one pickle.
 
     persistent  whether the loader of this format defines what a persistent id is, as torch does
@@ -47,7 +47,7 @@ class Judge:
     persistent: bool
     nested: Callable[[bytes, int], None] | None = None
     machine: Machine | None = None
-    pending: dict[tuple[str, str], int] = field(default_factory=dict)
+    pending: dict[tuple[str, str], int] = msgspec.field(default_factory=dict)
 
     def tell(self, event: Event) -> None:
         """Judge one event."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ancile.core.check import Check, Remark, check, examine
 from ancile.formats.json_tree import Object, Tree, may_be_json, objects, parse_json, texts
 from ancile.scan.hidden import search_texts
-from ancile.scan.names import Rule, Standing, lists, package_of, rule_of, standing
+from ancile.scan.names import Rule, Standing, feared, package_of, rule_of, standing
 from ancile.scan.part import Formatted, Part
 from ancile.scan.places import Place, failed
 from ancile.scan.snippets import leaves
@@ -180,7 +180,7 @@ def _judged(module: str, name: str) -> Iterator[tuple[str, bool]]:
     shown, known = f"{module}.{name}", standing(module, name)
     if module == "__main__":
         yield shown, False
-    elif module.partition(".")[0] in lists().feared:
+    elif module.partition(".")[0] in feared():
         is_type = module in ("builtins", "types") and name in PLAIN_TYPES
         is_data = rule_of(module, name) in HARMLESS and module.partition(".")[0] not in CALLERS
         if not is_type and not is_data:

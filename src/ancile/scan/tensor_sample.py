@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 from ancile.formats.extents import Numbers
 from ancile.formats.tensor_bits import SHAPES
@@ -20,8 +21,7 @@ LOW_HEADS = 16  # and whose first low bits are, of which one takes as long as th
 BYTES_A_LOW_HEAD = 8 << 20
 
 
-@dataclass
-class Sample:
+class Sample(msgspec.Struct, eq=False):
     """What is left to be looked at in one file; it grows with the numbers that are come by."""
 
     windows: float = 1.0

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+import msgspec
 
 from ancile.core.check import Check, Remark, check, examine, fail, ok, warn
 from ancile.core.finding import Location, Severity
@@ -46,14 +47,13 @@ class Told(NamedTuple):
     severity: Severity
 
 
-@dataclass
-class ValueFacts:
+class ValueFacts(msgspec.Struct, eq=False):
     """What was seen in the numbers of a part."""
 
-    programs: list[Told] = field(default_factory=list)
-    low_bits: list[Told] = field(default_factory=list)
-    not_finite: list[Told] = field(default_factory=list)
-    outliers: list[Told] = field(default_factory=list)
+    programs: list[Told] = msgspec.field(default_factory=list)
+    low_bits: list[Told] = msgspec.field(default_factory=list)
+    not_finite: list[Told] = msgspec.field(default_factory=list)
+    outliers: list[Told] = msgspec.field(default_factory=list)
 
 
 @check("tensor-holds-program", severity="high", refs=("CWE-506 (CWE 4.17)", "AML.T0018.002 (ATLAS 5.6.0)"))

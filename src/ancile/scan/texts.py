@@ -13,7 +13,7 @@ from ancile.scan.code import examine_python, examine_script, name_of
 from ancile.scan.configs import examine_json, examine_lines
 from ancile.scan.hidden import encoded_in
 from ancile.scan.licence import examine_licence
-from ancile.scan.names import lists
+from ancile.scan.names import feared
 from ancile.scan.notebooks import examine_notebook, is_notebook
 from ancile.scan.pages import examine_page
 from ancile.scan.part import Formatted, Part
@@ -91,7 +91,7 @@ def examine_wide(part: Part) -> Iterator[Formatted | Part]:
 @cache
 def _look_up() -> re.Pattern[bytes]:
     """A look-up in a module of the system, as protocols 0 and 1 write it."""
-    names = b"|".join(re.escape(one.encode()) for one in sorted(lists().feared))
+    names = b"|".join(re.escape(one.encode()) for one in sorted(feared()))
     return re.compile(rb"[ci](?:" + names + rb")(?:\.\w+)*\n[A-Za-z_][\w.]*\n")
 
 

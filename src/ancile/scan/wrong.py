@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
+
+import msgspec
 
 KEPT = 20  # places of one kind that are kept
 
@@ -26,16 +27,14 @@ class Wrong(Enum):
     UNREAD = "not read to its end"
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Where, and what in words."""
 
     offset: int
     detail: str
 
 
-@dataclass
-class Reading:
+class Reading(msgspec.Struct, eq=False):
     """What was found in some bytes.
 
     wrong     kind to its first places
@@ -44,10 +43,10 @@ class Reading:
     streams   offsets of the pickles
     """
 
-    wrong: dict[Wrong, list[Place]] = field(default_factory=dict)
-    counts: dict[Wrong, int] = field(default_factory=dict)
-    packages: set[str] = field(default_factory=set)
-    streams: list[int] = field(default_factory=list)
+    wrong: dict[Wrong, list[Place]] = msgspec.field(default_factory=dict)
+    counts: dict[Wrong, int] = msgspec.field(default_factory=dict)
+    packages: set[str] = msgspec.field(default_factory=set)
+    streams: list[int] = msgspec.field(default_factory=list)
     stop: int = 0
 
     def note(self, kind: Wrong, offset: int, detail: str) -> None:
