@@ -1,0 +1,117 @@
+"""The table ``[serve]`` of ancile.toml, over the roles and profiles that come as data."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from importlib.resources import files
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from ancile.core.errors import AncileError
+from ancile.core.text import plain
+
+Permission = Literal["health", "metadata", "infer"]
+Reaction = Literal["allow", "flag", "throttle", "deny"]
+LADDER: tuple[Reaction, ...] = ("allow", "flag", "throttle", "deny")
+GUARDS = ("rate", "quota", "schema", "sequence")
+MOST_DIGITS = 17  # beyond which a double has no more
+
+
+class Role(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an identity may ask, how often, and how exact its answers are.
+
+    may     what it may ask for
+    digits  behind the point of each number in an answer
+    rate    requests a second on average
+    burst   requests at once
+    daily   requests in any 24 hours
+    """
+
+    may: tuple[Permission, ...] = ()
+    digits: int = 3
+    rate: float = 1.0
+    burst: int = 5
+    daily: int = 1000
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.digits <= MOST_DIGITS:
+            raise ValueError("digits are 0 to 17")
+        if not (0 < self.rate <= 1e6 and 0 < self.burst <= 10**6 and 0 < self.daily <= 10**12):
+            raise ValueError("rate, burst and daily are above 0")
+
+
+class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the gateway reacts, and to whom.
+
+    profile          watch, standard or full
+    reactions        guard to what it may do at most, over the profile
+    roles            roles changed or added
+    durable_seconds  how old the oldest record may be that is not on the disk when an answer leaves; 0: none
+    segment_records  records of one segment of the ledger, at most
+    segment_seconds  after which a segment ends
+    journal_bytes    of records that are not in the ledger yet; beyond them every request is refused
+    rows             samples of one request, at most
+    body_bytes       of one request
+    answer_seconds   that model or upstream may take
+    """
+
+    profile: str = "standard"
+    reactions: dict[str, Reaction] = {}
+    roles: dict[str, Role] = {}
+    durable_seconds: float = 0.05
+    segment_records: int = 5000
+    segment_seconds: float = 10.0
+    journal_bytes: int = 256 << 20
+    rows: int = 256
+    body_bytes: int = 8 << 20
+    answer_seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        if unknown := set(self.reactions) - set(GUARDS):
+            raise ValueError(f"no such guard: {min(unknown)}; there are {', '.join(GUARDS)}")
+        if self.profile not in shipped_profiles():
+            raise ValueError(f"no such profile: {self.profile}; there are {', '.join(shipped_profiles())}")
+        if not (0 <= self.durable_seconds <= 60 and 0 < self.segment_seconds <= 3600):
+            raise ValueError("durable_seconds are 0 to 60, segment_seconds up to 3600")
+        if not (0 < self.segment_records <= 100_000 and 1 << 20 <= self.journal_bytes <= 1 << 40):
+            raise ValueError("segment_records are 1 to 100000, journal_bytes at least a MiB")
+        if not 0 < self.rows <= 1 << 20:
+            raise ValueError("rows are 1 to 1048576")
+        if not (1 << 10 <= self.body_bytes <= 1 << 30 and 0 < self.answer_seconds <= 3600):
+            raise ValueError("body_bytes are a KiB to a GiB, answer_seconds up to 3600")
+
+
+class Policy(NamedTuple):
+    """What is in force."""
+
+    profile: str
+    reactions: dict[str, Reaction]
+    roles: dict[str, Role]
+
+
+@cache
+def shipped_profiles() -> dict[str, dict[str, Reaction]]:
+    """Profiles that come with ancile, by name."""
+    return msgspec.convert(_data("profiles.toml"), dict[str, dict[str, Reaction]])
+
+
+@cache
+def shipped_roles() -> dict[str, Role]:
+    """Roles that come with ancile, by name."""
+    return msgspec.convert(_data("roles.toml"), dict[str, Role])
+
+
+def policy_of(config: ServeConfig, *, profile: str | None = None) -> Policy:
+    """The policy of a configuration; ``profile`` goes before the one that it names."""
+    chosen = profile or config.profile
+    if chosen not in shipped_profiles():
+        raise AncileError(
+            "no such profile", value=plain(chosen), remedy=f"choose one of: {', '.join(shipped_profiles())}"
+        )
+    return Policy(chosen, shipped_profiles()[chosen] | config.reactions, shipped_roles() | config.roles)
+
+
+def _data(name: str) -> dict[str, object]:
+    return tomllib.loads(files("ancile.serve").joinpath(name).read_text("utf-8"))

@@ -1,0 +1,44 @@
+"""Types, shapes and values as the model's signature has them; nothing that is no number passes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ancile.numeric import np
+from ancile.serve.inference import Infer
+from ancile.serve.signature import Signature, Spec, fits, is_float
+from ancile.serve.tensors import Tensor
+from ancile.serve.verdict import ALLOW, Verdict
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def schema(infer: Infer, signature: Signature, *, rows: int) -> Verdict:
+    """Whether the inputs are those of the signature, finite, within its bounds, and at most ``rows`` samples.
+
+    Infinity that a cast to the tensor's precision made is found here as well.
+    """
+    found = {tensor.name: tensor for tensor in infer.inputs}
+    if found.keys() != {spec.name for spec in signature.inputs}:
+        return Verdict("deny", "schema", "the model takes other inputs")
+    for spec in signature.inputs:
+        if why := _fault(found[spec.name], spec, rows):
+            return Verdict("deny", "schema", why)
+    return ALLOW
+
+
+def _fault(tensor: Tensor, spec: Spec, rows: int) -> str:
+    """What is wrong with one input, empty for nothing."""
+    array: NDArray[Any] = tensor.array
+    if not fits(tensor, spec):
+        return "datatype or shape of an input is not the model's"
+    if array.shape[0] > rows:
+        return "more samples at once than are served"
+    if spec.bounds is not None:
+        low, high = spec.bounds
+        inside = bool(((array >= low) & (array <= high)).all())  # what is no number fails both
+        return "" if inside else "a value is outside the range that the model was made for"
+    if is_float(spec.datatype) and not bool(np.isfinite(array).all()):
+        return "a value is not finite"
+    return ""

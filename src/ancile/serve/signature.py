@@ -1,0 +1,67 @@
+"""What a model takes: names, datatypes and shapes of its inputs, and the range of values it was made for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from ancile.serve.tensors import TYPES, Tensor
+
+if TYPE_CHECKING:
+    from ancile.numeric import NDArray, np
+
+
+class Range(NamedTuple):
+    """Lowest and highest value of each element of a sample."""
+
+    low: NDArray[np.floating]
+    high: NDArray[np.floating]
+
+
+class Spec(NamedTuple):
+    """A tensor of the model: -1 stands for an axis of any length.
+
+    bounds  of the values, where a reference set gave them
+    """
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    bounds: Range | None = None
+
+    def document(self) -> dict[str, object]:
+        """As metadata name it."""
+        return {"name": self.name, "datatype": self.datatype, "shape": list(self.shape)}
+
+
+class Signature(NamedTuple):
+    """A model's name, platform and tensors."""
+
+    model: str
+    platform: str
+    inputs: tuple[Spec, ...]
+    outputs: tuple[Spec, ...]
+    version: str | None = None
+
+    def document(self) -> dict[str, object]:
+        """The metadata answer of the Open Inference Protocol v2."""
+        return {
+            "name": self.model,
+            "versions": [] if self.version is None else [self.version],
+            "platform": self.platform,
+            "inputs": [one.document() for one in self.inputs],
+            "outputs": [one.document() for one in self.outputs],
+        }
+
+
+def fits(tensor: Tensor, spec: Spec) -> bool:
+    """Whether datatype and shape are those that the model takes."""
+    return (
+        tensor.datatype == spec.datatype
+        and len(tensor.array.shape) == len(spec.shape)
+        and all(wanted in (-1, given) for wanted, given in zip(spec.shape, tensor.array.shape, strict=True))
+    )
+
+
+def is_float(datatype: str) -> bool:
+    """Whether values may be infinite or no number."""
+    return datatype in TYPES and TYPES[datatype].kind == "f"
