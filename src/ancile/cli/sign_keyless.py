@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ancile.cli.output import talk, write_whole
+from ancile.cli.output import talk
+from ancile.cli.signature_writing import write_bundle
 from ancile.core.text import plain
 from ancile.release.keyless import instance
 from ancile.release.keyless_sign import identity_token, services, sign_keyless
@@ -36,7 +37,7 @@ class SecondKeyless(NamedTuple):
 
     def write(self, data: bytes, manifest: Manifest) -> None:
         """Write it, whole or not at all; what it does not cover is said."""
-        write_whole(self.target, data)
+        write_bundle(self.target, data)
         talk(f"OpenSSF bundle, classical only, in {self.target}")
         below = left_out(manifest)
         if below:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ancile.cli.gating import read_bundle
 from ancile.cli.home import Home, need_home
-from ancile.cli.output import talk, write_whole
+from ancile.cli.output import talk
 from ancile.cli.recorder import Recorder, open_recorder
 from ancile.cli.relying import quorum_in
 from ancile.cli.signature_files import OPENSSF_SUFFIX, OWN, SIGSTORE, beside, require_place
+from ancile.cli.signature_writing import clear_leftovers, write_bundle
 from ancile.cli.witnessing import witnessed
 from ancile.core.errors import AncileError
 from ancile.core.subject import Subject
@@ -74,6 +75,7 @@ def sign_model(wanted: Wanted, ahead: Ahead, *, quiet: bool) -> None:
     second = _second(wanted)
     for file, mark in [(target, OWN)] + ([(second.target, SIGSTORE)] if second else []):
         require_place(file, mark, model=model, home=home.folder)
+        clear_leftovers(file)
     witnesses = quorum_in(wanted.quorum)
     with open_recorder(home) as recorder:
         with progress_line("hash", quiet=quiet) as line:
@@ -82,7 +84,7 @@ def sign_model(wanted: Wanted, ahead: Ahead, *, quiet: bool) -> None:
         statement, said = _statement(wanted, home, recorder, manifest, before)
         classical = second.bundle(manifest) if second else b""
         data = _recorded(home, recorder, statement, quorum=witnesses)
-    write_whole(target, data if before is None else joined(before, data))
+    write_bundle(target, data if before is None else joined(before, data))
     subject = manifest.subject()
     talk(f"{counted(max(len(subject.parts), 1), 'file')}, {subject.digest}")
     talk(f"{said} by {recorder.author.public.id[:23]}…; bundle in {target}")
