@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from ancile.assess.behaviour import lead, steadiness
 from ancile.assess.doubts import Doubt
+from ancile.assess.levels import levels_of
 from ancile.assess.plan import BY_LABELS, step
 from ancile.assess.run import (
     BATCH,
@@ -38,6 +38,7 @@ from ancile.numeric import np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from ancile.models.model import GradientModel
 
 PROBED = 48  # samples whose neighbourhood is looked at
 ALTERED = 10  # of them, those with a network of their own, which is dear:
@@ -162,6 +163,8 @@ def _again(look: _Look) -> None:
     if found.unsteady:
         look, fewer = _on_average(look)
     found.stood_in += _straight(look)
+    if not look.job.stop():
+        found.stood_in += _inside(look)
     if found.unsteady or found.crowded:
         _sharpened(look)
     elif not look.job.stop():
@@ -259,16 +262,46 @@ def _soft(look: _Look, *, estimated: bool, place: int) -> int:
 
 def _straight(look: _Look) -> int:
     """The whole cascade, climbing on stand-ins for operations that cut or flatten gradients."""
-    from ancile.assess.white import straightened  # noqa: PLC0415 - needs an extra
+    from ancile.assess.white import straight_search  # noqa: PLC0415 - needs an extra
 
-    effect = Effect(name="straightened gradients", blind=False)
     try:
-        found = straightened(look.job, effort=look.effort)
-        return broken(look.job, look.state, effect, _left(look), found, place=-112)
+        return _climbed(look, straight_search(look.job), "straightened gradients", place=-112)
     except AncileError as fault:  # a network that cannot be run so is searched in other ways
         why = plain(str(fault), 60)
-        look.state.log.append(replace(effect, name=f"doubt: straightened gradients are not to be had: {why}"))
+        name = f"doubt: straightened gradients are not to be had: {why}"
+        look.state.log.append(Effect(name=name, blind=False))
+    return _levelled(look, look.job.model, "gradients", place=-122)
+
+
+def _inside(look: _Look) -> int:
+    """The cascade on scores inside the network that decide as its answer does, where that stands still."""
+    from ancile.assess.white import straight_search  # noqa: PLC0415 - needs an extra
+
+    with suppress(AncileError):  # where there are none, the answer itself was searched on
+        search = straight_search(look.job, inside=True)
+        return _climbed(look, search, "scores inside that decide as the answer does", place=-123)
+    return 0
+
+
+def _climbed(look: _Look, search: GradientModel, name: str, *, place: int) -> int:
+    """The cascade on this form of the network, on the levels of the data as well."""
+    from ancile.assess.white import straightened  # noqa: PLC0415 - needs an extra
+
+    found, effect = straightened(look.job, search, effort=look.effort), Effect(name=name, blind=False)
+    broke = broken(look.job, look.state, effect, _left(look), found, place=place)
+    return broke + _levelled(look, search, name, place=place - 20)
+
+
+def _levelled(look: _Look, search: GradientModel, name: str, *, place: int) -> int:
+    """The cascade on the levels that all samples lie on: some models refuse whatever lies between."""
+    from ancile.assess.gridded import keeping  # noqa: PLC0415 - needs an extra
+
+    levels = levels_of(look.job.samples.x)
+    if levels is None or look.job.stop():
         return 0
+    effect = Effect(name=f"{name}, on the levels of the data", blind=False)
+    found = keeping(look.job, search, levels, effort=look.effort)
+    return broken(look.job, look.state, effect, _left(look), found, place=place)
 
 
 def _undeceived(look: _Look) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
+from ancile.assess.levels import levels_of
 from ancile.assess.run import FAULTS, UNBROKEN, Effect, Job, State, confirm, spending, step_seed
+from ancile.assess.strike import broken
 from ancile.attacks.streams import Streams
 from ancile.core.errors import AncileError
 from ancile.core.extras import needs
@@ -52,6 +55,7 @@ def attack_white(
                 state.faults.append(plain(str(fault)))
                 del state.log[len(run.log) :]
                 if len(state.faults) >= FAULTS:
+                    _kept_to_levels(job, state, rows, effort=effort)
                     return False
                 continue
             if entry is None:
@@ -66,16 +70,28 @@ def attack_white(
     return True
 
 
+def _kept_to_levels(job: Job, state: State, rows: NDArray[np.intp], *, effort: Effort) -> None:
+    """Once more on the levels that all samples lie on: there a model may answer that raises between them."""
+    from ancile.assess.gridded import keeping  # noqa: PLC0415 - an extra
+
+    levels = levels_of(job.samples.x)
+    if levels is None:
+        return
+    found = keeping(job, job.model, levels, effort=effort)
+    effect = Effect(name="gradients, on the levels of the data", blind=False)
+    with suppress(AncileError):  # there too: the faults are told of
+        broken(job, state, effect, rows, found, place=-143)
+
+
 def straightened(
-    job: Job, *, effort: Effort
+    job: Job, search: GradientModel, *, effort: Effort
 ) -> Callable[[NDArray[np.float32], NDArray[np.int64], Streams], NDArray[np.float32]]:
-    """A cascade that climbs where gradients are cut or flat, on stand-ins for the operations that do it."""
+    """A cascade that climbs where gradients are cut or flat, on another form of the network."""
     import torch  # noqa: PLC0415 - an extra
 
     from ancile.attacks.cascade import cascade  # noqa: PLC0415 - an extra
 
     white = cast("GradientModel", job.model)
-    search = straight_search(job)
 
     def found(x: NDArray[np.float32], y: NDArray[np.int64], streams: Streams) -> NDArray[np.float32]:
         inputs = torch.from_numpy(x).to(device=white.device, dtype=white.dtype)
@@ -88,13 +104,16 @@ def straightened(
     return found
 
 
-def straight_search(job: Job) -> GradientModel:
-    """The network with stand-ins for what cuts or flattens gradients, or draws lots."""
+def straight_search(job: Job, *, inside: bool = False) -> GradientModel:
+    """The network with stand-ins for what cuts or flattens gradients, or draws lots.
+
+    inside  it answers with scores inside that decide as its answer does; AncileError where there are none
+    """
     import torch  # noqa: PLC0415 - an extra
 
     double = cast("GradientModel", job.model).dtype == torch.float64
     precision: Precision = "float64" if double else "float32"
-    return job.model.search_form(job.samples.x, Form(precision=precision, straight=True)).model
+    return job.model.search_form(job.samples.x, Form(precision=precision, straight=True, inside=inside)).model
 
 
 def _begun(

@@ -34,6 +34,8 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
     precision      in which it computes; samples, logits and gradients stay in the model's own type
     straight       whether operations that cut or flatten gradients are replaced: see ``models.straight``; the
                    logits may then be far from the network's, and timing never chooses it
+    inside         whether, straight, it answers with scores inside that decide as its answer does: see
+                   ``models.inner``; asking for a network without any raises AncileError
     batch          samples for each call, the number at which one took least
     seconds        CPU time of a gradient for one sample in this form; 0 where it was not measured
     plain_seconds  the same as the network came, at the same time
@@ -44,6 +46,7 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
     precision: Precision
     layout: MemoryLayout = "contiguous"
     straight: bool = False
+    inside: bool = False
     batch: Annotated[int, msgspec.Meta(ge=1, le=1 << 20)] = PLAIN_BATCH
     seconds: Measured = 0.0
     plain_seconds: Measured = 0.0

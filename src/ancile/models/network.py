@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ancile.core.errors import AncileError
 from ancile.core.extras import needs
 from ancile.core.text import plain
+from ancile.models.inner import Inside, Noting
 from ancile.models.straight import Straight
 from ancile.numeric import np
 
@@ -40,6 +41,7 @@ class Network:
     precision  in which the module computes; None for ``dtype``
     layout     of the samples' memory, where they have four axes
     straight   whether operations that cut or flatten gradients are replaced
+    inside     which scores inside are its answer, where it runs straight: see ``models.inner``
     """
 
     net: torch.nn.Module
@@ -51,6 +53,7 @@ class Network:
     precision: torch.dtype | None = None
     layout: torch.memory_format | None = None
     straight: bool = False
+    inside: Inside | None = None
 
     def tensor(self, x: ArrayLike) -> torch.Tensor:
         """A copy of ``x`` as the network wants it."""
@@ -58,11 +61,11 @@ class Network:
 
     def run(self, x: torch.Tensor) -> torch.Tensor:
         """What the network answers as (n, columns); it may write into ``x``."""
-        try:
-            with evaluating(self.net), Straight() if self.straight else nullcontext():
-                answer = self.net(self.given(x))
-        except FOREIGN as fault:
-            raise failed(f"the network fails on samples of shape {tuple(x.shape[1:])}", fault) from fault
+        if self.inside is not None:
+            noting = Noting(len(x), self.inside.columns)
+            answer = noting.read(self.inside, self._answer(x, noting))
+        else:
+            answer = self._answer(x, Straight() if self.straight else nullcontext())
         if not isinstance(answer, torch.Tensor) or not answer.is_floating_point():
             raise AncileError(
                 "the network does not answer with one tensor of floating-point scores",
@@ -78,6 +81,20 @@ class Network:
             )
         # A network that works in inference mode gives tensors that no later pass may touch: copy them
         return (rows.clone() if rows.is_inference() else rows).to(self.dtype)
+
+    def noted(self, x: torch.Tensor, columns: int) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """The answer of a pass on stand-ins, and each tensor of so many columns that it went through."""
+        noting = Noting(len(x), columns)
+        with torch.enable_grad():
+            answer = self._answer(x.detach().clone().requires_grad_().clone(), noting)
+        return answer.detach(), noting.noted
+
+    def _answer(self, x: torch.Tensor, mode: AbstractContextManager[object]) -> Any:
+        try:
+            with evaluating(self.net), mode:
+                return self.net(self.given(x))
+        except FOREIGN as fault:
+            raise failed(f"the network fails on samples of shape {tuple(x.shape[1:])}", fault) from fault
 
     def given(self, x: torch.Tensor) -> torch.Tensor:
         """The samples as the module gets them."""

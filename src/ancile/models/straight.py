@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ancile.core.extras import needs
+from ancile.models.choices import EQUAL, SOFT, carried, chosen, equal, filled, through
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +26,6 @@ else:
 
 COOL = 8.0  # largest input of a saturating function: exp(-8) is far from 0 in every float type
 STEEP = 4  # exponent beyond which what is below 1 soon underflows: such powers keep the order alone
-SOFT = "_ancile_soft"  # on a tensor of bools or integers: the float tensor that it was made from
 TAKEN = "ancile"  # among the metadata of a backward pass: it has been replaced
 
 STEPS = frozenset(("round", "floor", "ceil", "trunc", "fix", "sign", "sgn"))
@@ -139,7 +139,7 @@ class Straight(TorchFunctionMode):
         if left is None or one.requires_grad or one.shape != left.shape or hasattr(one, SOFT):
             return one
         if one.is_floating_point():
-            return _through(one, left.to(one.dtype))
+            return through(one, left.to(one.dtype))
         setattr(one, SOFT, left)
         return one
 
@@ -165,6 +165,7 @@ def _of_floats(
     if name in ENDLESS and not _in_place(func):
         x, rest = _finite(x), tuple(_finite(one) for one in rest)
     found = func(x.detach() if name in WAVES else x, *rest, **given)
+    chosen(found, name, x)
     return _marked(found, name, x, rest) if isinstance(found, torch.Tensor) else found
 
 
@@ -189,9 +190,9 @@ def _stand_in(
     found: torch.Tensor | None = None
     if name in STEPS or name in CLIPS:
         value = func(x.detach(), *rest, **given)
-        found = _through(value, x) if value.shape == x.shape else value
+        found = through(value, x) if value.shape == x.shape else value
     elif name in WHOLE or given.get("rounding_mode"):
-        found = _through(func(x.detach(), *rest, **given), x / rest[0])
+        found = through(func(x.detach(), *rest, **given), x / rest[0])
     elif name in SATURATING:
         found = func(_cooled(x), *rest, **given)
     elif name in POWERS and rest and isinstance(rest[0], int | float) and rest[0] > STEEP:
@@ -203,8 +204,12 @@ def _marked(found: torch.Tensor, name: str, x: torch.Tensor, rest: tuple[Any, ..
     """With a note of what it was made from, where it is of bools or integers; and read from such places."""
     if found.is_floating_point():
         soft = getattr(rest[0], SOFT, None) if name == "__getitem__" and rest else None
-        return _through(found, soft) if soft is not None and soft.shape == found.shape else found
-    if name in CASTS or name in PLACES:
+        if soft is not None and soft.shape == found.shape:
+            return through(found, soft)
+        return filled(found, name, rest)
+    if name in EQUAL and rest:
+        setattr(found, SOFT, equal(x, rest[0]))
+    elif name in CASTS or name in PLACES:
         setattr(found, SOFT, x)
     elif rest and (name in ABOVE or name in BELOW):
         difference = x - rest[0]
@@ -231,11 +236,11 @@ def _of_whole(
 ) -> Any:
     if name == "where" and len(rest) == 2 and not given:
         return _chosen(func, x, rest[0], rest[1])
-    found = func(x, *rest, **given)
+    found = carried(func(x, *rest, **given), name, x)
     soft = getattr(x, SOFT, None)
     if soft is None or name not in ARITHMETIC or not found.is_floating_point():
         return found
-    return _through(found, func(soft, *rest, **given))
+    return through(found, func(soft, *rest, **given))
 
 
 def _chosen(func: Callable[..., Any], condition: torch.Tensor, one: Any, other: Any) -> Any:
@@ -246,7 +251,7 @@ def _chosen(func: Callable[..., Any], condition: torch.Tensor, one: Any, other: 
     found, soft = func(condition, one, other), getattr(condition, SOFT, None)
     if soft is None or found.requires_grad or soft.shape != found.shape:
         return found
-    return _through(found, soft * (one - other))
+    return through(found, soft * (one - other))
 
 
 def _nothing(value: Any) -> bool:
@@ -254,11 +259,6 @@ def _nothing(value: Any) -> bool:
     if isinstance(value, torch.Tensor):
         return value.is_floating_point() and bool(value.isnan().all())
     return isinstance(value, float) and value != value  # noqa: PLR0124 - NaN is what differs from itself
-
-
-def _through(found: torch.Tensor, soft: torch.Tensor) -> torch.Tensor:
-    """The value of ``found`` with the gradient of ``soft``."""
-    return found.detach() + (soft - soft.detach())
 
 
 def _name(func: Callable[..., Any]) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from ancile.core.errors import AncileError
 from ancile.core.extras import needs
-from ancile.models.answers import ROUNDED_TOLERANCE, seen_note
+from ancile.models.answers import ONE_BY_ONE, ROUNDED_TOLERANCE, raised, seen_note
+from ancile.models.fixed_rows import FixedRows
 from ancile.models.footprint import sample_bytes
 from ancile.models.form import TRIAL_SECONDS, Footprint, Form, Searching
+from ancile.models.inner import within
 from ancile.models.model import Gradient, Loss, Seen, Traits, Usage, traits_now
 from ancile.models.network import Network, Prepare, home_of, input_gradient, training
 from ancile.models.tuned import fastest, formed
@@ -36,6 +39,7 @@ def torch_model(
     mean: ArrayLike | None = None,
     std: ArrayLike | None = None,
     prepare: Prepare | None = None,
+    one_by_one: bool | None = None,
 ) -> TorchModule:
     """The module as a ``GradientModel``, on the device and in the float type of its parameters or buffers.
 
@@ -46,6 +50,8 @@ def torch_model(
     output     needed without a probe
     mean, std  what the network's input is normalised by, per channel (first axis of three) or per feature
     prepare    told the samples as tensors before normalisation: another layout, an added axis, a scale
+    one_by_one whether it is given each sample by itself; None to do so where it fails on several at once and
+               answers one
 
     The network runs in eval mode, its own mode is put back after each pass; its parameters are not touched.
     Probabilities become logits by their logarithm; where they round to 0 or 1 their gradient is gone.
@@ -68,8 +74,9 @@ def torch_model(
                 remedy="give probe=x with some samples, or classes= and output=logits or probabilities",
             )
         return TorchModule(network, _traits(output, classes, notes))
-    with torch.no_grad():
-        rows = network.run(network.tensor(probe))
+    network, rows = _answering(network, probe, one_by_one)
+    if isinstance(network.net, FixedRows) and network.net is not net:
+        notes = (*notes, ONE_BY_ONE)
     answered = rows[~torch.isnan(rows).any(dim=1)]
     if not len(answered):
         raise AncileError(
@@ -93,6 +100,27 @@ def torch_model(
         return model
     told = (*notes, f"gradients are not to be had, so the network is asked for scores alone: {refusal}")
     return TorchModule(network, replace(_traits(output, seen, told), access="scores"))
+
+
+def _answering(
+    network: Network, probe: NDArray[np.floating], one_by_one: bool | None
+) -> tuple[Network, torch.Tensor]:
+    """The network as it takes samples, several at once or each by itself, and its answers to the probe."""
+    shown = np.repeat(probe, FEW, axis=0) if len(probe) == 1 else probe
+    alone = replace(network, net=FixedRows(network.net, 1))
+    try:
+        return _answers(alone if one_by_one else network, shown, len(probe))
+    except AncileError as fault:
+        if one_by_one is not None or not raised(fault):
+            raise
+        with suppress(AncileError):
+            return _answers(alone, shown, len(probe))
+        raise
+
+
+def _answers(network: Network, probe: NDArray[np.floating], count: int) -> tuple[Network, torch.Tensor]:
+    with torch.no_grad():
+        return network, network.run(network.tensor(probe))[:count]
 
 
 def _refusal(network: Network, x: torch.Tensor) -> str:
@@ -173,6 +201,11 @@ class TorchModule:
         """A frozen copy in the fastest form found on ``sample``, or in ``form``; see ``models.form``."""
         if form is not None:
             network = formed(self._network, form)
+            if form.inside:
+                inner = TorchModule(
+                    within(network, sample), replace(self._given, output="logits"), seen=self._seen
+                )
+                return Searching(inner, form)
         else:
             # Probabilities near 0 and 1 are told apart by bits that a lower precision does not have
             lower = self._given.output == "logits"
