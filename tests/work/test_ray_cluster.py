@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -80,6 +81,20 @@ def test_after_the_run_and_after_ctrl_c_no_process_and_no_file_is_left(facts: di
     assert set(facts["folders"].values()) == {False}
     assert all(len(str(Path(folder).parent)) <= ray_cluster.PLACE_BYTES for folder in facts["folders"])
     assert facts["restored"] == [True, "geheim"]
+
+
+def test_what_a_start_that_failed_left_is_ended_and_nothing_else(
+    tmp_path: Path,
+) -> None:
+    command = [sys.executable, "-c", "import time; time.sleep(60)", "ray"]
+    with (
+        subprocess.Popen([*command, tmp_path / "one"]) as left,
+        subprocess.Popen([*command, tmp_path / "other"]) as other,
+    ):
+        ray_cluster._sweep(tmp_path / "one")
+        assert left.wait() == -signal.SIGKILL
+        assert other.poll() is None
+        other.kill()
 
 
 def test_without_ray_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

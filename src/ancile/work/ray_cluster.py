@@ -17,6 +17,7 @@ import socket
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
@@ -45,6 +46,7 @@ END_SECONDS = 5.0  # for a worker to end its child
 PLACE_BYTES = (
     24  # of a folder's path: 107 without /ancile-xxxxxxxx and what Ray appends, 66 with its process number
 )
+LOOK_SECONDS = 0.05  # between two looks at what has not ended yet
 QUIET = {"log_to_driver": False, "configure_logging": False}
 # Ray prints on stdout what became of a worker; what matters of it is in the error that the asking ends with
 SILENT = {"RAY_DEDUP_LOGS": "1", "RAY_DEDUP_LOGS_SKIP_REGEX": "."}
@@ -175,6 +177,7 @@ def _own_cluster(workers: int) -> Iterator[ModuleType]:
     folder = _short_folder()
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        stack.callback(_sweep, folder)
         stack.enter_context(_near())
         with _handlers():
             with _environment(child_environment(os.environ, folder) | _ray_settings()):
@@ -209,6 +212,27 @@ def _short_folder() -> Path:
         value=tempfile.gettempdir(),
         remedy=f"set TMPDIR to a folder of {PLACE_BYTES} bytes at most",
     )
+
+
+def _sweep(folder: Path) -> None:
+    """End what Ray's own ending left: where a start fails, it forgets what it had started until then."""
+    deadline = time.monotonic() + END_SECONDS
+    while (left := _of_cluster(folder)) and time.monotonic() < deadline:
+        for one in left:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(one, signal.SIGKILL)
+        time.sleep(LOOK_SECONDS)
+
+
+def _of_cluster(folder: Path) -> list[int]:
+    """The processes of Ray that were told to keep their files there; none where there is no /proc."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            command = (place / "cmdline").read_bytes()  # empty where the process has ended
+            if os.fsencode(folder) in command and b"ray" in command:
+                found.append(int(place.name))
+    return found
 
 
 def _start(ray: ModuleType, remedy: str, **settings: object) -> None:
