@@ -174,6 +174,24 @@ def prepared(
     return through
 
 
+ONE_BY_ONE = "the model takes one sample at a time, and is asked for each by itself"
+
+
+def raised(fault: AncileError) -> bool:
+    """Whether the model raised on the samples; one that answers, but otherwise than wanted, takes them."""
+    return " fails on samples" in fault.what
+
+
+def one_by_one(call: Call) -> Call:
+    """The function, given each sample by itself; it may answer without the axis of samples."""
+
+    def each(x: NDArray[np.floating]) -> ArrayLike:
+        found = [np.asarray(call(x[at : at + 1])) for at in range(len(x))]
+        return np.concatenate([one if one.ndim > 1 else one.reshape(1, -1) for one in found])
+
+    return each
+
+
 def worded(call: Call, names: Sequence[str]) -> Call:
     """The function, where it answers with words with their places among ``names``: the data's classes."""
     numbers = {name: number for number, name in enumerate(names)}

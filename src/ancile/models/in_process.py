@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from ancile.core.errors import AncileError
 from ancile.core.subject import Subject, digest_of
 from ancile.core.text import plain
-from ancile.models.answers import are_labels, array_model, worded
+from ancile.models.answers import ONE_BY_ONE, are_labels, array_model, one_by_one, raised, worded
 from ancile.models.model import Model, Output, Traits, Usage
 from ancile.numeric import np
 
@@ -99,12 +100,27 @@ def _scoring(model: object) -> Scoring:
 def _function(
     function: Scoring, probe: NDArray[np.floating], classes: int | None, names: Sequence[str]
 ) -> Model:
+    """The function as a model: of several samples at once, else of each by itself."""
+    shown = np.repeat(probe, 2, axis=0) if len(probe) == 1 else probe
+    call = cast("Call", function)
+    try:
+        return _answering(worded(call, names), shown, classes)
+    except AncileError as fault:
+        if raised(fault):
+            with suppress(AncileError):
+                return _answering(worded(one_by_one(call), names), shown, classes, notes=(ONE_BY_ONE,))
+        raise
+
+
+def _answering(
+    call: Call, probe: NDArray[np.floating], classes: int | None, *, notes: tuple[str, ...] = ()
+) -> Model:
     """A model of labels where it answers with whole numbers or words, one a sample; else of scores."""
-    call = worded(cast("Call", function), names)
     try:
         answer = np.asarray(call(probe))
         if are_labels(answer) and len(answer) == len(probe):
-            return array_model(call, probe, kind="function", classes=classes, shape=probe.shape[1:])
+            shape = probe.shape[1:]
+            return array_model(call, probe, kind="function", classes=classes, shape=shape, notes=notes)
         scores = answer.astype(np.float64)
     except AncileError:
         raise
@@ -120,10 +136,15 @@ def _function(
             value=f"shape {scores.shape} for {len(probe)} samples",
             remedy="return an array (n, classes), or labels (n,)",
         )
-    output = seen_output(scores)
-    columns = max(2, scores.reshape(len(scores), -1).shape[1])
-    traits = Traits(kind="function", access="scores", output=output, classes=columns, shape=probe.shape[1:])
-    return Function(function=function, traits=traits, usage=Usage())
+    traits = Traits(
+        kind="function",
+        access="scores",
+        output=seen_output(scores),
+        classes=max(2, scores.reshape(len(scores), -1).shape[1]),
+        shape=probe.shape[1:],
+        notes=notes,
+    )
+    return Function(function=call, traits=traits, usage=Usage())
 
 
 def _parameters(model: object) -> bytes:

@@ -53,10 +53,12 @@ def open_bytes(order: Order, parts: list[bytes], probe: NDArray[np.floating]) ->
             ),
             remedy=f"export it with a torch of this version or before: {torch.__version__}",
         ) from reason
+    from ancile.models.fixed_rows import FixedRows  # noqa: PLC0415 - it wraps torch, which is safe by now
+
     rows = found.shape[0] if found.shape else None
     notes: tuple[str, ...] = ()
     if rows is not None:
-        net = fixed_rows(net, rows)
+        net = FixedRows(net, rows)
         notes = (f"the program was exported for {rows} samples at a time",)
     sizes = ", ".join("any" if size is None else str(size) for size in found.shape[1:])
     takes = f"it was exported for samples of shape ({sizes})"
@@ -76,27 +78,6 @@ def _logged_causes() -> list[BaseException]:
     logger.setLevel(logging.WARNING)
     logger.addFilter(kept)
     return found
-
-
-def fixed_rows(net: torch.nn.Module, rows: int) -> torch.nn.Module:
-    """The network behind one that takes any number of samples, and gives it ``rows`` of them at a time."""
-    from torch import cat, nn  # noqa: PLC0415 - torch is an extra
-
-    class Fixed(nn.Module):
-        """Chunks of a fixed size; the last is filled up with its own last sample."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.inner = net
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            """Rows of scores, as the inner network gives them."""
-            short = -len(x) % rows
-            whole = cat([x, x[-1:].expand(short, *x.shape[1:])]) if short else x
-            parts = (whole[at : at + rows] for at in range(0, len(whole), rows))
-            return cat([self.inner(part) for part in parts])[: len(x)]
-
-    return Fixed()
 
 
 def _require_operators(module: torch.fx.GraphModule) -> None:

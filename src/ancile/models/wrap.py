@@ -9,13 +9,24 @@ import msgspec
 
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
-from ancile.models.answers import Call, array_model, prepared, require_classes, worded
+from ancile.models.answers import (
+    ONE_BY_ONE,
+    Call,
+    array_model,
+    one_by_one,
+    prepared,
+    raised,
+    require_classes,
+    worded,
+)
 from ancile.models.layout import Layout, layouts
 from ancile.models.model import Model
 from ancile.models.outside import outside
 from ancile.numeric import np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import torch
     from numpy.typing import NDArray
 
@@ -66,7 +77,9 @@ def network_model(
         module.training = False
     faults: list[AncileError] = []
     tiled = tried(probe)
-    for layout in layouts(probe.shape[1:]):
+    for each, layout in ways(probe.shape[1:]):
+        if each and not any(map(raised, faults)):
+            break
         try:
             model = torch_model(
                 net,
@@ -75,13 +88,26 @@ def network_model(
                 mean=order.mean or None,
                 std=order.std or None,
                 prepare=layout.change,
+                one_by_one=each,
             )
         except AncileError as reason:
-            faults.append(reason)
+            faults += [] if each else [reason]
             continue
         require_classes(model.traits.classes, order.classes)
         return Ready(model, kind, (*notes, layout.note) if layout.note else notes)
     raise _misfit(_most_telling(faults), probe, net, takes)
+
+
+def ways(shape: tuple[int, ...], layout: Layout | None = None) -> Iterator[tuple[bool, Layout]]:
+    """Each layout, or the one given, with several samples at once; then each with one sample at a time.
+
+    In this order, since one sample alone can pass for another layout: (1, h, w) for a picture of one channel.
+    Whoever tries them stops at the second half where the model takes several: it raised on none of them. What
+    goes wrong there is not told: a model for one sample is rarer than one that is given wrong samples.
+    """
+    for each in (False, True):
+        for one in (layout,) if layout else layouts(shape):
+            yield each, one
 
 
 def function_model(
@@ -96,21 +122,25 @@ def function_model(
     """A function of samples in the layout that it declares, else in the first that it takes."""
     faults: list[AncileError] = []
     tiled = tried(probe)
-    for one in (layout,) if layout else layouts(probe.shape[1:]):
+    for each, one in ways(probe.shape[1:], layout):
+        if each and not any(map(raised, faults)):
+            break
+        asked = one_by_one(call) if each else call
         try:
             model = array_model(
-                prepared(worded(call, order.names), layout=one, mean=order.mean, std=order.std),
+                prepared(worded(asked, order.names), layout=one, mean=order.mean, std=order.std),
                 tiled,
                 kind=kind,
                 output=order.output,
                 classes=order.classes,
             )
         except AncileError as reason:
-            faults.append(reason)
+            faults += [] if each else [reason]
         except Exception as reason:  # noqa: BLE001 - what foreign code raises on a layout that it does not take
-            faults.append(outside(reason) or _failed(reason, probe))
+            faults += [] if each else [outside(reason) or _failed(reason, probe)]
         else:
-            return Ready(model, kind, (*notes, one.note) if one.note else notes)
+            done = (one.note, ONE_BY_ONE if each else "")
+            return Ready(model, kind, (*notes, *filter(None, done)))
     raise _most_telling(faults)
 
 
@@ -158,7 +188,7 @@ def tried(probe: NDArray[np.floating]) -> NDArray[np.floating]:
 
 def _most_telling(faults: list[AncileError]) -> AncileError:
     """What is wrong where samples went through, else what stopped them as they are."""
-    through = [fault for fault in faults if " fails on samples" not in fault.what]
+    through = [fault for fault in faults if not raised(fault)]
     return (through or faults)[0]
 
 
