@@ -153,6 +153,16 @@ def test_an_object_may_hold_the_hook_that_its_class_gives_it() -> None:
     assert wrong(b"\x80\x02cbuiltins\ngetattr\n(" + old + hook, persistent=True) == set()
 
 
+def test_of_a_package_that_was_read_in_part_only_what_is_listed_is_known() -> None:
+    arguments = b"ctransformers.training_args\nTrainingArguments\n)\x81"
+    kind = b"ctransformers.trainer_utils\nIntervalStrategy\n(Vsteps\ntR"
+    assert wrong(arguments + b"}Vsave_strategy\n" + kind + b"sb.") == set()
+    assert wrong(b"ctransformers.trainer_utils\nEvaluationStrategy\n(Vno\ntR.") == set()
+    assert wrong(b"ctransformers.models.bert.modeling_bert\nBertModel\n)\x81.") == {Wrong.UNKNOWN_CLASS}
+    assert wrong(b"ctransformers\npipeline\n(Vtext-generation\ntR.") == {Wrong.UNLISTED_CALL}
+    assert wrong(b"ctransformers.trainer_utils\nset_seed\n(I1\ntR.") == {Wrong.UNLISTED_CALL}
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_what_a_hostile_pickle_would_do_is_told(name: str) -> None:
     data, kind = HOSTILE[name]

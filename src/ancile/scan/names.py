@@ -73,6 +73,7 @@ class Lists(NamedTuple):
 
     names     (module, path) to how it may be called
     packages  top-level module to the package that one pins
+    partial   those of which a part was read: what is not listed may be anything
     compiled  modules of machine code, whose classes are pickled by class and arguments
     feared    top-level modules of which only what is listed is harmless
     left_out  classes that were read and are not harmless to make or change, with the reason
@@ -83,6 +84,7 @@ class Lists(NamedTuple):
 
     names: dict[tuple[str, str], Rule]
     packages: dict[str, str]
+    partial: frozenset[str]
     compiled: frozenset[str]
     feared: frozenset[str]
     left_out: dict[tuple[str, str], str]
@@ -129,6 +131,7 @@ def _read(some: tuple[str, ...]) -> Lists:
     """Some files as one, with what is feared."""
     names: dict[tuple[str, str], Rule] = {}
     packages: dict[str, str] = {}
+    partial: set[str] = set()
     compiled: set[str] = set()
     left_out: dict[tuple[str, str], str] = {}
     hooks: set[tuple[str, str]] = set()
@@ -141,10 +144,12 @@ def _read(some: tuple[str, ...]) -> Lists:
             if names.get((module, path), Rule.NEW_ONLY) in (Rule.NEW_ONLY, Rule.NEVER):
                 names[module, path] = rule
             packages[module.partition(".")[0]] = held["package"]
+        partial |= {held["package"]} if held.get("partial") else set()
     words = _files()[FEARED]
     return Lists(
         names=names,
         packages={top: name for top, name in packages.items() if name != "python"},
+        partial=frozenset(partial),
         compiled=frozenset(compiled),
         feared=frozenset(words["modules"]),
         left_out=left_out,
@@ -188,7 +193,7 @@ def _standing(known: Lists, module: str, path: str) -> Standing:
         return Standing.LISTED
     if top in known.feared or "." in path:
         return Standing.LISTED if _is_method(known, module, path) else Standing.FEARED
-    if top in known.packages:
+    if top in known.packages and known.packages[top] not in known.partial:
         return (
             Standing.LISTED
             if CYTHON.fullmatch(path) or _is_compiled(known, module, path)
