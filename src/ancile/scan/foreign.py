@@ -19,7 +19,6 @@ MAGIC = (
     ("Parquet", re.compile(rb"PAR1")),
     ("Arrow", re.compile(rb"ARROW1\x00\x00")),
     ("OpenVINO", re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?<net\s")),
-    ("PMML", re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?:<!--[^>]*>\s*)*<(?:\w+:)?PMML[\s>]")),
     # Model.proto: a version, then the description, with an input, an output or metadata
     ("CoreML", re.compile(rb"\x08[\x01-\x20]\x12.{1,5}(?:\n|R|\xa2\x06)", re.DOTALL)),
     ("PDF", re.compile(rb"%PDF-\d")),
