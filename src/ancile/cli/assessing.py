@@ -241,6 +241,7 @@ def _opened(asked: Request, data: Dataset, home: Home | None) -> OpenedModel:
         mean=asked.mean,
         std=asked.std,
         query_cap=asked.budget.queries,
+        budget_seconds=asked.budget.seconds,
         workers=asked.workers,
         engine=asked.engine,
         allow_read=tuple(Path(one) for one in asked.allow_read),

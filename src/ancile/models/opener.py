@@ -23,6 +23,7 @@ from ancile.models.reference import Referred, refer
 from ancile.models.remote import RemoteGradientModel, RemoteModel
 from ancile.models.replicas import replicas
 from ancile.models.request import ModelRequest
+from ancile.models.waiting import Waiting
 from ancile.numeric import np
 from ancile.work.clock import Clock, own_cpu_seconds, own_peak_bytes, system_clock
 from ancile.work.frames import decoded, text_block
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 HOST = "ancile.models.host"
 OPEN_SECONDS = 300.0  # importing a framework and building a large network on a slow disk
+LEAST_OPEN_SECONDS = 60.0  # however short a run shall be: most of them import a framework in ten
 HOME = ".ancile"  # keys and ledger, nothing that a model has to read
 PROBE_ROWS = 64
 
@@ -110,10 +112,15 @@ def open_model(
     order = msgspec.structs.replace(referred.order, names=tuple(names), **_told(request, classes))
     with ExitStack() as stack:
         children = _workers(request, referred, stack)
-        child, opened = children[0], _opened(children[0], order, referred, probe)
-        models = [_model(child, opened, seconds=request.seconds)]
+        clock, budget = clock_with(*children), request.budget_seconds
+        wait = OPEN_SECONDS if budget is None else min(OPEN_SECONDS, budget + LEAST_OPEN_SECONDS)
+        began = clock.wall()
+        child, opened = children[0], _opened(children[0], order, referred, probe, seconds=wait)
+        took = clock.wall() - began
+        waiting = Waiting(request.seconds, budget=budget, longest=took, now=clock.wall)
+        models = [_model(child, opened, waiting)]
         models += [
-            _model(other, _opened(other, order, referred, probe), seconds=request.seconds)
+            _model(other, _opened(other, order, referred, probe, seconds=wait), waiting)
             for other in children[1:]
         ]
         model = models[0] if len(models) == 1 else replicas(models, probe)
@@ -124,7 +131,7 @@ def open_model(
             unfixed=bool(referred.code) and not referred.order.weights and opened.access == "white-box",
             confined=child.confined,
         )
-        return OpenedModel(stack.pop_all(), model, referred.subject, opening, clock=clock_with(*children))
+        return OpenedModel(stack.pop_all(), model, referred.subject, opening, clock=clock)
 
 
 def _endpoint(request: ModelRequest, probe: NDArray[np.floating], classes: int | None) -> OpenedModel:
@@ -178,12 +185,14 @@ def clock_with(*children: Worker) -> Clock:
     )
 
 
-def _opened(child: Worker, order: Order, referred: Referred, probe: NDArray[np.floating]) -> Opened:
+def _opened(
+    child: Worker, order: Order, referred: Referred, probe: NDArray[np.floating], *, seconds: float
+) -> Opened:
     told = [(one.name, one.files) for one in referred.covered]
     named = [msgspec.json.encode(told)] if told else []
     blocks = (*map(text_block, (*referred.parts, *named)), block_of(probe))
     try:
-        answer = child.ask("open", msgspec.msgpack.encode(order), blocks, seconds=OPEN_SECONDS, limit_bytes=0)
+        answer = child.ask("open", msgspec.msgpack.encode(order), blocks, seconds=seconds, limit_bytes=0)
     except AncileError as fault:
         if referred.code or referred.trusted or not child.has_died():
             raise
@@ -196,7 +205,7 @@ def _opened(child: Worker, order: Order, referred: Referred, probe: NDArray[np.f
     return decoded(answer.body, Opened)
 
 
-def _model(child: Worker, opened: Opened, *, seconds: float) -> Model | GradientModel:
+def _model(child: Worker, opened: Opened, waiting: Waiting) -> Model | GradientModel:
     traits = Traits(
         kind=opened.kind,
         access=opened.access,
@@ -206,5 +215,5 @@ def _model(child: Worker, opened: Opened, *, seconds: float) -> Model | Gradient
         notes=opened.notes,
     )
     if opened.access == "white-box":
-        return RemoteGradientModel(child, traits, dtype=opened.dtype, seconds=seconds)
-    return RemoteModel(child, traits, seconds=seconds)
+        return RemoteGradientModel(child, traits, dtype=opened.dtype, waiting=waiting)
+    return RemoteModel(child, traits, waiting=waiting)

@@ -17,7 +17,7 @@ from ancile.models.blocks import array_of, block_of
 from ancile.models.form import TRIAL_SECONDS, Footprint, Form, Searching
 from ancile.models.model import Gradient, Loss, Seen, Traits, Usage, traits_now
 from ancile.models.order import Asked, Trial, Tuned
-from ancile.models.request import ANSWER_SECONDS
+from ancile.models.waiting import Waiting
 from ancile.numeric import np
 from ancile.work.child import Question
 from ancile.work.frames import Frame, decoded
@@ -38,11 +38,11 @@ class RemoteModel:
         child: Worker,
         traits: Traits,
         *,
-        seconds: float = ANSWER_SECONDS,
+        waiting: Waiting,
         network: int = 0,
         seen: Seen | None = None,
     ) -> None:
-        self._child, self._given, self._seconds = child, traits, seconds
+        self._child, self._given, self._waiting = child, traits, waiting
         self._asked = msgspec.msgpack.encode(Asked(network=network))
         self._seen = seen or Seen()
 
@@ -65,13 +65,11 @@ class RemoteModel:
 
     def _ask(self, word: str, x: NDArray[np.floating], dtype: str) -> NDArray[np.float64]:
         wanted = (len(x), self._given.classes)
-        answer = self._child.ask(
-            word,
-            self._asked,
-            (block_of(x),),
-            seconds=self._seconds,
-            limit_bytes=wanted[0] * wanted[1] * np.dtype(dtype).itemsize,
-        )
+        limit_bytes = math.prod(wanted) * np.dtype(dtype).itemsize
+        with self._waiting.answer() as seconds:
+            answer = self._child.ask(
+                word, self._asked, (block_of(x),), seconds=seconds, limit_bytes=limit_bytes
+            )
         self._seen.usage.queries += len(x)
         return array_of(answer, 0, dtype=dtype, axes=wanted).astype(np.float64, copy=False)
 
@@ -85,11 +83,11 @@ class RemoteGradientModel(RemoteModel):
         traits: Traits,
         *,
         dtype: Literal["float32", "float64"],
-        seconds: float = ANSWER_SECONDS,
+        waiting: Waiting,
         network: int = 0,
         seen: Seen | None = None,
     ) -> None:
-        super().__init__(child, traits, seconds=seconds, network=network, seen=seen)
+        super().__init__(child, traits, waiting=waiting, network=network, seen=seen)
         self._torch = needs("torch", "torch")
         self._dtype: Literal["float32", "float64"] = dtype
 
@@ -116,13 +114,14 @@ class RemoteGradientModel(RemoteModel):
         found = self._torch.empty((len(samples), self._given.classes), dtype=self.dtype)
         for part in batches(samples):
             wanted = (len(samples[part]), self._given.classes)
-            answer = self._child.ask(
-                "logits",
-                self._asked,
-                (block_of(samples[part]),),
-                seconds=self._seconds,
-                limit_bytes=math.prod(wanted) * samples.itemsize,
-            )
+            with self._waiting.answer() as seconds:
+                answer = self._child.ask(
+                    "logits",
+                    self._asked,
+                    (block_of(samples[part]),),
+                    seconds=seconds,
+                    limit_bytes=math.prod(wanted) * samples.itemsize,
+                )
             found[part] = self._torch.from_numpy(array_of(answer, 0, dtype=self._dtype, axes=wanted))
         self._seen.usage.forwards += len(samples)
         return self._like(found, x)
@@ -143,14 +142,15 @@ class RemoteGradientModel(RemoteModel):
             pull = self._numpy(pull_of(loss, met[0]))
             return Question("pull", blocks=(block_of(pull),), limit_bytes=samples.nbytes)
 
-        answer = self._child.ask(
-            "gradient",
-            self._asked,
-            (block_of(samples),),
-            seconds=self._seconds,
-            limit_bytes=math.prod(wanted) * samples.itemsize,
-            then=pulled,
-        )
+        with self._waiting.answer() as seconds:
+            answer = self._child.ask(
+                "gradient",
+                self._asked,
+                (block_of(samples),),
+                seconds=seconds,
+                limit_bytes=math.prod(wanted) * samples.itemsize,
+                then=pulled,
+            )
         found = array_of(answer, 0, dtype=self._dtype, axes=samples.shape)
         self._seen.usage.forwards += len(samples)
         self._seen.usage.backwards += len(samples)
@@ -163,15 +163,14 @@ class RemoteGradientModel(RemoteModel):
         """The model in the fastest form that its process found, or in ``form``; see ``models.form``."""
         trial = msgspec.msgpack.encode(Trial(form=form, seconds=seconds))
         block = block_of(self._numpy(sample))
-        answer = self._child.ask(
-            "search-form", trial, (block,), seconds=self._seconds + seconds, limit_bytes=0
-        )
+        with self._waiting.answer(seconds) as allowed:
+            answer = self._child.ask("search-form", trial, (block,), seconds=allowed, limit_bytes=0)
         tuned = decoded(answer.body, Tuned)
         model = RemoteGradientModel(
             self._child,
             self._given,
             dtype=self._dtype,
-            seconds=self._seconds,
+            waiting=self._waiting,
             network=tuned.network,
             seen=self._seen,
         )
@@ -180,7 +179,8 @@ class RemoteGradientModel(RemoteModel):
     def footprint(self, sample: torch.Tensor) -> Footprint:
         """What a gradient takes in the network's process for each of such samples, and what is free there."""
         block = block_of(self._numpy(sample))
-        answer = self._child.ask("footprint", self._asked, (block,), seconds=self._seconds, limit_bytes=0)
+        with self._waiting.answer() as seconds:
+            answer = self._child.ask("footprint", self._asked, (block,), seconds=seconds, limit_bytes=0)
         return decoded(answer.body, Footprint)
 
     def _numpy(self, x: torch.Tensor) -> NDArray[np.floating]:

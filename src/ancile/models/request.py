@@ -28,6 +28,7 @@ class ModelRequest:
     allow_read    files and folders that the model's process may read, besides the folder of its code
     deny          folders that it shall not read, besides each ``.ancile`` upwards
     seconds       for one batch
+    budget_seconds  of the whole run, from its first batch: a batch that goes on long after is given up
     token_env     environment variable that holds an endpoint's token
     query_cap     most samples sent to an endpoint
     workers       processes that the model is opened in, each call spread over them
@@ -46,6 +47,7 @@ class ModelRequest:
     allow_read: tuple[Path, ...] = ()
     deny: tuple[Path, ...] = ()
     seconds: float = ANSWER_SECONDS
+    budget_seconds: float | None = None
     token_env: str = TOKEN_VARIABLE
     query_cap: int | None = None
     workers: int = 1
