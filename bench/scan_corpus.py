@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from ancile.core.report import Verdict
 from ancile.measure.intervals import clopper_pearson
 from ancile.scan import names
@@ -75,7 +77,7 @@ def share(k: int, n: int) -> str:
 
 def no_names() -> names.Lists:
     """Lists in which nothing is known: all that is called or looked up is strange."""
-    return names.lists()._replace(names={}, packages={}, compiled=frozenset(), feared=frozenset())
+    return replace(names.lists(), names={}, packages={}, compiled=frozenset(), feared=frozenset())
 
 
 @contextmanager

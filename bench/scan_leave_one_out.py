@@ -22,6 +22,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from msgspec.structs import replace
+
 from ancile.core.finding import Finding
 from ancile.scan import keras_names, names, pickle_judge
 from ancile.scan.examine import verdict_of
@@ -72,7 +74,8 @@ def without(asked: set[tuple[str, str]]) -> names.Lists:
     """The lists without any entry that warns of one of the names."""
     held = names.lists()
     tops = {module.partition(".")[0] for module, _ in asked}
-    return held._replace(
+    return replace(
+        held,
         feared=held.feared - tops,
         left_out={one: why for one, why in held.left_out.items() if one not in asked},
         verbs=NOTHING,

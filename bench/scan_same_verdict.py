@@ -28,9 +28,12 @@ SHOWN = 12  # differences that a result names
 # What is installed beside ancile's own dependencies decides, as in scanners that look a name's package up
 PLANTED = """
 import importlib.util
+import msgspec
 from ancile.scan import names
 held = names.lists()
-names.lists = lambda *_: held._replace(packages={k: v for k, v in held.packages.items() if importlib.util.find_spec(k)})
+packages = {k: v for k, v in held.packages.items() if importlib.util.find_spec(k)}
+changed = msgspec.structs.replace(held, packages=packages)
+names.lists = lambda *_: changed
 """
 
 

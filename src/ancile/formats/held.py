@@ -73,6 +73,10 @@ def _write(file: IO[bytes], some: bytes | bytearray | memoryview) -> None:
 def chunks(data: Held, start: int = 0, stop: int | None = None) -> Iterator[memoryview]:
     """The bytes from ``start`` to ``stop`` in pieces; those of a map do not stay in memory behind it."""
     end = len(data) if stop is None else min(stop, len(data))
+    if start == 0 and end == len(data) <= CHUNK and type(data) is bytes:
+        if data:
+            yield memoryview(data)
+        return
     with memoryview(data) as whole:
         for pos in range(start, end, CHUNK):
             with whole[pos : min(end, pos + CHUNK)] as one:

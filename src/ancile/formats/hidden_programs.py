@@ -35,6 +35,8 @@ MARKS = (
     b"\x7fELF", b"This program ", b"PE\x00\x00", b"\xfa\xed\xfe", b"#!/", b"#! /", b"\x00asm", b"PK\x03\x04",
     b"\x1f\x8b\x08", b"\xfd7zXZ", b"7z\xbc\xaf", b"1AY&SY",
 )  # fmt: skip
+# In one search: each begins with one of few letters, and is rare
+MARKED = re.compile(b"|".join(re.escape(mark) for mark in MARKS))
 INNER_MARKS = (
     b"\x7fELF",
     b"This program ",
@@ -59,7 +61,7 @@ def begins_as(head: bytes, *, texts: bool) -> Program | None:
 
     texts  whether a text counts
     """
-    if any(mark in head for mark in MARKS):
+    if MARKED.search(head):
         if found := PROGRAMS.search(head):
             return Program(_named(found), found.start(), runs=True)
         if found := ARCHIVES.search(head):

@@ -21,6 +21,11 @@ ARRAYS = 10_000  # in a row in one file, as several calls of numpy.save leave th
 DIMENSIONS = 64  # numpy's own limit
 FIELDS = 10_000
 RUNS = (ast.Call, ast.Attribute, ast.Lambda, ast.Subscript, ast.comprehension, ast.FormattedValue)
+# As numpy writes it for a type with a code: nothing else is taken, so that it means what it says
+PLAIN = re.compile(
+    rb"\{'descr': '([<>|=][A-Za-z?]\d{0,9})', 'fortran_order': (True|False), "
+    rb"'shape': \(((?:0|[1-9]\d{0,17})(?:,|(?:, (?:0|[1-9]\d{0,17}))+)|)\), \} *\n?"
+)
 LONG = re.compile(rb"(\d)L\b")  # as Python 2 wrote a size
 TYPE = re.compile(r"[<>=|]?([?bBhHiIuUlLqQpPefdgFDGSVOMmcat])(\d{0,9})(?:\[\w+\])?")
 ITEM_BYTES = {  # of type codes without a size
@@ -107,6 +112,9 @@ def _header(data: Held, pos: int) -> tuple[dict[str, object], int]:
 
 
 def _literal(raw: bytes, major: int) -> dict[str, object]:
+    if (plain := PLAIN.fullmatch(raw)) is not None:
+        shape = tuple(int(size) for size in plain[3].split(b",") if size.strip())
+        return {"descr": plain[1].decode(), "fortran_order": plain[2] == b"True", "shape": shape}
     if _depth(raw) > BRACKETS:
         raise _Wrong("damaged", "a header of too many brackets")
     try:

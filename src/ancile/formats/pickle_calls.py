@@ -10,18 +10,9 @@ from ancile.formats.pickle_machine import ENDLESS, Call, Change, Lookup, Machine
 from ancile.formats.pickle_renames import renamed
 from ancile.formats.pickle_values import Box, Made, Name, Unknown, Value
 
-BINPUT = ord("q")
 LONGEST_NAME = 4096  # that a finding carries; longer ones name nothing that exists
 
 Handler = Callable[[Machine], None]
-
-
-def put_next(m: Machine, made: Value) -> None:
-    """The BINPUT that nearly always follows what protocols 1 to 3 push: ``made``, which is now the top."""
-    pos = m.pos
-    if pos + 1 < m.end and m.data[pos] == BINPUT and pos < m.frame_end:
-        m.memo[m.data[pos + 1]] = made
-        m.pos = pos + 2
 
 
 def is_plain(one: Value) -> bool:
@@ -63,14 +54,16 @@ def _global_(m: Machine) -> None:
     module = _line(m)
     name = _look_up(m, "GLOBAL", module, _line(m), start)
     m.stack.append(name)
-    put_next(m, name)
+    m.put_next(name)
 
 
 def _stack_global(m: Machine) -> None:
     path, module = m.pop(), m.pop()
     said = m.text(module), m.text(path)
     if said[0] is not None and said[1] is not None:
-        m.stack.append(_look_up(m, "STACK_GLOBAL", said[0], said[1], m.pos - 1))
+        name = _look_up(m, "STACK_GLOBAL", said[0], said[1], m.pos - 1)
+        m.stack.append(name)
+        m.put_next(name)
         return
     if any(
         type(one) in (int, Box, Name) and text is None for one, text in zip((module, path), said, strict=True)
@@ -86,7 +79,7 @@ def _call(m: Machine, opcode: str, callee: Value, args: Value, start: int) -> No
     made = Made(opcode, callee, args, start)
     m.tell(Call(made))
     m.stack.append(made)
-    put_next(m, made)
+    m.put_next(made)
 
 
 def _reduce(m: Machine) -> None:

@@ -8,13 +8,17 @@ from typing import Final
 import msgspec
 
 from ancile.formats.held import Held
-from ancile.formats.pickle_constants import FIXED, ONE, RUN, SIZED, Broken, after, check, value
+from ancile.formats.pickle_constants import FIXED, LONGEST_TEXT, ONE, RUN, SIZED, Broken, after, check, value
+from ancile.formats.pickle_memo import SLOTS
 from ancile.formats.pickle_values import Box, Made, Name, Run, Value
 
 SHORT_RUN = 64  # bytes of a run that is not worth a place of its own
 FEW = 16  # values that are looked at one by one
 SHORT_TEXT: Final = 0x8C  # most texts; they were looked at when they were pushed
+TEXT: Final = ord("X")
 SMALL_NUMBER: Final = ord("K")
+BINPUT: Final = ord("q")
+MEMOIZE: Final = 0x94
 ENDLESS: Final = 1 << 63
 
 
@@ -129,6 +133,8 @@ class Machine(msgspec.Struct, eq=False):
         if data[one] == SHORT_TEXT:
             start = one + 2
             return data[start : start + data[one + 1]].decode("utf-8", "surrogatepass")
+        if data[one] == TEXT and (size := int.from_bytes(data[one + 1 : one + 5], "little")) <= LONGEST_TEXT:
+            return data[one + 5 : one + 5 + size].decode("utf-8", "surrogatepass")
         held = self.constant(one)
         return held if isinstance(held, str) else None
 
@@ -184,6 +190,18 @@ class Machine(msgspec.Struct, eq=False):
         held = sum(sum(1 for _ in ONE.finditer(self.data, one.start, one.end)) for one in runs)
         return bool((len(values) - len(runs) + held) % 2)
 
+    def put_next(self, made: Value) -> None:
+        """Take the BINPUT or MEMOIZE that nearly always follows what is pushed: ``made``, now the top."""
+        pos, data = self.pos, self.data
+        if pos + 1 >= self.end or pos >= self.frame_end:
+            return
+        if data[pos] == BINPUT:
+            self.memo[data[pos + 1]] = made
+            self.pos = pos + 2
+        elif data[pos] == MEMOIZE and (slot := len(self.memo)) < SLOTS:
+            self.memo[slot] = made
+            self.pos = pos + 1
+
     # Arguments
 
     def argument(self, width: int) -> int:
@@ -211,3 +229,4 @@ class Machine(msgspec.Struct, eq=False):
         self.pos = after(self.data, start, self.end)
         check(self.data, start, self.pos)
         self.stack.append(start)
+        self.put_next(start)

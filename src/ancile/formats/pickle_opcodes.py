@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from ancile.formats.pickle_calls import CALLS, Handler, is_plain, put_next
+from ancile.formats.pickle_calls import CALLS, Handler, is_plain
 from ancile.formats.pickle_constants import FIXED, LINES, SIZED, Broken, check, line_end
 from ancile.formats.pickle_machine import (
     ENDLESS,
     FEW,
+    MEMOIZE,
     SHORT_TEXT,
+    TEXT,
     Change,
     Machine,
     Oddity,
@@ -19,7 +21,6 @@ from ancile.formats.pickle_memo import SLOTS
 from ancile.formats.pickle_values import Box, Run, Value
 
 HIGHEST = 5  # protocol
-MEMOIZE, LONG_TEXT = 0x94, ord("X")
 NOT_FIXED = -1
 WIDTHS: Final = [FIXED.get(opcode, NOT_FIXED) for opcode in range(256)]
 LONGEST_PLAIN = 4096  # bytes of a text that are looked at in passing
@@ -171,7 +172,7 @@ def _text(m: Machine) -> None:
         check(data, start, stop)
     m.stack.append(start)
     m.pos = stop
-    put_next(m, start)
+    m.put_next(start)
 
 
 def _short_text(m: Machine) -> None:
@@ -210,7 +211,7 @@ def _tuple_of(count: int) -> Handler:
             m.heaviest, m.deepest = max(m.heaviest, box.weight), max(m.deepest, box.depth)
         else:
             m.boxed("tuple", [m.pop() for _ in range(count)][::-1])
-        put_next(m, m.stack[-1])
+        m.put_next(m.stack[-1])
 
     return push
 
@@ -221,13 +222,18 @@ def _from_mark(kind: str) -> Handler:
         if kind == "dict" and m.is_odd(values):
             raise Broken("a dict has a key without a value")
         m.boxed(kind, values)
-        put_next(m, m.stack[-1])
+        m.put_next(m.stack[-1])
 
     return push
 
 
 def _empty(kind: str) -> Handler:
-    return lambda m: m.stack.append(Box(kind))
+    def push(m: Machine) -> None:
+        box = Box(kind)
+        m.stack.append(box)
+        m.put_next(box)
+
+    return push
 
 
 def _put(m: Machine, opcode: str, values: list[Value], kinds: tuple[str, ...]) -> None:
@@ -273,7 +279,7 @@ def _table() -> list[Handler | None]:
     table: dict[int, Handler] = dict.fromkeys((*SIZED, *LINES), Machine.push_constant)
     table |= {opcode: _fixed(width) for opcode, width in FIXED.items()}
     table[SHORT_TEXT] = _short_text
-    table[LONG_TEXT] = _text
+    table[TEXT] = _text
     table |= {
         ord("."): _stop, ord("("): _mark, ord("0"): _pop, ord("1"): _pop_mark, ord("2"): _dup,
         0x80: _proto, 0x95: _frame,

@@ -54,23 +54,59 @@ class _Asked(NamedTuple):
     reached: list[tuple[int, int] | None]
 
 
-def asked_storages(data: Held) -> list[Storage] | None:
-    """The storages that the first pickle in ``data`` asks for; None where it does not come to its end."""
-    found: dict[str, _Asked] = {}
-    machines: list[Machine] = []
+class Asking:
+    """Notes the storages that a walk comes by: told its machine, its events, and whether it came to its end.
 
-    def tell(event: Event) -> None:
-        if type(event) is not Call:
+    storages  by key, once it has ended; None where it broke off
+    """
+
+    def __init__(self) -> None:
+        self.is_done = False
+        self.storages: dict[str, Storage] | None = None
+        self._machine: Machine | None = None
+        self._found: dict[str, _Asked] = {}
+        self._by_call: dict[Made, _Asked] = {}
+
+    def begun(self, machine: Machine) -> None:
+        """Take the machine that reads constants."""
+        self._machine = machine
+
+    def tell(self, event: Event) -> None:
+        """Take an event."""
+        if type(event) is not Call or self._machine is None:
             return
-        if event.made.opcode == "BINPERSID":
-            one = _storage(machines[0], event.made)
+        made = event.made
+        if made.opcode == "BINPERSID":
+            one = _storage(self._machine, made)
             if one is not None:
-                found.setdefault(one.storage.key, one)
-        elif type(event.made.args) is Box:
-            _reach(machines[0], event.made, found)
+                self._by_call[made] = self._found.setdefault(one.storage.key, one)
+        elif type(made.args) is Box:
+            self._reach(self._machine, made, made.args.items)
 
-    end, _ = walk(data, 0, tell, begun=machines.append)
-    return None if end.why else [one.storage._replace(dead_bytes=_dead_bytes(one)) for one in found.values()]
+    def ended(self, *, broken: bool) -> None:
+        """The walk is over."""
+        self.is_done = True
+        if not broken:
+            self.storages = {
+                key: one.storage._replace(dead_bytes=_dead_bytes(one)) for key, one in self._found.items()
+            }
+        self._found, self._by_call, self._machine = {}, {}, None
+
+    def _reach(self, machine: Machine, made: Made, items: Sequence[Value]) -> None:
+        """Note what a call that is given a storage reaches of it: all, but by a tensor of a known form."""
+        for one in items:
+            asked = self._by_call.get(one) if type(one) is Made else None
+            if asked is not None:
+                is_tensor = type(made.callee) is Name and made.callee.path in REBUILD and one is items[0]
+                asked.reached.append(_span(machine, items[1:4]) if is_tensor else None)
+
+
+def asked_storages(data: Held) -> dict[str, Storage] | None:
+    """The storages that the first pickle in ``data`` asks for; None where it does not come to its end."""
+    asking = Asking()
+    end, _ = walk(data, 0, asking.tell, begun=asking.begun)
+    asking.ended(broken=bool(end.why))
+    return asking.storages
 
 
 def _storage(machine: Machine, made: Made) -> _Asked | None:
@@ -85,18 +121,6 @@ def _storage(machine: Machine, made: Made) -> _Asked | None:
     item = STORAGE_BYTES.get(name)
     size = None if item is None else item * count
     return _Asked(Storage(key, size, made.offset, KINDS.get(name, "")), item or 0, [])
-
-
-def _reach(machine: Machine, made: Made, found: dict[str, _Asked]) -> None:
-    """Note what a call that is given a storage reaches of it: all, where it is no tensor of a known form."""
-    items = made.args.items if type(made.args) is Box else []
-    for one in items:
-        if type(one) is Made and one.opcode == "BINPERSID":
-            told = _storage(machine, one)
-            asked = found.get(told.storage.key) if told else None
-            if asked is not None:
-                is_tensor = type(made.callee) is Name and made.callee.path in REBUILD and one is items[0]
-                asked.reached.append(_span(machine, items[1:4]) if is_tensor else None)
 
 
 def _span(machine: Machine, items: Sequence[Value]) -> tuple[int, int] | None:

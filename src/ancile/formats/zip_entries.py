@@ -23,6 +23,8 @@ from ancile.formats.held import Held, Spool, chunks, piece
 END64, LOCATOR64 = b"PK\x06\x06", b"PK\x06\x07"
 CENTRAL = b"PK\x01\x02"
 CENTRAL_BYTES, LOCAL_BYTES = 46, 30
+CENTRAL_FIELDS = struct.Struct("<8xHH4xIIIHHH4xII")  # flags to the place of the local header
+LOCAL_FIELDS = struct.Struct("<6xHH16xHH")  # flags, method, lengths of name and extra field
 STORED, DEFLATED, BZIP2, LZMA = 0, 8, 12, 14
 ENCRYPTED, PATCHED, STRONG = 0x1, 0x20, 0x40
 DESCRIPTOR_BYTES = 24  # that may follow a member's content
@@ -185,14 +187,13 @@ def _entries(data: Held, found: _Directory, faults: list[Fault]) -> Iterator[Ent
     for _ in range(ENTRIES):
         if pos + CENTRAL_BYTES > found.end or data[pos : pos + 4] != CENTRAL:
             break
-        flags, method = struct.unpack_from("<HH", data, pos + 8)
-        crc, packed, size, name_bytes, extra_bytes, comment_bytes = struct.unpack_from(
-            "<IIIHHH", data, pos + 16
+        flags, method, crc, packed, size, name_bytes, extra_bytes, comment_bytes, attributes, header = (
+            CENTRAL_FIELDS.unpack_from(data, pos)
         )
-        attributes, header = struct.unpack_from("<II", data, pos + 38)
         raw = bytes(data[pos + CENTRAL_BYTES : pos + CENTRAL_BYTES + name_bytes])
-        extra = bytes(data[pos + CENTRAL_BYTES + name_bytes : pos + CENTRAL_BYTES + name_bytes + extra_bytes])
-        size, packed, header = _zip64(extra, size, packed, header)
+        if extra_bytes:
+            start = pos + CENTRAL_BYTES + name_bytes
+            size, packed, header = _zip64(bytes(data[start : start + extra_bytes]), size, packed, header)
         pos += CENTRAL_BYTES + name_bytes + extra_bytes + comment_bytes
         header += found.shift
         start, disagree = _local(data, header, raw, flags, method)
@@ -223,8 +224,7 @@ def _local(data: Held, header: int, raw: bytes, flags: int, method: int) -> tupl
     """Where a member's content begins, and what its local header says otherwise than the directory."""
     if header < 0 or header + LOCAL_BYTES > len(data) or data[header : header + 4] != LOCAL:
         return min(max(header, 0) + LOCAL_BYTES + len(raw), len(data)), "it has no local header"
-    local_flags, local_method = struct.unpack_from("<HH", data, header + 6)
-    name_bytes, extra_bytes = struct.unpack_from("<HH", data, header + 26)
+    local_flags, local_method, name_bytes, extra_bytes = LOCAL_FIELDS.unpack_from(data, header)
     local_name = bytes(data[header + LOCAL_BYTES : header + LOCAL_BYTES + name_bytes])
     start = header + LOCAL_BYTES + name_bytes + extra_bytes
     if local_name != raw:

@@ -72,5 +72,6 @@ ARCHIVE_CHECKS: tuple[Check[ArchiveFacts], ...] = (ambiguous, leaves_folder, dam
 
 def leaves(name: str, mode: int) -> bool:
     """Whether a member of this name would land outside the folder, in either slash form, or is a link."""
-    steps = name.replace("\\", "/").split("/")
-    return ".." in steps or name.startswith(("/", "\\")) or bool(DRIVE.match(name)) or stat.S_ISLNK(mode)
+    if ".." in name and ".." in name.replace("\\", "/").split("/"):
+        return True
+    return name.startswith(("/", "\\")) or bool(DRIVE.match(name)) or stat.S_ISLNK(mode)

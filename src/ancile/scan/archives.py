@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import NamedTuple, cast
 
 import msgspec
 
-from ancile.core.check import examine
+from ancile.core.check import Examined, examine
 from ancile.core.text import plain
 from ancile.formats import json_text
 from ancile.formats.held import Held, is_blank, piece
-from ancile.formats.torch_storages import Storage, asked_storages, layout_faults
+from ancile.formats.torch_storages import Asking, Storage, asked_storages, layout_faults
 from ancile.formats.zip_entries import (
     ENCRYPTED,
     STORED,
@@ -50,59 +51,84 @@ def examine_zip(part: Part) -> Iterator[Formatted | Part]:
         ambiguous=tuple(Place(fault.what, fault.offset) for fault in archive.faults),
         leaving=tuple(Place(one.name, one.header) for one in archive.entries if leaves(one.name, one.mode)),
     )
-    yield Formatted("zip", examine(OUTER_CHECKS, facts))
+    yield Formatted("zip", examine(OUTER_CHECKS, facts) if facts.ambiguous or facts.leaving else _clean()[0])
     sizes = {one.name: one.content_bytes for one in archive.entries if not one.name.endswith("/")}
     broken: list[Place] = []
     unread: list[Place] = []
-    told: dict[str, Held] = {}  # what an archive says of itself
-    asked: Asked = {}
+    notes = Notes({}, {}, {})
     try:
         for one in zip_members(part, archive):
             if one.fault:
                 (unread if one.is_unread else broken).append(Place(one.fault, one.offset))
             if one.part.members[-1].endswith(TELLING):
-                told.setdefault(one.part.members[-1], one.part.data)
-            yield _typed(one.part, told, asked)
+                notes.told.setdefault(one.part.members[-1], one.part.data)
+            yield _typed(one.part, notes)
     except Spent as reason:
         unread.append(Place(str(reason), 0))
-    broken += (Place(fault, 0) for fault in _lacks(sizes, told, asked))
+    broken += (Place(fault, 0) for fault in _lacks(sizes, notes))
     facts = facts._replace(damaged=tuple(broken), unread=tuple(unread))
-    yield Formatted("zip", examine(INNER_CHECKS, facts))
-    storages = tuple(one for found in asked.values() for one in (found or {}).values())
+    yield Formatted("zip", examine(INNER_CHECKS, facts) if broken or unread else _clean()[1])
+    storages = tuple(one for found in notes.asked.values() for one in (found or {}).values())
     if storages:
         yield Formatted("zip", examine(STORAGE_CHECKS, StorageFacts(part, storages)))
 
 
-Asked = dict[str, dict[str, Storage] | None]  # folder of a data.pkl to the storages that it asks for, by key
+@cache
+def _clean() -> tuple[Examined, Examined]:
+    """What the checks say of an archive in order."""
+    facts = ArchiveFacts(Part("", b""))
+    return examine(OUTER_CHECKS, facts), examine(INNER_CHECKS, facts)
 
 
-def _asked(folder: str, told: dict[str, Held], asked: Asked) -> dict[str, Storage] | None:
-    """The storages that a folder's pickle asks for, read once; None where it has none or breaks off."""
-    if folder not in asked:
-        pickle = told.get(f"{folder}/data.pkl")
-        found = None if pickle is None else asked_storages(pickle)
-        asked[folder] = None if found is None else {one.key: one for one in found}
-    return asked[folder]
+class Notes(NamedTuple):
+    """What an archive says of itself.
+
+    told    content of its telling members, by name
+    asking  what notes the storages that a pickle asks for, by the pickle's name
+    asked   the storages that it asks for, by key, by its folder; None where it has none or breaks off
+    """
+
+    told: dict[str, Held]
+    asking: dict[str, Asking]
+    asked: dict[str, dict[str, Storage] | None]
 
 
-def _typed(part: Part, told: dict[str, Held], asked: Asked) -> Part:
-    """A storage of torch with the kind of its numbers, which the pickle before it tells, or the part."""
-    folder, _, key = part.members[-1].rpartition("/data/")
-    if not (key and part.torch and f"{folder}/data.pkl" in told and is_storage(part)):
+def _asked(folder: str, notes: Notes) -> dict[str, Storage] | None:
+    """The storages that a folder's pickle asks for, as they were noted when it was judged, or read now."""
+    if folder not in notes.asked:
+        name = f"{folder}/data.pkl"
+        pickle, asking = notes.told.get(name), notes.asking.get(name)
+        if asking is not None and asking.is_done:
+            notes.asked[folder] = asking.storages
+        else:
+            notes.asked[folder] = None if pickle is None else asked_storages(pickle)
+    return notes.asked[folder]
+
+
+def _typed(part: Part, notes: Notes) -> Part:
+    """A member of torch with what it is looked at by: a pickle notes storages, and tells the kind of each."""
+    name = part.members[-1]
+    if not part.torch:
         return part
-    one = (_asked(folder, told, asked) or {}).get(key)
+    if name.endswith("/data.pkl") and name not in notes.asking:
+        notes.asking[name] = Asking()
+        return msgspec.structs.replace(part, asking=notes.asking[name])
+    folder, _, key = name.rpartition("/data/")
+    if not (key and f"{folder}/data.pkl" in notes.told and is_storage(part)):
+        return part
+    one = (_asked(folder, notes) or {}).get(key)
     return part if one is None else msgspec.structs.replace(part, numbers=one.kind)
 
 
-def _lacks(sizes: dict[str, int], told: dict[str, Held], asked: Asked) -> list[str]:
+def _lacks(sizes: dict[str, int], notes: Notes) -> list[str]:
     """What a Keras or torch archive lacks, or holds beside what it asks for."""
-    if "config.json" not in sizes and (sizes.keys() >= KERAS or _is_keras_metadata(sizes, told)):
+    if "config.json" not in sizes and (sizes.keys() >= KERAS or _is_keras_metadata(sizes, notes.told)):
         return ["a Keras archive without config.json"]
     folder = next(iter(sizes), "").partition("/")[0]
     if f"{folder}/version" not in sizes or any(not name.startswith(f"{folder}/") for name in sizes):
         return []
-    storages = _asked(folder, told, asked)
-    return layout_faults(sizes, storages, has_pickle=f"{folder}/data.pkl" in told)
+    storages = _asked(folder, notes)
+    return layout_faults(sizes, storages, has_pickle=f"{folder}/data.pkl" in notes.told)
 
 
 def _is_keras_metadata(sizes: dict[str, int], told: dict[str, Held]) -> bool:

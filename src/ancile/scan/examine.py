@@ -34,7 +34,7 @@ class Examination(NamedTuple):
 def examine_part(part: Part) -> Examination:
     """What a file holds, containers and all."""
     findings: list[Finding] = []
-    passed: dict[str, int] = {}
+    passed: list[dict[str, int]] = []
     packages: set[str] = set()
     licences: set[str] = set()
     format_ = ""
@@ -49,13 +49,27 @@ def examine_part(part: Part) -> Examination:
         else:
             format_ = format_ or (one.format if len(open_) == 1 else "")
             findings += one.examined.findings
-            for check, times in one.examined.passed.items():
-                passed[check] = passed.get(check, 0) + times
-            packages |= one.packages
-            licences |= one.licences
+            passed.append(one.examined.passed)
+            if one.packages or one.licences:
+                packages |= one.packages
+                licences |= one.licences
     told = tuple(dict.fromkeys(findings))
     verdict = verdict_of(told, packages=bool(packages))
-    return Examination(format_, verdict, told, passed, tuple(sorted(packages)), tuple(sorted(licences)))
+    return Examination(format_, verdict, told, _sum(passed), tuple(sorted(packages)), tuple(sorted(licences)))
+
+
+def _sum(passed: list[dict[str, int]]) -> dict[str, int]:
+    """Passes of all parts: most parts share one result, which is taken once with its number."""
+    shared: dict[int, int] = {}
+    for one in passed:
+        shared[id(one)] = shared.get(id(one), 0) + 1
+    found: dict[str, int] = {}
+    for one in passed:
+        number = shared.pop(id(one), 0)
+        if number:
+            for check, times in one.items():
+                found[check] = found.get(check, 0) + number * times
+    return found
 
 
 def _looked_at(part: Part) -> Iterator[Formatted | Part]:

@@ -6,15 +6,13 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable, Iterator
-from functools import cache
 
-from ancile.core.check import Examined, examine
 from ancile.formats.beginnings import is_zip
 from ancile.formats.compressed import kind_of, unpack
 from ancile.formats.held import piece
 from ancile.scan.part import Formatted, Part
-from ancile.scan.pickle_checks import PICKLE_CHECKS, PickleFacts
-from ancile.scan.pickle_reading import hidden_pickles
+from ancile.scan.pickle_checks import judged
+from ancile.scan.pickle_reading import hidden_pickles, may_hide
 from ancile.scan.wrong import Reading, Wrong
 
 PROTOCOL = re.compile(rb"\x80[\x02-\x05]")
@@ -38,23 +36,13 @@ def search_numbers(part: Part, format_: str, regions: Iterable[tuple[int, int]])
         size = stop - start if whole else min(stop - start, max(HEAD_BYTES, part.allowance.searched_bytes))
         part.allowance.searched_bytes = max(0, part.allowance.searched_bytes - size)
         held = piece(part.data, start, stop) if whole else bytes(part.data[start : start + size])
+        if not may_hide(held):
+            continue
         found = hidden_pickles(held)
         for kind, places in found.wrong.items():
             for place in places:
                 reading.note(kind, start + place.offset, place.detail)
-    return _judged(part, format_, reading)
-
-
-def _judged(part: Part, format_: str, reading: Reading) -> Formatted:
-    if not reading.wrong:
-        return Formatted(format_, _clean())
-    return Formatted(format_, examine(PICKLE_CHECKS, PickleFacts(part, reading)))
-
-
-@cache
-def _clean() -> Examined:
-    """What the checks say of nothing wrong, which is what they say of most data."""
-    return examine(PICKLE_CHECKS, PickleFacts(Part("", b""), Reading()))
+    return Formatted(format_, judged(part, reading))
 
 
 def search_texts(part: Part, format_: str, texts: Iterable[tuple[str, str]]) -> Iterator[Formatted | Part]:
@@ -78,7 +66,7 @@ def search_texts(part: Part, format_: str, texts: Iterable[tuple[str, str]]) -> 
                 for place in hidden_pickles(held).wrong.get(Wrong.UNLISTED_CALL, []):
                     reading.note(Wrong.UNLISTED_CALL, place.offset, f"{name}: {place.detail}")
         inner += (part.inner(f"{name} (decoded)", one) for one in _decoded(text))
-    yield _judged(part, format_, reading)
+    yield Formatted(format_, judged(part, reading))
     yield from inner
 
 

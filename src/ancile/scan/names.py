@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from enum import Enum
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -68,7 +68,7 @@ KINDS = (
 )  # what has a module for a key
 
 
-class Lists(NamedTuple):
+class Lists(msgspec.Struct, frozen=True, eq=False):
     """All lists as one.
 
     names     (module, path) to how it may be called
@@ -92,10 +92,6 @@ class Lists(NamedTuple):
     tools: frozenset[str]
     hooks: frozenset[tuple[str, str]]
 
-    def __hash__(self) -> int:
-        """Each is itself alone."""
-        return id(self)
-
 
 @cache
 def _files() -> dict[str, dict[str, Any]]:
@@ -118,6 +114,11 @@ def lists(module: str | None = None) -> Lists:
     """The lists as far as they speak of this module; all of them without one."""
     if module is None:
         return _read(tuple(one for one in _files() if one != FEARED))
+    return _of_module(module)
+
+
+@lru_cache(ASKED)
+def _of_module(module: str) -> Lists:
     return _read(_by_top().get(module.partition(".")[0], ()))
 
 

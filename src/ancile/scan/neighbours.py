@@ -51,10 +51,9 @@ def in_archive(sizes: Mapping[str, int], member: str) -> Neighbours:
 
     sizes  name of each member to its bytes when unpacked
     """
-    folder = posixpath.dirname(member)
 
     def look(name: str) -> Neighbour:
-        full = posixpath.normpath(posixpath.join(folder, name.replace("\\", "/")))
+        full = posixpath.normpath(posixpath.join(posixpath.dirname(member), name.replace("\\", "/")))
         return Neighbour("file", sizes[full]) if full in sizes else MISSING
 
     return look

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import NamedTuple
 
 import msgspec
@@ -11,9 +10,11 @@ from ancile.core.check import Examined
 from ancile.core.finding import Location
 from ancile.core.text import plain
 from ancile.formats.held import Held
+from ancile.formats.torch_storages import Asking
 from ancile.scan.neighbours import Neighbours
 from ancile.scan.tensor_sample import Sample
 
+HEAD_BYTES = 4096
 DEEPEST = 12  # containers within each other
 UNPACKED_BYTES = 4 << 30  # out of all containers of one file
 PARTS = 200_000  # members, of all containers of one file
@@ -58,7 +59,7 @@ class Allowance(msgspec.Struct, eq=False):
         return self.summed_bytes >= 0
 
 
-class Part(msgspec.Struct, frozen=True, eq=False, dict=True):
+class Part(msgspec.Struct, frozen=True, eq=False):
     """Bytes of a file, or of a member of a container in it.
 
     path     of the file as it is shown
@@ -66,6 +67,7 @@ class Part(msgspec.Struct, frozen=True, eq=False, dict=True):
     torch    whether torch's own unpickler reads it, which knows what a persistent id is
     neighbours  what lies beside it in its folder or archive; None where that is not known
     numbers  the kind of numbers that it is, as in ``extents.Numbers``, where what lies beside it tells
+    asking   notes the storages that it asks for, where it is the pickle of a torch archive
     """
 
     path: str
@@ -75,6 +77,7 @@ class Part(msgspec.Struct, frozen=True, eq=False, dict=True):
     allowance: Allowance = msgspec.field(default_factory=Allowance)
     neighbours: Neighbours | None = None
     numbers: str = ""
+    asking: Asking | None = None
 
     def inner(
         self,
@@ -100,10 +103,11 @@ class Part(msgspec.Struct, frozen=True, eq=False, dict=True):
         member = " > ".join(plain(name, 80) for name in self.members[-4:])
         return Location(path=self.path, member=member or None, offset=offset)
 
-    @cached_property
+    @property
     def head(self) -> bytes:
         """The first bytes."""
-        return bytes(self.data[:4096])
+        data = self.data
+        return data if type(data) is bytes and len(data) <= HEAD_BYTES else bytes(data[:HEAD_BYTES])
 
 
 class Formatted(NamedTuple):

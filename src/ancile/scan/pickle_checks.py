@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import NamedTuple
 
-from ancile.core.check import Check, Remark, check, error, fail, ok
+from ancile.core.check import Check, Examined, Remark, check, error, examine, fail, ok
 from ancile.scan.part import Part
 from ancile.scan.wrong import Reading, Wrong
 
@@ -185,3 +186,14 @@ PICKLE_CHECKS: tuple[Check[PickleFacts], ...] = (
     expansion,
     not_read,
 )
+
+
+def judged(part: Part, reading: Reading) -> Examined:
+    """What the checks say of a reading."""
+    return examine(PICKLE_CHECKS, PickleFacts(part, reading)) if reading.wrong else _clean()
+
+
+@cache
+def _clean() -> Examined:
+    """What they say of nothing wrong, which is what they say of most data."""
+    return examine(PICKLE_CHECKS, PickleFacts(Part("", b""), Reading()))

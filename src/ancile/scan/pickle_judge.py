@@ -51,13 +51,13 @@ class Judge(msgspec.Struct, eq=False):
 
     def tell(self, event: Event) -> None:
         """Judge one event."""
-        if isinstance(event, Lookup):
-            self._lookup(event)
-        elif isinstance(event, Call):
+        if type(event) is Call:
             self._call(event.made)
-        elif isinstance(event, Change):
+        elif type(event) is Lookup:
+            self._lookup(event)
+        elif type(event) is Change:
             self._change(event)
-        else:
+        elif type(event) is Oddity:
             self._odd(event)
 
     def finish(self) -> None:
@@ -94,7 +94,9 @@ class Judge(msgspec.Struct, eq=False):
 
     def _known(self, asked: Value) -> Value:
         """The class that torch's old loader gives for ``("module", class, …)``: torch/serialization.py."""
-        if not (self.persistent and type(asked) is Made and asked.opcode.endswith("PERSID") and self.machine):
+        if type(asked) is not Made or not (
+            self.persistent and asked.opcode.endswith("PERSID") and self.machine
+        ):
             return asked
         said = asked.args.items if type(asked.args) is Box and asked.args.kind == "tuple" else []
         is_class = len(said) > 1 and self.machine.text(said[0]) == "module" and type(said[1]) is Name
@@ -125,17 +127,21 @@ class Judge(msgspec.Struct, eq=False):
 
     def _may(self, made: Made, rule: Rule) -> bool:
         """Whether a listed name may be called with what it is given."""
+        if rule is Rule.PLAIN:
+            return True
         args = made.args.items if type(made.args) is Box else []
+        if rule is Rule.BOUND_METHOD:
+            return self._bound_method(args)
         first = self._known(args[0]) if args else Unknown("nothing")
-        by_rule: dict[Rule, Callable[[], bool]] = {
-            Rule.PLAIN: lambda: True,
-            Rule.CLASS_FIRST: lambda: type(first) is Name and self._class_first(first, made, args[1:]),
-            Rule.NAME_FIRST: lambda: type(first) is Name,
-            Rule.CALL_FIRST: lambda: type(first) is Name and self._calls(first, args, made.offset),
-            Rule.BOUND_METHOD: lambda: self._bound_method(args),
-            Rule.NESTED: lambda: self._nested(first),
-        }
-        return rule in by_rule and by_rule[rule]()
+        if rule is Rule.NESTED:
+            return self._nested(first)
+        return type(first) is Name and self._may_with(first, args, made, rule)
+
+    def _may_with(self, first: Name, args: list[Value], made: Made, rule: Rule) -> bool:
+        """Whether it may be called where its first argument is a name."""
+        if rule is Rule.CLASS_FIRST:
+            return self._class_first(first, made, args[1:])
+        return rule is Rule.NAME_FIRST or (rule is Rule.CALL_FIRST and self._calls(first, args, made.offset))
 
     def _class_first(self, first: Name, made: Made, rest: list[Value]) -> bool:
         """A function that makes an instance of its first argument."""

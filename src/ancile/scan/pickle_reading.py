@@ -13,9 +13,10 @@ from heapq import merge
 from ancile.formats.held import Held, forget
 from ancile.formats.joblib_arrays import array_end, raw_array
 from ancile.formats.pickle_constants import Broken
-from ancile.formats.pickle_machine import Machine
+from ancile.formats.pickle_machine import Event, Machine
 from ancile.formats.pickle_values import Made
 from ancile.formats.pickle_walk import End, walk
+from ancile.formats.torch_storages import Asking
 from ancile.scan.pickle_judge import Judge
 from ancile.scan.wrong import Reading, Wrong
 
@@ -27,8 +28,10 @@ EXPANSION = 1000  # objects a byte that a pickle may unpack to
 FEW = 1 << 24  # objects that are never too many
 # Where a pickle could begin: a protocol, or a protocol-0 look-up
 BEGIN = re.compile(rb"\x80[\x00-\x05]|[c(]i?[A-Za-z_][\w.]*\n[A-Za-z_][\w.]*\n")
-# The same for a search: a pattern that begins with one certain byte is looked for twenty times as fast
-PROTOCOL = re.compile(rb"\x80[\x00-\x05]")
+# The same for a search: a pattern that begins with one certain byte is looked for twenty times as fast.
+# Behind it stands an opcode that does something to an empty stack: any other ends the unpickler there
+FIRST_OPCODE = b"()]}NKMJGUTXVSBCILFcPi\x80\x82\x83\x84\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x95\x96\x97"
+PROTOCOL = re.compile(rb"\x80[\x00-\x05](?=[" + re.escape(FIRST_OPCODE) + rb"])")
 SECOND_LINE = re.compile(rb"\n(?=[A-Za-z_][\w.]*\n)")
 FIRST_LINE = re.compile(rb"[c(]i?[A-Za-z_][\w.]*\Z")
 WINDOW = 16 << 20
@@ -43,17 +46,20 @@ def read_pickles(
     persistent: bool = False,
     nested: Callable[[bytes, int], None] | None = None,
     most: int = STREAMS,
+    asking: Asking | None = None,
 ) -> Reading:
     """What all pickles in a row do, from ``start`` on, and what stands behind the last.
 
     nested  given bytes that a listed function unpickles, and their offset
     most    pickles that a loader takes one after the other; what stands behind them is numbers
+    asking  told of the first one
     """
     reading = Reading()
     pos, read = start, 0
     while pos < len(data) and read < most:
         read += 1
-        end = _read_one(data, pos, reading, persistent=persistent, nested=nested)
+        end = _read_one(data, pos, reading, persistent=persistent, nested=nested, asking=asking)
+        asking = None
         if end.why:
             break
         pos = end.stop
@@ -69,6 +75,11 @@ def hidden_pickles(data: Held) -> Reading:
     reading = Reading()
     _note_hidden(data, 0, reading, persistent=True, nested=None)
     return reading
+
+
+def may_hide(data: Held) -> bool:
+    """Whether there is a place in some bytes where a pickle could begin."""
+    return PROTOCOL.search(data) is not None or SECOND_LINE.search(data) is not None
 
 
 def _note_hidden(
@@ -109,7 +120,7 @@ def _hidden(data: Held, pos: int) -> Iterator[int]:
     """Every place where BEGIN matches, from window to window, so that a map keeps but one in memory."""
     for start in range(pos, len(data), WINDOW):
         stop = start + WINDOW
-        protocols = (found.start() for found in PROTOCOL.finditer(data, start, stop + 1))
+        protocols = (found.start() for found in PROTOCOL.finditer(data, start, stop + 2))
         yield from merge(protocols, _lookups(data, pos, start, stop))
         forget(data, start, min(stop, len(data)))
 
@@ -133,11 +144,19 @@ def _read_one(
     persistent: bool,
     nested: Callable[[bytes, int], None] | None,
     depth: int = 0,
+    asking: Asking | None = None,
 ) -> End:
     judge = Judge(reading, persistent, nested=nested)
 
     def begun(machine: Machine) -> None:
         judge.machine = machine
+        if asking is not None:
+            asking.begun(machine)
+
+    def tell_both(event: Event) -> None:
+        judge.tell(event)
+        if asking is not None:
+            asking.tell(event)
 
     def raw(made: Made, at: int) -> int:
         array = raw_array(judge.machine, made) if judge.machine else None
@@ -153,8 +172,11 @@ def _read_one(
         return inner.stop
 
     reading.streams.append(pos)
-    end, machine = walk(data, pos, judge.tell, raw=raw, begun=begun)
+    tell = judge.tell if asking is None else tell_both
+    end, machine = walk(data, pos, tell, raw=raw, begun=begun)
     judge.finish()
+    if asking is not None:
+        asking.ended(broken=bool(end.why))
     if end.spent:
         reading.note(Wrong.UNREAD, end.stop, end.why)
     elif end.why:

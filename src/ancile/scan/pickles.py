@@ -6,11 +6,10 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ancile.core.check import examine
 from ancile.formats.pickle_machine import Call, Event, Lookup
 from ancile.formats.pickle_walk import walk
 from ancile.scan.part import Formatted, Part
-from ancile.scan.pickle_checks import PICKLE_CHECKS, PickleFacts
+from ancile.scan.pickle_checks import judged
 from ancile.scan.pickle_reading import STREAMS, read_pickles
 
 NAME = re.compile(r"[^\s:()=\[\]{}\"'#,;]+")  # source code that begins with a c asks for nothing
@@ -95,8 +94,10 @@ def examine_pickle(part: Part) -> Iterator[Formatted | Part]:
 
     is_legacy = _is_legacy_torch(part)
     most = LEGACY_PICKLES if is_legacy else STREAMS
-    reading = read_pickles(part.data, persistent=part.torch or is_legacy, nested=nested, most=most)
-    yield Formatted("pickle", examine(PICKLE_CHECKS, PickleFacts(part, reading)), frozenset(reading.packages))
+    reading = read_pickles(
+        part.data, persistent=part.torch or is_legacy, nested=nested, most=most, asking=part.asking
+    )
+    yield Formatted("pickle", judged(part, reading), frozenset(reading.packages))
     yield from inner
 
 

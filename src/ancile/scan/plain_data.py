@@ -11,7 +11,7 @@ from ancile.core.check import Check, Examined, Remark, check, error, examine, ok
 from ancile.formats.extents import Numbers
 from ancile.scan.hidden import encoded_in, search_numbers
 from ancile.scan.part import Formatted, Part
-from ancile.scan.pickle_checks import PICKLE_CHECKS, PickleFacts
+from ancile.scan.pickle_checks import judged
 from ancile.scan.pickle_reading import hidden_pickles
 from ancile.scan.tensor_values import examine_values
 
@@ -116,4 +116,4 @@ def examine_unknown(part: Part) -> Iterator[Formatted | Part]:
 
 def _hidden(part: Part, format_: str) -> Formatted:
     reading = hidden_pickles(part.data)
-    return Formatted(format_, examine(PICKLE_CHECKS, PickleFacts(part, reading)))
+    return Formatted(format_, judged(part, reading))

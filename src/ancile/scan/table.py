@@ -62,8 +62,8 @@ PICKLE = Row("pickle", "pickles:is_pickle", "pickles:examine_pickle")
 FORMATS: tuple[Row, ...] = (
     MARKER,
     EMPTY,
-    NUMBERS,
     Row("text", "marks:is_word", "plain_data:examine_word", b"0123456789lb"),
+    NUMBERS,
     Row("zip", "marks:is_archive", "archives:examine_zip"),
     Row("tar", "tars:is_tar", "tars:examine_tar", may=lambda part: beginnings.is_tar(part.head)),
     Row("7z", "seven_zip:is_seven_zip", "endings:examine_seven_zip", b"7"),

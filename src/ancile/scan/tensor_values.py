@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import msgspec
 
-from ancile.core.check import Check, Remark, check, examine, fail, ok, warn
+from ancile.core.check import Check, Examined, Remark, check, examine, fail, ok, warn
 from ancile.core.finding import Location, Severity
 from ancile.core.text import plain
 from ancile.formats.extents import Numbers
@@ -35,6 +36,7 @@ from ancile.scan.tensor_sample import Sample, Window
 from ancile.scan.wrong import Wrong
 
 HEAD_BYTES = 1100  # of a tensor: the stub of a PE file ends within
+SHORTEST = 6  # bytes of a mark: those of 7z; no pickle that calls something has fewer
 LOW_HEAD_BYTES = 192  # of what the low bits make
 TOLD = 20
 
@@ -133,7 +135,14 @@ def examine_values(part: Part, format_: str, tensors: Sequence[Numbers]) -> Form
     for kind, found in distributions.items():
         if (said := flattened(found, kind)) is not None:
             facts.low_bits.append(_message(part.where(), f"numbers of the kind {kind}", said))
-    return Formatted(format_, examine(VALUE_CHECKS, facts))
+    is_clean = not (facts.programs or facts.low_bits or facts.not_finite or facts.outliers)
+    return Formatted(format_, _clean() if is_clean else examine(VALUE_CHECKS, facts))
+
+
+@cache
+def _clean() -> Examined:
+    """What the checks say where nothing was seen."""
+    return examine(VALUE_CHECKS, ValueFacts())
 
 
 def _head(part: Part, one: Numbers, sample: Sample, facts: ValueFacts) -> None:
@@ -157,6 +166,8 @@ def _low_streams(held: bytes, kind: str) -> Iterator[tuple[int, bytes]]:
     """What the low bits make, for each number of them and each order."""
     low = low_bytes(held, kind)
     for width in WIDTHS[kind]:
+        if len(low) * width < 8 * SHORTEST:
+            continue
         some = low[: LOW_HEAD_BYTES * 8 // width]
         yield width, packed(some, width, "big")
         if width < 8:

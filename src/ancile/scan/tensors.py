@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 
-from ancile.core.check import examine
+from ancile.core.check import Examined, examine
 from ancile.formats.extents import LayoutFault
 from ancile.formats.gguf import is_gguf as begins_as_gguf
 from ancile.formats.gguf import parse_gguf
@@ -64,7 +65,14 @@ def layout(
         LayoutFault("hidden", start, f"{stop - start} bytes at {start} belong to no tensor")
         for start, stop in gaps
     )
-    return Formatted(format_, examine(TENSOR_CHECKS, TensorFacts(part, (*faults, *hidden))))
+    found = (*faults, *hidden)
+    return Formatted(format_, examine(TENSOR_CHECKS, TensorFacts(part, found)) if found else _clean())
+
+
+@cache
+def _clean() -> Examined:
+    """What the checks say of a layout in order."""
+    return examine(TENSOR_CHECKS, TensorFacts(Part("", b""), ()))
 
 
 def held_in_gaps(part: Part, gaps: Iterable[tuple[int, int]]) -> Iterator[Part]:

@@ -17,7 +17,7 @@ from ancile.scan.names import feared
 from ancile.scan.notebooks import examine_notebook, is_notebook
 from ancile.scan.pages import examine_page
 from ancile.scan.part import Formatted, Part
-from ancile.scan.pickle_checks import PICKLE_CHECKS, PickleFacts
+from ancile.scan.pickle_checks import judged
 from ancile.scan.pickle_reading import hidden_pickles
 from ancile.scan.plain_data import DATA_CHECKS, TEXT_BYTES, DataFacts
 from ancile.scan.secret_checks import examine_secrets
@@ -104,7 +104,7 @@ def _hidden(part: Part, text: str) -> Iterator[Formatted | Part]:
         for place in hidden_pickles(held).wrong.get(Wrong.UNLISTED_CALL, [])[:1]:
             reading.note(Wrong.UNLISTED_CALL, start + place.offset, place.detail)
     if reading.wrong:
-        yield Formatted("text", examine(PICKLE_CHECKS, PickleFacts(part, reading)))
+        yield Formatted("text", judged(part, reading))
     if len(text) <= ENCODED_CHARACTERS:
         yield from encoded_in(part, text)
 
