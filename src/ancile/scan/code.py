@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ancile.core.check import Check, Remark, check, error, examine, fail, ok, warn
@@ -16,6 +16,7 @@ from ancile.scan.part import Formatted, Part
 
 EXECUTES = ("CWE-94 (CWE 4.17)", "AML.T0011.000 (ATLAS 5.6.0)")
 SHOWN = 20
+FETCHES_SHOWN = 200  # characters of what is fetched
 # What no script is called: weights, data, texts, pictures. A name that says nothing is none of these
 DATA = re.compile(
     r"\.(?:bin|pt\d?|pth|ckpt|pkl|pickle|joblib|dill|np[yz]|safetensors|gguf|ggml|onnx|ort|tflite|keras|h5|hdf5"
@@ -218,10 +219,13 @@ def examine_marker(part: Part) -> Iterator[Formatted | Part]:
     yield Formatted("python", examine(CODE_CHECKS, CodeFacts(part, Source())))
 
 
-def examine_python(part: Part, text: str, *, notebook: bool = False, commands: str = "") -> Formatted | None:
+def examine_python(
+    part: Part, text: str, *, notebook: bool = False, commands: str = "", sets_off: Sequence[str] = ()
+) -> Formatted | None:
     """What a Python source does; None where the text is none.
 
     commands  of a shell that stand beside it
+    sets_off  what it runs that stands elsewhere, in words
     """
     name = name_of(part)
     source = python_source.parse(text, is_source=name.endswith(".py"))
@@ -231,11 +235,13 @@ def examine_python(part: Part, text: str, *, notebook: bool = False, commands: s
     for line, argument in source.texts:
         told += ((line, what) for _, what in shell_source.hostile(argument))
     startup = name if name.endswith(STARTED) and source.is_code else ""
-    if not (source.is_code or source.reaches or source.private or source.fault or told or commands):
+    if not (
+        source.is_code or source.reaches or source.private or source.fault or told or commands or sets_off
+    ):
         return None
-    fetch = shell_source.FETCHES.search(commands)
+    fetches = ", ".join(dict.fromkeys([*sets_off, *shell_source.fetches(commands)]))
     facts = CodeFacts(
-        part, source, tuple(told), startup=startup, notebook=notebook, fetches=fetch.group() if fetch else ""
+        part, source, tuple(told), startup=startup, notebook=notebook, fetches=plain(fetches, FETCHES_SHOWN)
     )
     packages = frozenset(one for one in source.imports if one and one not in feared())
     return Formatted("notebook" if notebook else "python", examine(CODE_CHECKS, facts), packages)

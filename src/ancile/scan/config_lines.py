@@ -35,10 +35,16 @@ ALIASES = 1_000_000  # values that anchors may unfold to
 INDEX = re.compile(
     r"(?m)^[ \t]{0,40}(?:-[ \t]{1,40})?[\"']?"
     r"(?:(?:--(?:index-url|extra-index-url|find-links|trusted-host)[ =]{1,40}([^\s\"']{1,400})"
-    r"|-[if][ =]{1,40}((?:https?|ftp|file)://[^\s\"']{1,400})"
+    r"|(?:-[ifrc]|--(?:requirement|constraint))[ =]{1,40}((?:https?|ftp|file)://[^\s\"']{1,400})"
     r"|(?:-e[ \t]{1,40})?(?:[A-Za-z][\w.\-\[\],]{0,200}[ \t]{0,40}@[ \t]{0,40})?((?:git|hg|svn|bzr)\+\S{1,400})"
     r"|[A-Za-z][\w.\-\[\],]{0,200}[ \t]{0,40}@[ \t]{0,40}((?:https?|ftp|file)://\S{1,400})))"
 )
+# The same as a setting of pip or uv, and a repository in a table of TOML
+SETTING = re.compile(
+    r"(?m)^[ \t]{0,40}(?:(?:extra-)?index-url|find-links|trusted-host)[ \t]{0,40}=[ \t]{0,40}[\"']?"
+    r"([^\s\"'=]{1,400})|\{[^{}\n]{0,400}\bgit[ \t]{0,40}=[ \t]{0,40}[\"']([^\"'\n]{1,400})[\"']"
+)
+RUN_STEP = re.compile(r"(?m)^RUN[ \t](?:[^\n\\]|\\\n?){0,4000}")
 # An archive by its address alone is a package in a list of packages, and a link anywhere else
 ARCHIVE = re.compile(
     r"(?m)^[ \t]{0,40}(?:-e[ \t]{1,40})?((?:https?|ftp|file)://\S{1,400}?\.(?:tar\.gz|zip|whl|tgz)\b)"
@@ -84,7 +90,9 @@ def tags_in(text: str) -> list[str]:
 
 def places_of_packages(text: str) -> list[str]:
     """Where packages are taken from that is not the usual index."""
-    named = [next(filter(None, one.groups())) for one in INDEX.finditer(text)] + QUOTED.findall(text)
+    found = (*INDEX.finditer(text), *SETTING.finditer(text))
+    named = [next(filter(None, one.groups())) for one in found] + QUOTED.findall(text)
+    named += (one for step in RUN_STEP.findall(text) for one in shell_source.packages_from(step))
     alone = ARCHIVE.findall(text)
     is_list = alone and all(REQUIREMENT.fullmatch(line) for line in text.splitlines())
     return named + alone if is_list else named

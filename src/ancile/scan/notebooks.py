@@ -10,15 +10,11 @@ from ancile.core.check import Check, Remark, check, examine, fail, ok
 from ancile.formats import python_source
 from ancile.formats.json_text import Document, Json, walk
 from ancile.scan.code import examine_python
+from ancile.scan.notebook_cells import sort_cell
 from ancile.scan.pages import acting
 from ancile.scan.part import Formatted, Part
 
-SHELL_CELL = re.compile(r"%%(?:bash|sh|script|system|sx|!|cmd|ruby|perl)\b[^\n]*\n?|%%!\n?")
-OTHER_CELL = re.compile(r"%%(?:html|javascript|js|svg|latex|markdown|writefile|file|cython|R)\b")
-SHELL_LINE = re.compile(r"^\s*(?:[\w.,\s]+=\s*)?(?:!!?|%(?:sx|system|sc)\s)\s*(.*)$")
-TIMED = re.compile(r"^\s*%%?(?:time|timeit|prun|memit|mprun)\b(?:\s+-\S+)*[ \t]*")  # magics that run the rest
 PRINTED = re.compile(r"(?m)^(\s*)print[ \t]+(?![=(])(.+)$")  # as Python 2 prints
-MAGIC_LINE = re.compile(r"^\s*(?:[\w.]+\s*=\s*)?%\w|^\s*\??\??[\w.]+\?{1,2}\s*$")
 
 
 class NotebookFacts(NamedTuple):
@@ -56,12 +52,14 @@ def is_notebook(document: Document) -> bool:
 def examine_notebook(part: Part, document: Document) -> Iterator[Formatted]:
     """What its cells and outputs do."""
     python, shell, pages = [], [], []
+    sets_off: list[str] = []
     for cell in _cells(document.root):
         if cell.get("cell_type") == "code" or "input" in cell:
-            code, commands, page = _sorted(_text(cell.get("source", cell.get("input", ""))))
-            python.append(code)
-            shell.append(commands)
-            pages += [page, *_pages(cell.get("outputs"))]
+            held = sort_cell(_text(cell.get("source", cell.get("input", ""))))
+            python.append(held.python)
+            shell.append(held.commands)
+            pages += [held.page, *_pages(cell.get("outputs"))]
+            sets_off += held.sets_off
         else:
             pages.append(_text(cell.get("source", "")))
     sources = ["\n".join(python)]
@@ -70,7 +68,10 @@ def examine_notebook(part: Part, document: Document) -> Iterator[Formatted]:
         sources = [one for one in newer if not python_source.parse(one).fault]
     commands = "\n".join(one for one in shell if one)
     for number, one in enumerate(sources or [""]):
-        found = examine_python(part, one, notebook=True, commands=commands if number == 0 else "")
+        first = number == 0
+        found = examine_python(
+            part, one, notebook=True, commands=commands if first else "", sets_off=sets_off if first else ()
+        )
         if found is not None:
             yield found
     scripts = [told for one in pages if (told := acting(one))]
@@ -87,30 +88,6 @@ def _text(value: Json) -> str:
     if isinstance(value, list):
         return "".join(one for one in value if isinstance(one, str))
     return value if isinstance(value, str) else ""
-
-
-def _sorted(cell: str) -> tuple[str, str, str]:
-    """A cell's Python, its shell commands and its page."""
-    begun = cell.lstrip()
-    if SHELL_CELL.match(begun):
-        return "", SHELL_CELL.sub("", begun, count=1), ""
-    if OTHER_CELL.match(begun):
-        return "", "", f"<script>{begun}" if begun.startswith(("%%javascript", "%%js")) else begun
-    code, commands = [], []
-    for written in cell.splitlines():
-        line = TIMED.sub("", written)
-        shell = SHELL_LINE.match(line)
-        if shell:
-            commands.append(shell[1])
-            indent = line[: len(line) - len(line.lstrip())]
-            code.append(f"{indent}pass")
-        elif begun.startswith("%%") and line.startswith("%%"):
-            continue
-        elif MAGIC_LINE.match(line):
-            code.append("")
-        else:
-            code.append(line)
-    return "\n".join(code), "\n".join(commands), ""
 
 
 def _pages(outputs: Json) -> Iterator[str]:
