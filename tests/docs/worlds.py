@@ -72,6 +72,29 @@ def tumours(folder: Path) -> None:
             writer.writerows([*x, y] for x, y in zip(found.data[rows], found.target[rows], strict=True))
 
 
+def served(folder: Path) -> None:
+    """flowers.onnx, a linear model of the iris set with its input ``x`` (n, 4), and flowers.npz."""
+    found = needs("sklearn.datasets", "sklearn").load_iris()
+    line = needs("sklearn.linear_model", "sklearn").LogisticRegression(max_iter=500)
+    line.fit(found.data, found.target)
+    helper, numpy_helper = needs("onnx.helper", "onnx"), needs("onnx.numpy_helper", "onnx")
+    arrays = {"w": line.coef_.T.astype(np.float32), "b": line.intercept_.astype(np.float32)}
+    nodes = [("MatMul", ["x", "w"], "m"), ("Add", ["m", "b"], "a"), ("Softmax", ["a"], "scores")]
+    graph = helper.make_graph(
+        [helper.make_node(kind, given, [name]) for kind, given, name in nodes],
+        "flowers",
+        [helper.make_tensor_value_info("x", 1, ["n", 4])],
+        [helper.make_tensor_value_info("scores", 1, ["n", 3])],
+        [numpy_helper.from_array(array, name) for name, array in arrays.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    (folder / "flowers.onnx").write_bytes(model.SerializeToString())
+    rng = np.random.default_rng(0)
+    x = np.repeat(found.data, 4, axis=0)
+    x = (x + rng.uniform(-0.05, 0.05, size=x.shape)).astype(np.float32)
+    np.savez_compressed(folder / "flowers.npz", x=x, y=np.repeat(found.target, 4))
+
+
 def home(folder: Path) -> None:
     """A home with keys that are not encrypted."""
     ancile("init", "--unencrypted-key", "--origin", "example.org/models", folder=folder)
@@ -94,6 +117,7 @@ WORLDS: dict[str, Callable[[Path], None]] = {
     "hardened": hardened,
     "files": files,
     "tumours": tumours,
+    "served": served,
     "home": home,
     "assessed": assessed,
 }

@@ -13,6 +13,7 @@ from ancile.assess.config import AssessConfig, ThreatModel
 from ancile.core.config import FILE, HOME, Sections, find_upwards, read_config, sections
 from ancile.core.errors import AncileError
 from ancile.govern.policy import Policy
+from ancile.serve.config import ServeConfig
 from ancile.trust.config import LedgerConfig
 
 TABLES: Mapping[str, type[msgspec.Struct]] = {
@@ -20,6 +21,7 @@ TABLES: Mapping[str, type[msgspec.Struct]] = {
     "assess": AssessConfig,
     "policy": Policy,
     "ledger": LedgerConfig,
+    "serve": ServeConfig,
 }
 
 

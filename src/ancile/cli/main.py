@@ -25,6 +25,8 @@ COMMANDS: dict[str, str] = {
     "sign": "Sign exactly these bytes, with a bundle that verifies offline.",
     "verify": "Say whether a model is what its signers have signed.",
     "gate": "Decide from evidence whether a model may pass.",
+    "serve": "Stand before a model: keys, limits, guards, and a record of all.",
+    "user": "Give out and take back the API keys of the gateway.",
     "ledger": "Read, verify and prove what was recorded.",
     "evidence": "Carry evidence from one machine to another.",
     "keys": "List, exchange, rotate, revoke and back up keys.",

@@ -33,6 +33,7 @@ GRACE_SECONDS = 5.0  # in which whoever answers tells that it took too long
 CHUNKED_FACTOR = 4  # bytes on the wire for one of the body: chunks of a few bytes each are no honest client's
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
+UNAUTHORIZED = 401
 JSON = b"Content-Type: application/json\r\n"
 
 
@@ -47,6 +48,12 @@ class Refused(Exception):  # noqa: N818 - a decision, told to the client in one 
         self.status = status
         self.why = why
         self.retry_after = retry_after
+
+    @property
+    def headers(self) -> bytes:
+        """Lines of the answer that tells it."""
+        retry = b"" if self.retry_after is None else b"Retry-After: %d\r\n" % self.retry_after
+        return JSON + retry + (b"WWW-Authenticate: Bearer\r\n" if self.status == UNAUTHORIZED else b"")
 
 
 class Service(Protocol):
@@ -294,8 +301,7 @@ class Connection(asyncio.Protocol):
 
     def tell(self, refusal: Refused) -> None:
         """Answer with a refusal, as the Open Inference Protocol words errors."""
-        retry = b"" if refusal.retry_after is None else b"Retry-After: %d\r\n" % refusal.retry_after
-        self.answer(refusal.status, JSON + retry, worded(refusal.why))
+        self.answer(refusal.status, refusal.headers, worded(refusal.why))
 
     def end(self) -> None:
         """Close without an answer."""
@@ -325,8 +331,7 @@ class Connection(asyncio.Protocol):
         self._keep = self._parser.should_keep_alive() and not self._keeper.draining
         self._skip, self._raw = True, 0
         self.due = self.loop.time() + LINGER_SECONDS
-        retry = b"" if refusal.retry_after is None else b"Retry-After: %d\r\n" % refusal.retry_after
-        self._write(refusal.status, JSON + retry, worded(refusal.why), keep=self._keep)
+        self._write(refusal.status, refusal.headers, worded(refusal.why), keep=self._keep)
 
     def _fail(self, refusal: Refused) -> None:
         """End a connection whose bytes cannot be told apart any more."""

@@ -93,12 +93,14 @@ class Infer(NamedTuple):
 
     outputs  that are asked for by name; none asks for all
     binary   whether those that are not named come as binary data
+    sent_binary  whether the inputs came as binary data
     """
 
     id: str | None
     inputs: tuple[Tensor, ...]
     outputs: tuple[Wanted, ...]
     binary: bool
+    sent_binary: bool = False
 
 
 class Message(NamedTuple):
@@ -135,7 +137,7 @@ def parse_request(body: bytes, head_length: bytes | None) -> Infer:
         else Wanted(one.name, binary)
         for one in outputs
     )
-    return Infer(read.id, _tensors(read.inputs, rest), wanted, binary)
+    return Infer(read.id, _tensors(read.inputs, rest), wanted, binary, head_length is not None)
 
 
 def write_request(infer: Infer, *, binary: bool) -> Message:

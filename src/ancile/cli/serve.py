@@ -1,0 +1,120 @@
+"""``ancile serve``: the gateway in front of a model, or with the model in it."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import math
+from pathlib import Path
+
+import click
+
+from ancile.cli.home import Home, need_home
+from ancile.cli.output import talk
+from ancile.cli.recorder import open_recorder
+from ancile.core.errors import AncileError
+from ancile.serve.config import GUARDS, Policy, ServeConfig, policy_of
+
+FOLDER = "serve"  # of a home: users, pepper, journal
+SHOWN_VALUES = 100  # of an input in the ready line
+
+
+@click.command()
+@click.argument("model", required=False, type=click.Path(path_type=Path))
+@click.option("--upstream", metavar="URL", help="A server of the Open Inference Protocol v2 to stand before.")
+@click.option("--name", "names", multiple=True, help="A model that the upstream serves; repeat for more.")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True)
+@click.option("--profile", help="watch, standard or full; else that of ancile.toml.")
+@click.option("--reference", help="Data as benign callers send it: ranges, and what a walk is.")
+def serve(
+    model: Path | None,
+    *,
+    upstream: str | None,
+    names: tuple[str, ...],
+    host: str,
+    port: int,
+    profile: str | None,
+    reference: str | None,
+) -> None:
+    """Serve MODEL (.onnx), or stand before a model server; every request has a key, a limit, a record.
+
+    Ends with SIGTERM or Ctrl-C, once running requests are answered and the records are in the ledger.
+    """
+    from ancile.serve.supervise import Sealer, journal_of, listening, supervise  # noqa: PLC0415 - not for --help
+    from ancile.serve.worker import Order, Serving  # noqa: PLC0415 - likewise
+
+    home = need_home(Path.cwd())
+    if (model is None) == (upstream is None) or (names and upstream is None):
+        raise AncileError(
+            "either a model or an upstream is served",
+            value="",
+            remedy="ancile serve MODEL.onnx, or ancile serve --upstream URL --name NAME",
+        )
+    config = home.config.get("serve", ServeConfig)
+    policy = policy_of(config, profile=profile)
+    with listening(host, port) as bound, open_recorder(home) as recorder:
+        folder = home.folder / FOLDER
+        place = bound.getsockname()
+        order = Order(
+            folder=str(folder),
+            socket=bound.fileno(),
+            config=config,
+            profile=policy.profile,
+            model=None if model is None else str(model),
+            upstream=upstream,
+            models=names,
+            reference=reference,
+        )
+        sealer = Sealer(
+            recorder.ledger, recorder.author, recorder.log, journal_of(folder), config.segment_records,
+            recorder.clock.now,
+        )  # fmt: skip
+        if left := sealer.recover():
+            talk(f"{left} records of a run before are now in the ledger")
+
+        def told(serving: Serving) -> None:
+            _introduce(home, serving, policy, url=_url(place[0], place[1]))
+
+        supervise(order, bound, sealer, told=told, say=talk)
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _introduce(home: Home, serving: object, policy: Policy, *, url: str) -> None:
+    """Where it is, what is in force, how to get in, and a line to try."""
+    from ancile.serve.keys import Users  # noqa: PLC0415 - not for --help
+    from ancile.serve.worker import Serving  # noqa: PLC0415 - likewise
+
+    if not isinstance(serving, Serving):
+        raise TypeError("a worker's word")
+    digest = f", {serving.digest[:19]}" if serving.digest else ""
+    talk(f"serving {', '.join(serving.models)} at {url}{digest}")
+    reactions = {guard: str(policy.reactions.get(guard, "deny")) for guard in GUARDS}
+    if not serving.guarded:
+        reactions["sequence"] = "off without --reference"
+    shown = ", ".join(f"{guard} {reaction}" for guard, reaction in reactions.items())
+    talk(f"profile {policy.profile}: identity deny, {shown}")
+    if not ipaddress.ip_address(url.rpartition(":")[0].removeprefix("http://").strip("[]")).is_loopback:
+        talk("keys and data travel in the clear: put something with TLS in front")
+    with Users(home.folder / FOLDER) as users:
+        if not users.identities():
+            talk("nobody has a key yet: ancile user add NAME --role analyst")
+    name, inputs = next(iter(serving.models.items()))
+    talk(f'try: curl -H "Authorization: Bearer $KEY" {url}/v2/models/{name}{_example(inputs)}')
+
+
+def _example(inputs: list[dict[str, object]]) -> str:
+    """The end of a line that asks: with zeros as input where they are few, else for the metadata."""
+    tensors = []
+    for one in inputs:
+        axes = one["shape"]
+        shape = [max(int(axis), 1) for axis in axes] if isinstance(axes, list) else [1]
+        size = math.prod(shape)
+        if size > SHOWN_VALUES or one["datatype"] in ("BYTES", "BOOL", "FP16"):
+            return ""
+        tensors.append({"name": one["name"], "shape": shape, "datatype": one["datatype"], "data": [0] * size})
+    body = json.dumps({"inputs": tensors}, separators=(",", ":"))
+    return f"/infer -d '{body}'" if "'" not in body else ""

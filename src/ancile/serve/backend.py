@@ -1,0 +1,30 @@
+"""What answers behind the gateway: a model in this process, or a server elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from ancile.serve.framing import Refused
+from ancile.serve.inference import Infer
+from ancile.serve.signature import Signature
+from ancile.serve.tensors import Tensor
+
+Outcome = tuple[Tensor, ...] | Refused
+Done = Callable[[Outcome], None]
+Cancel = Callable[[], None]
+
+
+class Backend(Protocol):
+    """Answers requests; ``done`` is called once, from the event loop, during ``ask`` or later."""
+
+    signatures: Mapping[str, Signature]
+
+    def ask(self, infer: Infer, signature: Signature, done: Done) -> Cancel:
+        """Begin; the result ends what nobody waits for any more, and then ``done`` is not called."""
+
+    def tick(self, now: float) -> None:
+        """Once a second, with the loop's time."""
+
+    def close(self) -> None:
+        """Give back what is held."""

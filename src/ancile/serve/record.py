@@ -1,0 +1,113 @@
+"""What is kept of a verdict: who, when, what was said and why; of an input only a keyed digest."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import msgspec
+
+from ancile.serve.inference import Infer
+from ancile.serve.tensors import BYTES
+from ancile.serve.verdict import Verdict
+
+
+class VerdictRecord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One verdict, or several alike of one second that were refused before their body was read.
+
+    time   Unix time in microseconds
+    who    identity; empty where it could not be told
+    said   the reaction: allow, flag, throttle, deny
+    guard  that said it
+    input  keyed digest of the tensors: equal inputs have equal ones; without the key nobody can try inputs
+    n      how many
+    """
+
+    time: int
+    who: str = ""
+    role: str = ""
+    model: str = ""
+    said: str
+    guard: str = ""
+    why: str = ""
+    status: int
+    input: str = ""
+    rows: int = 0
+    n: int = 1
+
+
+class Refusal(NamedTuple):
+    """What refusals are counted by."""
+
+    who: str
+    role: str
+    said: str
+    guard: str
+    status: int
+
+
+def line_of(record: VerdictRecord) -> bytes:
+    """A line of the journal."""
+    return msgspec.json.encode(record) + b"\n"
+
+
+class Counted:
+    """Refusals that cost nothing but a count, so that a flood of them does not fill the disk.
+
+    write  takes a line
+    """
+
+    def __init__(self, write: Callable[[bytes], None]) -> None:
+        self._write = write
+        self._counts: Counter[Refusal] = Counter()
+
+    def add(self, refusal: Refusal) -> None:
+        """One more."""
+        self._counts[refusal] += 1
+
+    def flush(self, time: int) -> None:
+        """Write a record for each kind; what cannot be written stays counted."""
+        for one, count in list(self._counts.items()):
+            self._write(
+                line_of(
+                    VerdictRecord(
+                        time=time,
+                        who=one.who,
+                        role=one.role,
+                        said=one.said,
+                        guard=one.guard,
+                        status=one.status,
+                        n=count,
+                    )
+                )
+            )
+            del self._counts[one]
+
+
+def digest_of_input(infer: Infer, key: bytes) -> str:
+    """Keyed BLAKE2b of names, datatypes, shapes and values."""
+    hashed = hashlib.blake2b(key=key, digest_size=16)
+    for tensor in infer.inputs:
+        hashed.update(repr((tensor.name, tensor.datatype, tensor.array.shape)).encode())
+        texts = _texts(tensor.array.ravel()) if tensor.datatype == BYTES else [tensor.array.tobytes()]
+        hashed.update(b"".join(texts))
+    return hashed.hexdigest()
+
+
+def _texts(values: Iterable[object]) -> list[bytes]:
+    return [len(one).to_bytes(4, "big") + one for one in values if isinstance(one, bytes)]
+
+
+ANONYMOUS = Refusal("", "", "deny", "identity", 401)
+
+
+def framing_refusal(status: int) -> Refusal:
+    """A request that was none."""
+    return Refusal("", "", "deny", "framing", status)
+
+
+def refusal_of(verdict: Verdict, *, who: str, role: str, status: int) -> Refusal:
+    """A verdict on somebody, before the body."""
+    return Refusal(who, role, verdict.reaction, verdict.guard, status)

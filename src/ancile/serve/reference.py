@@ -1,0 +1,63 @@
+"""What a reference set says of a model's inputs: ranges of values, and what benign callers look like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from ancile.core.errors import AncileError
+from ancile.inputs.opener import open_data
+from ancile.numeric import np
+from ancile.serve.calibration import calibrate
+from ancile.serve.guards.sequence import Benign
+from ancile.serve.signature import Range, Signature, Spec, is_float
+
+SLACK = 0.5  # of the span between lowest and highest value of the reference, on both sides
+
+
+class Reference(NamedTuple):
+    """Signatures with ranges, and benign callers for each model that has them."""
+
+    signatures: dict[str, Signature]
+    benign: dict[str, Benign]
+
+
+def references(named: str | None, signatures: Mapping[str, Signature]) -> Reference:
+    """What the data set ``named`` says of the one model; without one the signatures as they are."""
+    if named is None:
+        return Reference(dict(signatures), {})
+    if len(signatures) != 1:
+        raise AncileError(
+            "a reference set is for one model",
+            value=", ".join(signatures),
+            remedy="serve one model, or leave --reference out",
+        )
+    ((name, signature),) = signatures.items()
+    x = open_data(named).x
+    if len(signature.inputs) != 1 or not is_float(signature.inputs[0].datatype):
+        raise AncileError(
+            "a reference set is for a model with one input of floats",
+            value=", ".join(f"{one.name} {one.datatype}" for one in signature.inputs),
+            remedy="leave --reference out",
+        )
+    spec = signature.inputs[0]
+    laid = _laid(x.shape[1:], spec)
+    x = x.reshape(len(x), *laid)
+    low, high = x.min(axis=0), x.max(axis=0)
+    span = SLACK * (high - low)
+    bounded = spec._replace(bounds=Range(low - span, high + span))
+    return Reference({name: signature._replace(inputs=(bounded,))}, {name: calibrate(x)})
+
+
+def _laid(shape: tuple[int, ...], spec: Spec) -> tuple[int, ...]:
+    """The shape of a sample as the model takes it; a flat sample may be an image and the other way round."""
+    wanted = spec.shape[1:]
+    if len(wanted) == len(shape) and all(a in (-1, b) for a, b in zip(wanted, shape, strict=True)):
+        return shape
+    if -1 not in wanted and int(np.prod(wanted)) == int(np.prod(shape)):
+        return wanted
+    raise AncileError(
+        "the reference set's samples are not the model's",
+        value=f"{shape}, the model takes {wanted}",
+        remedy="give data of the shape that the model takes",
+    )

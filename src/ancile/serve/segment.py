@@ -1,0 +1,147 @@
+"""Journals of verdicts into the ledger: one signed entry for each segment, its records under a Merkle root.
+
+The body of an entry is an in-toto Statement whose predicate holds the records as they were written, so that
+the ledger alone shows them, and the root over their lines (RFC 9162, section 2.1), so that one record can be
+shown without the others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from ancile.core.errors import AncileError
+from ancile.serve.journal import OPEN, WHOLE
+from ancile.serve.record import VerdictRecord
+from ancile.trust.canonical import canonical, parse_canonical
+from ancile.trust.dsse import unverified
+from ancile.trust.leaf import parse_leaf
+from ancile.trust.ledger import Ledger
+from ancile.trust.merkle import edge_root, leaf_hash, node_hash
+from ancile.trust.statement import TYPE
+from ancile.version import __version__
+
+KIND = "segment"
+PREDICATE = "urn:ancile:segment:v1"
+STREAM = "verdicts"
+_RECORD = msgspec.json.Decoder(VerdictRecord)
+
+
+class Segment(NamedTuple):
+    """Consecutive records of a stream.
+
+    journal  the file that they were written to, with the number of this part of it
+    lines    of JSON, without their ends
+    torn     bytes of a last line that a crash cut off: it was never answered
+    """
+
+    journal: str
+    lines: tuple[bytes, ...]
+    torn: int
+
+    @property
+    def root(self) -> str:
+        """Root of the Merkle tree over the lines."""
+        return f"sha256:{_root(self.lines).hex()}"
+
+
+def statement_of(segment: Segment) -> bytes:
+    """The canonical statement of a segment."""
+    times = [_RECORD.decode(line).time for line in segment.lines]
+    return canonical(
+        {
+            "_type": TYPE,
+            "subject": [{"name": f"{STREAM}/{segment.journal}", "digest": {"sha256": segment.root[7:]}}],
+            "predicateType": PREDICATE,
+            "predicate": {
+                "schema": "ancile/segment/v1",
+                "stream": STREAM,
+                "journal": segment.journal,
+                "count": len(segment.lines),
+                "first": _instant(min(times)),
+                "last": _instant(max(times)),
+                "root": segment.root,
+                "torn": segment.torn,
+                "records": b"\n".join(segment.lines).decode("utf-8"),
+                "version": __version__,
+            },
+        }
+    )
+
+
+def waiting(folder: Path, *, dead: bool) -> list[Path]:
+    """Journals that are whole, the oldest first; where their writer is dead, open ones as well."""
+    if not folder.is_dir():
+        return []
+    suffixes = (WHOLE, OPEN) if dead else (WHOLE,)
+    return sorted(path for path in folder.iterdir() if path.suffix in suffixes)
+
+
+def segments(path: Path, *, most: int) -> Iterator[Segment]:
+    """A journal in parts of at most ``most`` records; a line that is no record is an error."""
+    data = path.read_bytes()
+    whole, _, rest = data.rpartition(b"\n")
+    lines = whole.split(b"\n") if whole else []
+    try:
+        for line in lines:
+            _RECORD.decode(line)
+    except msgspec.MsgspecError as reason:
+        raise AncileError(
+            "a journal of verdicts was changed",
+            value=f"{path}: {reason}",
+            remedy="move it away and keep it: something wrote to it that was not the gateway",
+        ) from reason
+    for part, at in enumerate(range(0, len(lines), most)):
+        is_last = at + most >= len(lines)
+        yield Segment(f"{path.stem}/{part}", tuple(lines[at : at + most]), len(rest) if is_last else 0)
+
+
+def sealed_journals(ledger: Ledger) -> set[str]:
+    """Names of the segments that the ledger holds already: a crash may come between sealing and removing."""
+    found = set()
+    for entry in ledger.entries(0, ledger.size()):
+        if entry.leaf is not None and entry.body is not None and parse_leaf(entry.leaf).kind == KIND:
+            said = predicate_of(entry.body)
+            if isinstance(name := said.get("journal"), str):
+                found.add(name)
+    return found
+
+
+def predicate_of(body: bytes) -> Mapping[str, object]:
+    """What the entry of a segment says; AncileError where it is none."""
+    document = parse_canonical(unverified(body).payload, name="segment")
+    predicate = document.get("predicate") if isinstance(document, dict) else None
+    if not isinstance(predicate, dict) or predicate.get("stream") != STREAM:
+        raise AncileError("this entry is no segment", value="", remedy="run `ancile ledger verify`")
+    return predicate
+
+
+def records_of(body: bytes) -> list[VerdictRecord]:
+    """The records of a segment, once their lines are those under its root."""
+    said = predicate_of(body)
+    lines = tuple(str(said.get("records", "")).encode("utf-8").split(b"\n"))
+    if Segment("", lines, 0).root != said.get("root") or len(lines) != said.get("count"):
+        raise AncileError(
+            "a segment's records are not those under its root", value="", remedy="run `ancile ledger verify`"
+        )
+    return [_RECORD.decode(line) for line in lines]
+
+
+def _root(lines: tuple[bytes, ...]) -> bytes:
+    """RFC 9162, section 2.1.1."""
+    edge: list[tuple[int, bytes]] = []
+    for line in lines:
+        height, hash_ = 0, leaf_hash(line)
+        while edge and edge[-1][0] == height:
+            hash_, height = node_hash(edge.pop()[1], hash_), height + 1
+        edge.append((height, hash_))
+    return edge_root([hash_ for _, hash_ in edge]) if edge else hashlib.sha256().digest()
+
+
+def _instant(microseconds: int) -> str:
+    return datetime.fromtimestamp(microseconds / 1e6, UTC).isoformat()
