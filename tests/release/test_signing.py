@@ -22,10 +22,11 @@ from ancile.release.signing import (
     require_clean,
     scans_of,
     statement_to_cosign,
+    statement_to_sign,
 )
 from ancile.trust.bundle import parse_bundle
 from ancile.trust.dsse import unverified
-from ancile.trust.events import MOST_SCANS
+from ancile.trust.events import MOST_SCANS, Release
 from ancile.trust.evidence import VerifiedEvidence, verify_bundle
 from ancile.trust.ledger import open_ledger
 from ancile.trust.statement import statement_of
@@ -196,3 +197,18 @@ def test_events_of_authors_travel_and_those_of_logs_do_not(alice: Signer, bob: S
     with open_ledger(alice.folder, clock=lambda: NOW) as ledger:
         assert author_events(ledger, {alice.id}) == [1, 2]
         assert author_events(ledger, {bob.id}) == []
+
+
+@pytest.mark.slow
+def test_fifty_thousand_files_fit_and_too_many_are_told_with_their_number() -> None:
+    def release(count: int, length: int) -> Release:
+        parts = {f"{number:05}".ljust(length, "x"): ONE for number in range(count)}
+        return release_of(subject_of_parts("model", "m", parts), now=NOW, expires=None)
+
+    statement = statement_to_sign(release(50_000, 70))
+    assert len(statement) < 16 << 20
+    with pytest.raises(
+        AncileError, match="the model has too many files for one release: 60000 files"
+    ) as told:
+        statement_to_sign(release(60_000, 70))
+    assert "pack the small ones" in told.value.remedy

@@ -46,7 +46,10 @@ def sight(
     runs, reports = _about(unique, subject, RunStarted), _about(unique, subject, Report)
     return Sight(
         evidence=[
-            _held(e, report, revoked) for e in unique if isinstance(report := e.statement.predicate, Report)
+            _held(e, report, revoked)
+            for e in unique
+            if isinstance(report := e.statement.predicate, Report)
+            and not _is_listing(report.subject, subject)
         ],
         runs=runs.total(),
         gone=back.gone,
@@ -57,6 +60,7 @@ def sight(
             *_void(unique, subject, revoked),
             *_without_report(runs, reports),
             *back.runs,
+            *_listings(unique, subject),
             *_relatives(home, ledger, subject, alone=not reports.total()),
         ),
     )
@@ -190,7 +194,24 @@ def _about(
 
 
 def _is_of(one: RunStarted | Report, subject: Subject) -> bool:
-    return one.subject.digest == subject.digest
+    return one.subject.digest == subject.digest and not _is_listing(one.subject, subject)
+
+
+def _is_listing(one: Subject, other: Subject) -> bool:
+    """Whether one is a text that is the manifest of the other: they share a digest, and are not the same."""
+    return one.digest == other.digest and bool(one.parts) != bool(other.parts)
+
+
+def _listings(unique: Iterable[VerifiedEvidence], subject: Subject) -> Iterator[str]:
+    """Whoever can have a harmless text looked at could else have it speak for the files that it lists."""
+    found = [
+        e
+        for e in unique
+        if isinstance(said := e.statement.predicate, Report) and _is_listing(said.subject, subject)
+    ]
+    if found:
+        what = "a text that lists these files" if subject.parts else "files that this text lists"
+        yield f"reports about {what}, which do not count: {len(found)}"
 
 
 def _held(evidence: VerifiedEvidence, report: Report, revoked: Mapping[str, str]) -> Held:

@@ -30,6 +30,7 @@ from ancile.release.signing import (
     require_clean,
     scans_of,
     statement_to_cosign,
+    statement_to_sign,
 )
 from ancile.render.phrases import counted
 from ancile.trust.bundle import Bundle, parse_bundle
@@ -37,7 +38,6 @@ from ancile.trust.events import Release
 from ancile.trust.keys import list_keys
 from ancile.trust.notary import evidence_about, export_evidence, record
 from ancile.trust.quorum import Policy
-from ancile.trust.statement import statement_of
 from ancile.work.clock import system_clock
 from ancile.work.progress import progress_line
 
@@ -101,7 +101,7 @@ def _statement(
         return statement_to_cosign(before, subject, now=now, author=recorder.author.public.id), "cosigned"
     scans = _scans(home, recorder, subject, allow_failed_scan=wanted.allow_failed_scan)
     release = release_of(subject, now=now, expires=wanted.expires, scans=scans)
-    return statement_of(release), f"{_until(release)}, {counted(len(scans), 'scan')} named; signed"
+    return statement_to_sign(release), f"{_until(release)}, {counted(len(scans), 'scan')} named; signed"
 
 
 def _until(release: Release) -> str:

@@ -23,12 +23,15 @@ from ancile.trust.events import MOST_SCANS, Release
 from ancile.trust.evidence import VerifiedEvidence, verify_bundle, verify_entries
 from ancile.trust.leaf import parse_leaf
 from ancile.trust.ledger import Ledger
+from ancile.trust.statement import statement_of
 from ancile.trust.store import Stored
 from ancile.version import __version__
 
 REFUSED: tuple[Verdict, ...] = ("block", "review")
 WORST: tuple[Verdict, ...] = ("block", "review", "incomplete", "named-classes", "data-only")
 NAMED = re.compile(rb"sha256:[0-9a-f]{64}")
+# A file takes 175 bytes and its path twice, of 16 MiB for a statement
+FITTING, USUAL = 50_000, 70  # files, characters
 SHOWN = 3  # refused files that are named; the rest is counted
 
 
@@ -73,6 +76,22 @@ def release_of(
         scans=tuple(one.digest for one in newest),
         version=__version__,
     )
+
+
+def statement_to_sign(release: Release) -> bytes:
+    """The bytes of the release's statement; AncileError where it names more files than one statement can."""
+    try:
+        return statement_of(release)
+    except AncileError as reason:
+        files = len(release.subject.parts)
+        if not files:
+            raise
+        raise AncileError(
+            "the model has too many files for one release",
+            value=f"{files} files, whose names and digests take {reason.value}",
+            remedy="pack the small ones into an archive, or sign its folders one by one: "
+            f"about {FITTING:,} files with paths of {USUAL} characters fit",
+        ) from reason
 
 
 def leads(ledger: Ledger, subject: Subject) -> list[str]:
