@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from ancile.assess.altered import active_test
-from ancile.assess.behaviour import steadiness
+from ancile.assess.behaviour import crossing, steadiness
 from ancile.assess.doubt import doubted
 from ancile.assess.doubts import Doubt
 from ancile.assess.run import UNBROKEN, Job, Samples, State
@@ -97,6 +97,22 @@ def test_noise_differs_between_passes_and_batch_statistics_between_batches() -> 
     found = steadiness(model_here(crowd, samples.x).model, samples.x)
     assert found.passes == 0
     assert found.company > 0.1
+
+
+def test_scores_jump_at_a_boundary_where_an_answer_is_in_steps_and_nowhere_on_a_linear_model() -> None:
+    model, samples = halves()
+    first, second = (samples.x[samples.y == k][:8] for k in (0, 1))
+    y = np.zeros(8, dtype=np.int64)
+    hot = Masked(model, after=lambda z: torch.eye(2)[z.argmax(1)] + 0.1 * z.sigmoid())
+    for net, jumps in ((model, 0), (hot, 8)):
+        met = crossing(job_of(net, samples, 0.1).model, first, second, y)
+        assert (met.ways, met.jumps) == (8, jumps)
+
+
+def test_a_sample_that_has_an_answer_in_company_alone_is_not_its_own() -> None:
+    model, samples = problem(2)
+    crowd = Masked(model, before=lambda x: x / (x.var(dim=0, correction=0) > 0))
+    assert steadiness(model_here(crowd, samples.x).model, samples.x).company == 1.0
 
 
 def test_answers_that_are_never_finite_have_no_spread() -> None:

@@ -70,6 +70,7 @@ IN_STEPS: dict[str, Function] = {
     "one-hot": hot,
     "by numpy": by_numpy,
     "ranks": lambda z: z.argsort(1).argsort(1).float(),
+    "one-hot beside a slope that tells nothing": lambda z: 9 * hot(z) + torch.tanh(z.roll(1, 1)) / 5,
     "shares of tenths": lambda z: torch.round(z.softmax(1), decimals=1),
 }
 

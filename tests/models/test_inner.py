@@ -15,6 +15,7 @@ from ancile.models.torch_module import torch_model
 
 Function = Callable[[torch.Tensor], torch.Tensor]
 X = torch.rand(40, 6, generator=torch.Generator().manual_seed(3))
+SLOPE = torch.randn(4, 4, generator=torch.Generator().manual_seed(2))
 INSIDE = Form(precision="float32", straight=True, inside=True)
 
 
@@ -57,6 +58,7 @@ FLAT: dict[str, Function] = {
     "written in place": in_place,
     "rounded shares": lambda z: torch.round(z.softmax(1), decimals=1),
     "ranks": lambda z: z.argsort(1).argsort(1).float(),
+    "one-hot beside a slope that tells nothing": lambda z: 9 * hot(z) + torch.tanh(z @ SLOPE) / 5,
     "sure beyond all doubt": lambda z: (torch.softmax(1e6 * z, 1) > 0.5).float(),
 }
 
@@ -85,6 +87,12 @@ def test_where_the_nearest_wins_distances_are_read_turned_round() -> None:
     torch.testing.assert_close(found, -net.layer(X))
 
 
+def test_behind_a_rounded_input_and_a_flat_answer_too() -> None:
+    net = Behind(hot)
+    net.register_forward_pre_hook(lambda _, given: (given[0] * 8).round() / 8)
+    assert len(set(inside(net).flatten().tolist())) > 100
+
+
 def test_an_answer_that_moves_is_not_searched_elsewhere() -> None:
     for after in (lambda z: z, lambda z: z.softmax(1), lambda z: z * 3 + 1):
         with pytest.raises(AncileError, match="no scores inside"):
@@ -95,7 +103,7 @@ def test_a_pass_that_takes_another_way_answers_with_its_answer() -> None:
     """Fewer tensors than there were: nothing to read."""
 
     def after(z: torch.Tensor) -> torch.Tensor:
-        return hot(z * 1.0 + 0.0) if len(z) > 5 else torch.zeros(len(z), 4)
+        return hot(z * 1.0 + 0.0) if len(z) != 3 else torch.zeros(len(z), 4)
 
     search = torch_model(Behind(after), probe=X.numpy()).search_form(X, form=INSIDE).model
-    assert not search.logits(X[:2]).any()
+    assert not search.logits(X[:3]).any()

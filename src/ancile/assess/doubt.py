@@ -12,7 +12,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from ancile.assess.behaviour import lead, steadiness
+from ancile.assess.behaviour import crossing, lead, steadiness
 from ancile.assess.doubts import Doubt
 from ancile.assess.levels import levels_of
 from ancile.assess.plan import BY_LABELS, step
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 PROBED = 48  # samples whose neighbourhood is looked at
 ALTERED = 10  # of them, those with a network of their own, which is dear:
 PER, FEWEST = 40, 4  # one in so many samples where there are few, but not fewer than these
-CROSSED, HALVINGS = 24, 12  # broken samples whose boundary is looked at, and halvings on the way to it
+CROSSED = 24  # broken samples whose boundary is looked at
 UNBOUNDED = 16  # of them, those attacked as far as the bounds allow
 FEW_BROKEN = 2  # samples that a search without gradients breaks before it is let loose on all
 SOME = 24  # samples on which an attack has to break one before it gets the others
@@ -116,22 +116,26 @@ def _unbound(look: _Look) -> None:
     strike(far, aside, one, rows, place=-103)
     look.found.unbounded_tried = len(rows)
     look.found.unbounded = int((aside.broken_by[rows] == UNBROKEN).sum())
+    _halved(look, aside, rows)
 
 
 def _crossed(look: _Look) -> None:
     """Ask on the way to adversarial examples, at the boundary: there some models give no finite answer."""
+    _halved(look, look.state, look.right)
+
+
+def _halved(look: _Look, aside: State, rows: NDArray[np.intp]) -> None:
+    """Follow the way to what was broken down to where the answer changes."""
     job, state = look.job, look.state
-    rows = look.right[state.broken_by[look.right] != UNBROKEN][:CROSSED]
+    rows = rows[aside.broken_by[rows] != UNBROKEN][:CROSSED]
     if not len(rows):
         return
-    near, far, y = job.samples.x[rows].copy(), state.x_adv[rows].copy(), job.samples.y[rows]
     effect = Effect(name="doubt: the way to the boundary", blind=True)
     state.log.append(effect)
     with spending(job, effect):
-        for _ in range(HALVINGS):
-            half = (near + far) / 2
-            beyond = wrong(predicted(job.model, half), y)
-            far[beyond], near[~beyond] = half[beyond], half[~beyond]
+        met = crossing(job.model, job.samples.x[rows], aside.x_adv[rows], job.samples.y[rows])
+    look.found.crossed += met.ways
+    look.found.jumps += met.jumps
 
 
 def _single(look: _Look) -> None:

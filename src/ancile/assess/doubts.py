@@ -28,6 +28,7 @@ class Doubt:
     unbounded  samples that stand when the attacker may go as far as the bounds allow, of ``unbounded_tried``
     again      whether attacks that need no gradients, or softened ones, were run on what stood
     stood_in   samples broken along gradients of stand-ins, or averaged over a neighbourhood
+    jumps      ways to a boundary, of ``crossed``, at whose end scores jump
     recanted   claims from a single pass that did not hold in the mean of several
     complete   whether the look was not cut short
     """
@@ -42,6 +43,8 @@ class Doubt:
     unbounded_tried: int = 0
     again: bool = False
     stood_in: int = 0
+    crossed: int = 0
+    jumps: int = 0
     recanted: int = 0
     complete: bool = True
 
@@ -74,7 +77,12 @@ class Doubt:
         return s is not None and (s.zero > DEAD * s.points or s.saturated > DEAD)
 
     @property
+    def stepped(self) -> bool:
+        """Whether scores jump where the answer changes: their slope elsewhere does not lead there."""
+        return self.jumps > DEAD * self.crossed
+
+    @property
     def doubtful(self) -> bool:
         """Whether some gradients are none, or lead nowhere: reason to look again, not yet to say so."""
         s = self.slopes
-        return self.lost or (s is not None and s.zero + s.not_finite > ODD * s.points)
+        return self.lost or self.stepped or (s is not None and s.zero + s.not_finite > ODD * s.points)
