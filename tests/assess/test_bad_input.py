@@ -15,6 +15,7 @@ from ancile.assess.run import Samples
 from ancile.attacks.constraint import Constraint
 from ancile.core.errors import AncileError
 from ancile.models.form import Form
+from ancile.render.verdict import headline, verdict
 from tests.assess.small import assessed, linear, problem
 
 FORM = Settings(effort="quick", curve=False, form=Form(precision="float32"))
@@ -66,6 +67,32 @@ def test_a_function_that_fails_from_the_first_on_is_one_error(kind: str, at: int
     model = Function(at, kind)
     with pytest.raises(AncileError):
         assessed(model, model.samples, 0.05)
+
+
+@pytest.mark.parametrize("kind", ["raises", "columns", "nothing"])
+def test_a_model_that_fails_before_it_was_attacked_has_no_figure_of_robustness(kind: str) -> None:
+    """Its clean accuracy would pass for one."""
+    model = Function(3, kind)
+    done = assessed(model, model.samples, 0.05, settings=CURVE)
+    assert not done.result.evaluated
+    named = {measure.name for measure in done.report.measures}
+    assert "clean_accuracy" in named
+    assert not named & {"robust_accuracy", "attack_success_rate"}
+    assert headline(done.report) == "clean 90.0 %, robustness not evaluated"
+    assert "has to be mended first" in verdict(done.report).caution
+    assert "goes on" not in verdict(done.report).caution
+    (told,) = [f for f in done.report.findings if f.check == "evasion-unfinished"]
+    assert told.detail.endswith("no attack came to its end, so robustness was not evaluated")
+
+
+def test_a_model_that_fails_after_an_attack_keeps_the_figure_of_that_attack() -> None:
+    model = Function(600, "raises")
+    done = assessed(model, model.samples, 0.05, settings=CURVE)
+    robust, clean = done.report.measure("robust_accuracy"), done.report.measure("clean_accuracy")
+    assert robust is not None
+    assert clean is not None
+    assert robust.value < clean.value
+    assert done.result.attacked_count == done.result.right_count
 
 
 class Falls(torch.nn.Module):

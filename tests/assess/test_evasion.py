@@ -182,7 +182,7 @@ def ticking() -> Clock:
 
 def test_a_spent_budget_gives_the_report_so_far_and_the_same_run_goes_on(tmp_path: Path) -> None:
     net, samples = problem(13)
-    short = Settings(effort="quick", curve=False, budget=Budget(seconds=4))
+    short = Settings(effort="quick", curve=False, budget=Budget(seconds=8))
     stopped = assessed(net, samples, 0.05, settings=short, resume=tmp_path, clock=ticking())
     assert not stopped.report.complete
     assert stopped.report.outcome == "no_conclusion"
@@ -192,6 +192,16 @@ def test_a_spent_budget_gives_the_report_so_far_and_the_same_run_goes_on(tmp_pat
     assert ended.report.parameters["resumed"] is True
     assert ended.report.complete
     np.testing.assert_array_equal(ended.result.robust, closed_form(net, samples, 0.05))
+
+
+def test_a_budget_that_no_attack_fits_into_gives_no_figure_of_robustness() -> None:
+    net, samples = problem(13)
+    short = Settings(effort="quick", curve=False, budget=Budget(seconds=3))
+    stopped = assessed(net, samples, 0.05, settings=short, clock=ticking())
+    assert stopped.report.measure("robust_accuracy") is None
+    assert value(stopped.report, "clean_accuracy") > 0.8
+    (told,) = [f for f in stopped.report.findings if f.check == "evasion-unfinished"]
+    assert "robustness was not evaluated" in told.detail
 
 
 def test_a_damaged_or_forged_saved_run_is_ignored_and_a_finished_one_goes(tmp_path: Path) -> None:

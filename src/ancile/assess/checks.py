@@ -156,14 +156,17 @@ def few_samples(result: Result) -> Iterator[Remark]:
 
 @check("evasion-model-raised", severity="high", refs=())
 def model_raised(result: Result) -> Iterator[Remark]:
-    """The model raised an error in the middle of the run.
+    """The model raised an error, or did not answer, in the middle of the run.
 
     Why   What it raised on was not attacked to the end, so more may be broken than was found; and whoever can
           send such an input to a service can make it fail.
-    Fix   Make the model answer every finite input within the bounds, then run the same command again.
+    Fix   Make the model answer every finite input within the bounds, in time, then assess it again: it will
+          raise on the same input as long as nothing changes. Only where the cause lay elsewhere, with a
+          service or a machine, does the same command do.
     """
     if result.faults:
-        yield error(f"on {len(result.faults)} occasions, first: {result.faults[0]}")
+        occasions = f"{len(result.faults)} occasion{'s' if len(result.faults) > 1 else ''}"
+        yield error(f"on {occasions}, first: {result.faults[0]}")
     else:
         yield ok()
 
@@ -172,13 +175,19 @@ def model_raised(result: Result) -> Iterator[Remark]:
 def unfinished(result: Result) -> Iterator[Remark]:
     """The plan was not finished.
 
-    Why   A budget or an interrupt ended the run: what was not tried could have broken more.
-    Fix   Run the same command again, it goes on where this run stopped; or give a larger budget.
+    Why   A budget, an interrupt or an error of the model ended the run: what was not tried could have broken
+          more. Where no attack came to its end, robustness was not evaluated: there is no figure of it.
+    Fix   After a budget or an interrupt, run the same command again: it goes on where this run stopped; or
+          give a larger budget. After an error, mend that first.
     """
     if result.complete:
         yield ok()
     else:
-        yield error(f"{result.state.done} of {result.state.total} steps of the plan were done")
+        count = min(result.attacked_count, result.right_count)
+        attacked = f"{count} of {result.right_count} samples that it gets right were attacked"
+        if not result.evaluated:
+            attacked = "no attack came to its end, so robustness was not evaluated"
+        yield error(f"{result.state.done} of {result.state.total} steps of the plan were done; {attacked}")
 
 
 @check("evasion-broken-claim", severity="critical", refs=EVASION)

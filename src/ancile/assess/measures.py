@@ -22,10 +22,13 @@ CLASSES = 50  # per-class measures beyond this many classes are left to the tabl
 
 
 def measures(result: Result, *, classes: Sequence[str], seed: int) -> tuple[Measure, ...]:
-    """All measures of a run; those with an empty slice speak of all drawn samples."""
+    """All measures of a run; those with an empty slice speak of all drawn samples.
+
+    Where no attack was tried none speaks of robustness: the clean accuracy would pass for it.
+    """
     found: list[Measure] = [
         clean_accuracy(result.correct),
-        robust_accuracy(result.robust),
+        *([robust_accuracy(result.robust)] if result.evaluated else []),
         *success_rate(result),
         *_per_class(result, classes),
         *_calibration(result, seed),
@@ -68,9 +71,9 @@ def robust_accuracy(robust: NDArray[np.bool_], slice_: Slice | None = None) -> B
 
 
 def success_rate(result: Result) -> tuple[Bound, ...]:
-    """Share of the initially right samples that were broken; none where no sample was right."""
+    """Share of the initially right samples that were broken; none where none was right, or none attacked."""
     right = int(result.correct.sum())
-    if not right:
+    if not right or not result.evaluated:
         return ()
     broken = int(result.broken.sum())
     low, high = clopper_pearson(broken, right, confidence=CONFIDENCE)
@@ -97,10 +100,9 @@ def _per_class(result: Result, classes: Sequence[str]) -> list[Measure]:
     for code in present:
         of_class = result.samples.y == code
         slice_: Slice = {"class": classes[code] if code < len(classes) else str(code)}
-        found += [
-            clean_accuracy(result.correct[of_class], slice_),
-            robust_accuracy(result.robust[of_class], slice_),
-        ]
+        found.append(clean_accuracy(result.correct[of_class], slice_))
+        if result.evaluated:
+            found.append(robust_accuracy(result.robust[of_class], slice_))
     return found
 
 
@@ -108,7 +110,8 @@ def _calibration(result: Result, seed: int) -> list[Measure]:
     if result.traits.output == "labels":
         return []
     found: list[Measure] = []
-    for inputs, scores in (("clean", result.scores), ("attacked", result.attacked_scores)):
+    judged = [("clean", result.scores), ("attacked", result.attacked_scores)]
+    for inputs, scores in judged if result.evaluated else judged[:1]:
         usable = np.isfinite(scores).all(axis=1)
         if not usable.any():
             continue

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ancile.attacks.constraint import Constraint
     from ancile.models.model import Model, Traits
 
+JUDGED = "clean"  # the phase of a cascade that attacks nothing
 PASSES, HALF = 10, 0.5  # over a model that draws lots, and the share of them that decides
 
 
@@ -97,6 +98,17 @@ class Result:
     def unresolved_count(self) -> int:
         """Samples that stand and on which little effort was spent, since others were nearer to an error."""
         return int((self.robust & self.state.unresolved).sum())
+
+    @property
+    def attacked_count(self) -> int:
+        """Samples on which an attack came to its end or broke them: the first of a plan takes all."""
+        ended = max((effect.tried for effect in self.state.log if effect.name != JUDGED), default=0)
+        return max(ended, self.broken_count)
+
+    @property
+    def evaluated(self) -> bool:
+        """Whether an attack came anywhere, or there was none to try: else no figure is one of robustness."""
+        return bool(self.attacked_count) or not (self.right_count and self.constraint.eps)
 
     @property
     def robust(self) -> NDArray[np.bool_]:

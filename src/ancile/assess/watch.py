@@ -141,5 +141,5 @@ def _named() -> Iterator[None]:
         raise AncileError(
             "the model raised an error",
             value=plain(f"{type(reason).__name__}: {reason}"),
-            remedy="make it answer every finite input within the bounds, then run the same command again",
+            remedy="make it answer every finite input within the bounds, then assess it again",
         ) from reason

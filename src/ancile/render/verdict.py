@@ -70,6 +70,9 @@ GENERAL: dict[Outcome, tuple[str, str]] = {
 }
 
 
+GOES_ON = "The same command again goes on where this run stopped."
+MEND_FIRST = "What the model raised has to be mended first."
+
 # parameters without which a robustness figure means nothing
 THREAT = ("goal", "norm", "eps", "access", "effort")
 
@@ -93,7 +96,8 @@ def verdict(report: Report) -> Verdict:
     """The verdict on a report."""
     meaning, caution = MEANINGS.get((report.stage, report.outcome), GENERAL[report.outcome])
     if report.stage == "assess" and not report.complete:
-        caution = f"{caution} The same command again goes on where this run stopped."
+        raised = any(f.check == "evasion-model-raised" for f in report.findings)
+        caution = f"{caution} {MEND_FIRST if raised else GOES_ON}"
     if report.outcome == "pass" and "ledger-rollback-not-checked" in report.passed:
         caution = "It goes on from what was kept elsewhere."
     if report.outcome == "pass" and report.measure("accepted_findings"):
@@ -116,7 +120,7 @@ def headline(report: Report) -> str:
     said = ", ".join(f"{word} {value_text(found)}" for word, found in named if found)
     robust = named[1][1]
     if robust is None:
-        return said
+        return f"{said}, robustness not evaluated" if said else ""
     return f"{said} ({interval_text(robust).partition(' at ')[0]})" if robust.low is not None else said
 
 
