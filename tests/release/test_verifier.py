@@ -365,3 +365,6 @@ def test_a_copy_of_it_answers_where_there_is_no_ancile(tmp_path: Path, model: Pa
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr.startswith("no: ")
+    ended = subprocess.run(command[:7], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "pin both --log of `ancile keys list --public`" in ended.stderr

@@ -160,16 +160,18 @@ def signer_unknown(facts: Verification) -> Iterator[Remark]:
         yield ok()
 
 
-@check("release-signer-told", severity="medium", refs=AUTHENTIC)
+@check("release-signer-told", severity="high", refs=AUTHENTIC)
 def signer_told(facts: Verification) -> Iterator[Remark]:
     """On whom to rely was read from a file that lies with the model.
 
-    Why   Whoever made the model may have made that file too: then anybody's signature counts.
-    Fix   Say who has to have signed: --signer; or verify from a folder of your own, with `ancile init` and
+    Why   Whoever made the model may have made that file too: then anybody's signature counts, and a pass says
+          no more than that the files are whole.
+    Fix   Say who has to have signed: --signer; in a checkout of your own that can be a file of
+          `ancile keys export` in it. Or verify from a folder of your own, with `ancile init` and
           `ancile keys trust`.
     """
     if facts.told_by:
-        yield warn("nothing but this file says who has to have signed", where=Location(path=facts.told_by))
+        yield fail("nothing but this file says who has to have signed", where=Location(path=facts.told_by))
     else:
         yield ok()
 

@@ -1,8 +1,7 @@
 """Verify a release without ancile: this file, the standard library and cryptography 48 or later.
 
 ``python verifier.py MODEL BUNDLE --signer sha256:... --log VKEY --log VKEY`` says yes, or no with the reason.
-It knows ids of signers and keys of their logs beforehand, and believes nothing else. Formats: in-toto, DSSE,
-RFC 9162, C2SP signed-note and tlog-cosignature; signatures: Ed25519 (RFC 8032), ML-DSA-65 and -44 (FIPS 204).
+in-toto, DSSE, RFC 9162, C2SP signed-note, tlog-cosignature; Ed25519 (RFC 8032), ML-DSA-65 and -44 (FIPS 204).
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ REFUSALS = (ValueError, LookupError, TypeError, AttributeError, RecursionError, 
 
 
 class Pinned(NamedTuple):
-    """What was known before: ids of signers, both keys of each log, how many must sign, what was revoked."""
+    """All that is believed: ids of signers, both keys of each log, how many must sign, what was revoked."""
 
     signers: Collection[str]
     logs: list[str]
@@ -61,7 +60,8 @@ def verify(model: Path, data: bytes, pinned: Pinned, *, now: datetime) -> list[s
     require(not {digest, said["subject"]["digest"]} & revoked, "the release was revoked")
     count = {one.author for one in releases} & {*pinned.signers} - revoked
     links = [{event["id"], event["after"]} for event in events if event["change"] == "rotated"]
-    require(len({holder(id_, links) for id_ in count}) >= max(pinned.threshold, 1), "too few signers")
+    enough = len({holder(id_, links) for id_ in count}) >= max(pinned.threshold, 1)
+    require(enough, "too few signers" if pinned.logs else "pin both --log of `ancile keys list --public`")
     signed = max(one.seconds for one in releases if one.author in count)
     require(signed - now.timestamp() <= SKEW_SECONDS, "signed in the future")
     require(datetime.fromisoformat(said["expires"] or "9999-12-31T00:00Z") > now, "it has expired")
