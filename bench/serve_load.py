@@ -1,0 +1,122 @@
+"""The two sides of the gateway in processes of their own: a model server that answers at once, and a client.
+
+python serve_load.py server SCORES                a server of the Open Inference Protocol v2; prints its port
+python serve_load.py client PORT SECONDS FILE     16 connections in a closed loop; prints requests and failures
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from pathlib import Path
+
+CONNECTIONS = 16
+
+
+class Server(asyncio.Protocol):
+    """Answers every POST with the same scores and every GET with the metadata."""
+
+    def __init__(self, shape: list[int]) -> None:
+        tensor = {"name": "x", "datatype": "FP32", "shape": [-1, *shape]}
+        metadata = {"name": "m", "platform": "stub", "inputs": [tensor], "outputs": []}
+        scores = {"name": "scores", "datatype": "FP32", "shape": [1, 3], "data": [0.123456, 0.7, 0.176544]}
+        self.metadata, self.scores = framed(metadata), framed({"model_name": "m", "outputs": [scores]})
+        self.waiting = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.waiting += data
+        head, end, rest = self.waiting.partition(b"\r\n\r\n")
+        if not end or len(rest) < length(head):
+            return
+        self.waiting = b""
+        self.transport.write(self.scores if head.startswith(b"POST") else self.metadata)
+
+
+class Client(asyncio.Protocol):
+    """Sends the next request when the answer to the one before is whole."""
+
+    def __init__(self, requests: list[bytes], at: int, tally: list[int], until: float) -> None:
+        self.requests, self.at, self.tally, self.until = requests, at, tally, until
+        self.waiting, self.done = b"", asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+        self.next()
+
+    def next(self) -> None:
+        self.at = (self.at + 1) % len(self.requests)
+        self.transport.write(self.requests[self.at])
+
+    def data_received(self, data: bytes) -> None:
+        self.waiting += data
+        head, end, rest = self.waiting.partition(b"\r\n\r\n")
+        if not end or len(rest) < length(head):
+            return
+        self.waiting = b""
+        self.tally[0 if head.startswith(b"HTTP/1.1 200") else 1] += 1
+        if time.monotonic() < self.until:
+            self.next()
+        elif not self.done.done():
+            self.done.set_result(None)
+            self.transport.close()
+
+    def connection_lost(self, _: Exception | None) -> None:
+        if not self.done.done():
+            self.tally[1] += 1
+            self.done.set_result(None)
+
+
+def framed(document: object) -> bytes:
+    body = json.dumps(document).encode()
+    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (
+        len(body),
+        body,
+    )
+
+
+def length(head: bytes) -> int:
+    return int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0] or 0)
+
+
+def read_requests(path: Path) -> list[bytes]:
+    data, found = path.read_bytes(), []
+    while data:
+        size = int.from_bytes(data[:8], "big")
+        found.append(data[8 : 8 + size])
+        data = data[8 + size :]
+    return found
+
+
+def write_requests(path: Path, requests: list[bytes]) -> None:
+    path.write_bytes(b"".join(len(one).to_bytes(8, "big") + one for one in requests))
+
+
+async def client(port: int, seconds: float, requests: list[bytes]) -> None:
+    tally, loop = [0, 0], asyncio.get_running_loop()
+    until = time.monotonic() + seconds
+    made = [
+        await loop.create_connection(lambda n=n: Client(requests, 16 * n, tally, until), "127.0.0.1", port)
+        for n in range(CONNECTIONS)
+    ]
+    await asyncio.gather(*(protocol.done for _, protocol in made))
+    print(*tally)
+
+
+async def server(shape: list[int]) -> None:
+    made = await asyncio.get_running_loop().create_server(lambda: Server(shape), "127.0.0.1", 0)
+    print(made.sockets[0].getsockname()[1], flush=True)
+    await made.serve_forever()
+
+
+if __name__ == "__main__":
+    import uvloop
+
+    if sys.argv[1] == "server":
+        uvloop.run(server(json.loads(sys.argv[2])))
+    else:
+        uvloop.run(client(int(sys.argv[2]), float(sys.argv[3]), read_requests(Path(sys.argv[4]))))
