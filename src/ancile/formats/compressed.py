@@ -71,6 +71,9 @@ MAGIC: tuple[tuple[str, tuple[bytes, ...], Callable[[], Inflater]], ...] = (
 )
 
 
+FIRST = frozenset({b"Z", *(magic[:1] for _, magics, _ in MAGIC for magic in magics)})  # bytes of any of them
+
+
 class _Skipped:
     """A frame that readers of zstd and lz4 pass over: RFC 8878, section 3.1.2."""
 
@@ -111,6 +114,8 @@ class Deflate:
 
 def kind_of(head: bytes) -> str:
     """Which compression the first bytes tell; empty for none."""
+    if head[:1] not in FIRST:
+        return ""
     if head.startswith(b"ZF0x"):
         return "joblib-zlib"
     return next((kind for kind, magics, _ in MAGIC if head.startswith(magics)), "")

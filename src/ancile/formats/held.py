@@ -110,7 +110,10 @@ def is_blank(data: Held, start: int, stop: int) -> bool:
 
 def read_whole(descriptor: int, size: int) -> bytes | None:
     """The ``size`` bytes of an open file; None where there are more or fewer by now."""
-    found = bytearray()
+    first = os.read(descriptor, size + 1)
+    if len(first) == size:  # less than was asked for: there is no more
+        return first
+    found = bytearray(first)
     while more := os.read(descriptor, size + 1 - len(found)):
         found += more
         if len(found) > size:

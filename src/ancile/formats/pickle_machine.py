@@ -10,7 +10,7 @@ import msgspec
 from ancile.formats.held import Held
 from ancile.formats.pickle_constants import FIXED, LONGEST_TEXT, ONE, RUN, SIZED, Broken, after, check, value
 from ancile.formats.pickle_memo import SLOTS
-from ancile.formats.pickle_values import Box, Made, Name, Run, Value
+from ancile.formats.pickle_values import Box, Made, Name, Run, Value, box_of
 
 SHORT_RUN = 64  # bytes of a run that is not worth a place of its own
 FEW = 16  # values that are looked at one by one
@@ -158,19 +158,27 @@ class Machine(msgspec.Struct, eq=False):
         width, stop = SIZED[self.data[one]], after(self.data, one, self.end)
         return bytes(self.data[one + 1 + width : stop])
 
-    def boxed(self, kind: str, values: list[Value]) -> None:
-        """Push a container of its own with these items."""
-        box = Box(kind)
-        self.fill(box, values)
+    def boxed(self, kind: str, values: list[Value]) -> Box:
+        """A container of its own with these items, pushed."""
+        if Run in map(type, values):
+            values = self.counted(values, spread=len(values) < FEW)
+        box = box_of(kind, values)
         self.stack.append(box)
+        self._weigh(box)
+        return box
 
     def fill(self, box: Box, values: list[Value]) -> None:
         """Put items into a container of the pickle's own; of runs those that are remembered are spread."""
         if Run in map(type, values):
             values = self.counted(values, spread=len(values) < FEW)
         box.take(values)
-        self.heaviest = max(self.heaviest, box.weight)
-        self.deepest = max(self.deepest, box.depth)
+        self._weigh(box)
+
+    def _weigh(self, box: Box) -> None:
+        if box.weight > self.heaviest:  # noqa: PLR1730 - max() takes three times as long
+            self.heaviest = box.weight
+        if box.depth > self.deepest:  # noqa: PLR1730 - likewise
+            self.deepest = box.depth
 
     def counted(self, values: list[Value], *, spread: bool) -> list[Value]:
         """The values with their runs spread, where they are few."""
@@ -186,6 +194,8 @@ class Machine(msgspec.Struct, eq=False):
 
     def is_odd(self, values: list[Value]) -> bool:
         """Whether their number is odd."""
+        if Run not in map(type, values):
+            return len(values) % 2 == 1
         runs = [one for one in values if type(one) is Run]
         held = sum(sum(1 for _ in ONE.finditer(self.data, one.start, one.end)) for one in runs)
         return bool((len(values) - len(runs) + held) % 2)

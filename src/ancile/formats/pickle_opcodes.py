@@ -144,7 +144,11 @@ def _fixed(width: int) -> Handler:
         if stop > m.end:
             raise Broken("the data ends within an opcode")
         m.stack.append(start)
-        end = min(m.frame_end, m.end)
+        end = m.end
+        if stop >= end or WIDTHS[data[stop]] == NOT_FIXED:
+            m.pos = stop
+            return
+        end = min(m.frame_end, end)
         for _ in range(FEW):
             more = WIDTHS[data[stop]] if stop < end else NOT_FIXED
             if more == NOT_FIXED or stop + more >= m.end:
@@ -205,13 +209,9 @@ def _tuple_of(count: int) -> Handler:
         values = m.stack[start:]
         if start >= m.fence and Run not in map(type, values):
             del m.stack[start:]
-            box = Box("tuple")
-            box.take(values)
-            m.stack.append(box)
-            m.heaviest, m.deepest = max(m.heaviest, box.weight), max(m.deepest, box.depth)
         else:
-            m.boxed("tuple", [m.pop() for _ in range(count)][::-1])
-        m.put_next(m.stack[-1])
+            values = [m.pop() for _ in range(count)][::-1]
+        m.put_next(m.boxed("tuple", values))
 
     return push
 
@@ -221,8 +221,7 @@ def _from_mark(kind: str) -> Handler:
         values = m.above_mark()
         if kind == "dict" and m.is_odd(values):
             raise Broken("a dict has a key without a value")
-        m.boxed(kind, values)
-        m.put_next(m.stack[-1])
+        m.put_next(m.boxed(kind, values))
 
     return push
 

@@ -64,6 +64,21 @@ class Box(msgspec.Struct, eq=False):
         self.weight = min(TALLEST, weight)
 
 
+def box_of(kind: str, values: list[Value]) -> Box:
+    """A container that holds these from the first; the list is its own then."""
+    if len(values) > KEPT:
+        box = Box(kind)
+        box.take(values)
+        return box
+    weight, depth = 1 + len(values), 1
+    for one in values:
+        if type(one) is Box:
+            weight += one.weight - 1
+            if one.depth >= depth:
+                depth = one.depth + 1
+    return Box(kind, values, weight=min(TALLEST, weight), depth=depth)
+
+
 class Made(msgspec.Struct, eq=False):
     """What a call gives, whatever that is.
 

@@ -92,6 +92,10 @@ class Asking:
             }
         self._found, self._by_call, self._machine = {}, {}, None
 
+    def take(self, storages: dict[str, Storage] | None) -> None:
+        """Take what another walk of the same bytes noted."""
+        self.is_done, self.storages = True, storages
+
     def _reach(self, machine: Machine, made: Made, items: Sequence[Value]) -> None:
         """Note what a call that is given a storage reaches of it: all, but by a tensor of a known form."""
         for one in items:

@@ -70,6 +70,10 @@ def file_not_read(facts: Unread) -> Iterator[Remark]:
     yield error(facts.why, where=Location(path=facts.shown))
 
 
+class LargeError(Exception):
+    """A file that would have to be mapped."""
+
+
 FILE_CHECKS: tuple[Check[Unread], ...] = (file_not_read,)
 
 
@@ -103,32 +107,42 @@ def find_files(paths: Sequence[Path]) -> list[Found]:
 
 def _below(folder: Path) -> Iterator[Found]:
     """Also what cannot be listed or looked at: it is told as not read, never left out."""
-    denied: list[Path] = []
-    whole = folder.resolve()
-
-    def deny(reason: OSError) -> None:
-        denied.append(Path(os.fsdecode(reason.filename)))
-
-    for root, folders, names in os.walk(folder, onerror=deny):
-        for path in (Path(root, name) for name in (*names, *folders)):
+    whole, base = folder.resolve(), os.fspath(folder)
+    waiting = [(base, "")]
+    while waiting:
+        here, shown = waiting.pop()
+        try:
+            with os.scandir(here) as listed:
+                entries = list(listed)
+        except OSError:
+            yield Found(Path(here), percent_encoded(Path(here).relative_to(folder)))
+            continue
+        for entry in entries:
+            name = shown + entry.name
             with suppress(FileNotFoundError):  # it has gone since it was listed
-                if _counts(path, whole):
-                    yield Found(path, percent_encoded(path.relative_to(folder)))
-    for path in denied:
-        yield Found(path, percent_encoded(path.relative_to(folder)))
+                if _is_folder(entry):
+                    waiting.append((entry.path, f"{name}/"))
+                elif _counts(entry, whole):
+                    yield Found(Path(entry.path), percent_encoded(name))
 
 
-def _counts(path: Path, whole: Path) -> bool:
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=False)
+    except OSError:
+        return False
+
+
+def _counts(entry: os.DirEntry[str], whole: Path) -> bool:
     """Whether it is a regular file, or a link to what is not looked at where it lies."""
     try:
-        mode = path.lstat().st_mode
-        if not stat.S_ISLNK(mode):
-            return stat.S_ISREG(mode)
-        target = path.resolve(strict=True)
+        if not entry.is_symlink():
+            return entry.is_file(follow_symlinks=False)
+        target = Path(entry.path).resolve(strict=True)
     except PermissionError:
         return True
     except (OSError, RuntimeError):  # it leads nowhere, or in a circle: before Python 3.13 that is the latter
-        return path.is_symlink()
+        return entry.is_symlink()
     return not target.is_relative_to(whole) and (target.is_file() or target.is_dir())
 
 
@@ -192,11 +206,11 @@ def serve() -> None:
 
 def _scan_apart(found: Found, *, digest: bool) -> Scanned:
     """As ``scan_file``; a mapped file that is cut off meanwhile ends a child, not this process."""
-    size = 0
-    with suppress(OSError, ValueError):
-        size = found.path.stat().st_size
-    if size <= SMALL or os.name != "posix":  # it is not mapped, or whoever would cut it off is refused
-        return scan_file(found, digest=digest)
+    try:
+        # Where there is no fork, whoever would cut off a mapped file is refused
+        return scan_file(found, digest=digest, mapped=os.name != "posix")
+    except LargeError:
+        pass
     if threading.active_count() > 1:  # a fork would leave what they hold behind
         (one,) = _by_workers([found], 1, lambda: None, digest=digest)
         return one
@@ -204,10 +218,13 @@ def _scan_apart(found: Found, *, digest: bool) -> Scanned:
     return SCANNED.decode(ended) if isinstance(ended, bytes) else _unread(found, ended.why)
 
 
-def scan_file(found: Found, *, digest: bool = True) -> Scanned:
-    """A file's digest and what is in it; whatever keeps it from being read is a finding."""
+def scan_file(found: Found, *, digest: bool = True, mapped: bool = True) -> Scanned:
+    """A file's digest and what is in it; whatever keeps it from being read is a finding.
+
+    mapped  whether a file may be mapped; LargeError for one that would have to be, without
+    """
     try:
-        with _opened(found.path) as (data, descriptor, unchanged):
+        with _opened(found.path, mapped=mapped) as (data, descriptor, unchanged):
             sha256 = _digest(data, descriptor) if digest else ""
             examined = examine_part(Part(found.shown, data, neighbours=in_folder(found.path)))
             if unchanged():
@@ -247,7 +264,7 @@ def _state(found: os.stat_result) -> tuple[int, int, int]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[Held, int, Callable[[], bool]]]:
+def _opened(path: Path, *, mapped: bool) -> Iterator[tuple[Held, int, Callable[[], bool]]]:
     """The bytes of a regular file, read or mapped, its descriptor, and whether it is still the same."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0))
     try:
@@ -267,6 +284,8 @@ def _opened(path: Path) -> Iterator[tuple[Held, int, Callable[[], bool]]]:
         if before.st_size <= SMALL:
             held = read_whole(descriptor, before.st_size)
             yield held or b"", descriptor, lambda: held is not None and unchanged()
+        elif not mapped:
+            raise LargeError
         else:
             data = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
             yield data, descriptor, unchanged

@@ -175,6 +175,7 @@ def _read_one(
     tell = judge.tell if asking is None else tell_both
     end, machine = walk(data, pos, tell, raw=raw, begun=begun)
     judge.finish()
+    judge.machine = None  # they know each other, and would wait for the garbage collector
     if asking is not None:
         asking.ended(broken=bool(end.why))
     if end.spent:

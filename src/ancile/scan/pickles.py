@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
+from ancile.formats.held import Held
 from ancile.formats.pickle_machine import Call, Event, Lookup
 from ancile.formats.pickle_walk import walk
+from ancile.formats.torch_storages import Asking, Storage
+from ancile.scan.names import Lists, lists
 from ancile.scan.part import Formatted, Part
 from ancile.scan.pickle_checks import judged
 from ancile.scan.pickle_reading import STREAMS, read_pickles
+from ancile.scan.wrong import Reading
 
 NAME = re.compile(r"[^\s:()=\[\]{}\"'#,;]+")  # source code that begins with a c asks for nothing
 LEGACY_PICKLES = (
     5  # torch/serialization.py, _legacy_load: magic, version, system, object, keys; then storages
 )
+LEGACY_MAGIC = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"  # the same, MAGIC_NUMBER
+ALIKE, ALIKE_BYTES = 256, 16 << 10  # small pickles that are remembered, in case the next file has the same
 PROBED_BYTES = 1 << 16
 SHORTEST = 3  # bytes of a pickle that asks for nothing; a word may be as long
 BINARY = re.compile(rb"\x80[\x00-\x09]")
@@ -85,22 +92,46 @@ def _goes_on(part: Part) -> bool:
     return probe.named and (probe.calls or far or ends)
 
 
+class _Read(NamedTuple):
+    """What was read of some pickles.
+
+    nested    bytes that a listed function unpickles, and their offsets
+    storages  that the first one asks for, where that was noted
+    """
+
+    reading: Reading
+    nested: tuple[tuple[bytes, int], ...]
+    storages: dict[str, Storage] | None
+
+
 def examine_pickle(part: Part) -> Iterator[Formatted | Part]:
     """What its pickles would do, and what they unpickle in turn."""
-    inner: list[Part] = []
+    data, asks = part.data, part.asking is not None
+    if type(data) is bytes and len(data) <= ALIKE_BYTES:
+        found = _read_alike(data, lists(""), torch=part.torch, asks=asks)
+    else:
+        found = _read(data, torch=part.torch, asks=asks)
+    if part.asking is not None:
+        part.asking.take(found.storages)
+    yield Formatted("pickle", judged(part, found.reading), frozenset(found.reading.packages))
+    yield from [part.inner(f"bytes at {offset}", held) for held, offset in found.nested]
 
-    def nested(held: bytes, offset: int) -> None:
-        inner.append(part.inner(f"bytes at {offset}", held))
 
-    is_legacy = _is_legacy_torch(part)
-    most = LEGACY_PICKLES if is_legacy else STREAMS
+@lru_cache(ALIKE)
+def _read_alike(data: bytes, _: Lists, *, torch: bool, asks: bool) -> _Read:
+    """As ``_read``, under the lists in force: checkpoints of one shape have one pickle."""
+    return _read(data, torch=torch, asks=asks)
+
+
+def _read(data: Held, *, torch: bool, asks: bool) -> _Read:
+    nested: list[tuple[bytes, int]] = []
+    is_legacy = data[2:14] == LEGACY_MAGIC
+    asking = Asking() if asks else None
     reading = read_pickles(
-        part.data, persistent=part.torch or is_legacy, nested=nested, most=most, asking=part.asking
+        data,
+        persistent=torch or is_legacy,
+        nested=lambda held, offset: nested.append((held, offset)),
+        most=LEGACY_PICKLES if is_legacy else STREAMS,
+        asking=asking,
     )
-    yield Formatted("pickle", judged(part, reading), frozenset(reading.packages))
-    yield from inner
-
-
-def _is_legacy_torch(part: Part) -> bool:
-    """Whether the first pickle is torch's magic number: torch/serialization.py, ``MAGIC_NUMBER``."""
-    return part.head[2:14] == b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"
+    return _Read(reading, tuple(nested), asking.storages if asking else None)
