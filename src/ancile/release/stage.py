@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ancile.core.errors import AncileError
 from ancile.core.report import Parameters, Report
 from ancile.release.checks import verification_report
 from ancile.release.manifest import Manifest, manifest_of
 from ancile.release.pins import Pins
 from ancile.release.verification import verify_release
-from ancile.trust.bundle import parse_bundle
+from ancile.trust.bundle import LARGEST, Bundle, parse_bundle
 from ancile.work.clock import Clock
 
 Progress = Callable[[int, int], None]
@@ -37,7 +38,7 @@ def verify(
     hashed      gives the model's manifest where somebody makes it already; else it is made here
     AncileError where the bundle is none, or the model cannot be hashed.
     """
-    started, parsed = clock.now(), parse_bundle(bundle)
+    started, parsed = clock.now(), _parsed(bundle)
     manifest = manifest_of(model, progress=progress) if hashed is None else hashed(progress)
     subject = manifest.subject()
     facts = verify_release(parsed, subject, pins, now=clock.now(), ignored=ignored)
@@ -45,3 +46,17 @@ def verify(
     return verification_report(
         facts, parameters=(parameters or {}) | let_through, started=started, finished=clock.now()
     )
+
+
+def _parsed(bundle: bytes) -> Bundle:
+    """The bundle; its reader cannot write it once more, whoever signed can."""
+    try:
+        return parse_bundle(bundle)
+    except AncileError as reason:
+        if len(bundle) > LARGEST:
+            raise
+        raise AncileError(
+            reason.what,
+            value=reason.value,
+            remedy="take the file that `ancile sign` wrote from the signer once more",
+        ) from reason
