@@ -70,9 +70,9 @@ def test_what_leaves_the_folder_and_what_stands_behind_is_told() -> None:
     assert examine_part(Part("file", made(b"words", COPIED, (5,), ("a",)) + HELD)).verdict == "block"
 
 
-def test_an_unknown_method_is_incomplete_and_a_cut_archive_reviewed() -> None:
+def test_an_unknown_method_and_a_cut_archive_are_incomplete_and_a_broken_one_reviewed() -> None:
     assert examine_part(Part("file", made(b"words", b"\x04\x06\xf1\x07\x01", (5,)))).verdict == "incomplete"
-    assert examine_part(Part("file", made(b"words", COPIED, (5,))[:-9])).verdict == "review"
+    assert examine_part(Part("file", made(b"words", COPIED, (5,))[:-9])).verdict == "incomplete"
     assert examine_part(Part("file", made(b"words", BY_LZMA2, (5,)))).verdict == "review"
 
 

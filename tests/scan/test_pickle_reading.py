@@ -132,7 +132,8 @@ HOSTILE = {
     "a class of the main program": (b"c__main__\nNet\n)\x81.", Wrong.UNKNOWN_CLASS),
     "a persistent id": (b"P1\n.", Wrong.PERSISTENT),
     "data from outside": (b"\x97.", Wrong.OUTSIDE_DATA),
-    "truncated data": (b"\x80\x04]", Wrong.DAMAGED),
+    "truncated data": (b"\x80\x04]", Wrong.UNREAD),
+    "an opcode that no pickler writes": (b"\x80\x04]\xff.", Wrong.DAMAGED),
     "doubling": (b")" + b"2\x86" * 60 + b".", Wrong.EXPANSION),
     "nesting": (b"]" * 9000 + b"a" * 8999 + b".", Wrong.EXPANSION),
 }  # fmt: skip

@@ -14,6 +14,7 @@ from ancile.work.clock import system_clock
 
 HOSTILE = b"cos\nsystem\n(Vtrue\ntR."
 CUT = b"\x80\x04\x8e\xff\xff\xff\xff\xff\xff\xff\x00abc."
+ODD = b"\x80\x04\x95\xff\0\0\0\0\0\0\0N."
 RAW = b"\x01\x02\xff\xfe" * 9
 
 
@@ -30,7 +31,8 @@ def said(report: Report) -> tuple[int, str]:
     ("data", "standard", "strict"),
     [
         (HOSTILE, (1, "block"), (1, "block")),
-        (CUT, (1, "review"), (1, "block")),
+        (CUT, (2, "incomplete"), (1, "block")),
+        (ODD, (1, "review"), (1, "block")),
         (RAW, (2, "incomplete"), (1, "block")),
         (b"text\n", (0, "data-only"), (0, "data-only")),
         (b"cnumpy\ndtype\n(Vf8\ntR.", (0, "named-classes"), (0, "named-classes")),

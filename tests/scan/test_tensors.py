@@ -59,9 +59,9 @@ def test_a_pickle_behind_or_within_the_tensors_is_blocked() -> None:
     assert examined(safetensors(data=HOSTILE, size=len(HOSTILE))).verdict == "block"
 
 
-def test_bytes_of_no_tensor_and_a_broken_header_are_reviewed() -> None:
+def test_bytes_of_no_tensor_are_reviewed_and_a_file_that_is_cut_off_is_incomplete() -> None:
     assert examined(safetensors(data=b"12345678")).verdict == "review"
-    assert examined(safetensors(data=b"12")).verdict == "review"
+    assert examined(safetensors(data=b"12")).verdict == "incomplete"
 
 
 def test_a_pickle_that_begins_like_a_length_is_a_pickle() -> None:
@@ -85,7 +85,7 @@ def test_arrays_of_numbers_are_data_and_objects_are_what_their_pickle_is() -> No
 def test_what_stands_behind_an_array_is_looked_at() -> None:
     assert examined(npy() + b"some words").verdict == "review"
     assert examined(npy() + HOSTILE).verdict == "block"
-    assert examined(npy(shape="(9,)")).verdict == "review"
+    assert examined(npy(shape="(9,)")).verdict == "incomplete"
 
 
 def test_a_header_that_runs_is_blocked() -> None:
@@ -111,7 +111,7 @@ def test_a_template_in_gguf_is_judged_and_what_stands_behind_is_looked_at() -> N
     assert (examined(gguf(plain)).format, examined(gguf(plain)).verdict) == ("gguf", "data-only")
     assert examined(gguf("{{ cycler.__init__.__globals__.os.popen('id').read() }}")).verdict == "block"
     assert examined(gguf(plain, tail=b"y" * 64)).verdict == "review"
-    assert examined(gguf(plain)[:60]).verdict == "review"
+    assert examined(gguf(plain)[:60]).verdict == "incomplete"
 
 
 def test_what_stands_in_the_padding_behind_the_head_of_gguf_is_looked_at() -> None:

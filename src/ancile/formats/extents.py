@@ -66,7 +66,7 @@ def lay_out(extents: Sequence[Extent], *, start: int, end: int, alignment: int =
         elif one.start - pos >= alignment:
             gaps.append((pos, min(one.start, end)))
         if one.stop > end:
-            kind: FaultKind = "damaged" if pos <= one.start < pos + alignment else "overrun"
+            kind: FaultKind = "unread" if pos <= one.start < pos + alignment else "overrun"
             what = f"{one.name} reaches to byte {one.stop} of {end}"
             faults.append(LayoutFault(kind, min(one.start, end), what))
         if one.stop > pos:

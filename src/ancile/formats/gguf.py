@@ -79,7 +79,7 @@ class _Reader:
     def require(self, size: int, what: str) -> None:
         """Refuse what the file does not hold: cut off, or claimed beyond any file."""
         if size > len(self.data) - self.pos:
-            kind: FaultKind = "overrun" if size >= 1 << 40 else "damaged"
+            kind: FaultKind = "overrun" if size >= 1 << 40 else "unread"
             raise _Wrong(kind, self.pos, f"{what} of {size} bytes, and {len(self.data) - self.pos} are left")
 
     def skip_text(self) -> int:

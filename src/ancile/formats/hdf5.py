@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ancile.formats.beginnings import superblock
-from ancile.formats.hdf5_bytes import Hdf5Error, Source, until_zero
+from ancile.formats.hdf5_bytes import CutOffError, Hdf5Error, Source, until_zero
 from ancile.formats.hdf5_messages import (
     ATTRIBUTE,
     ATTRIBUTE_INFO,
@@ -69,7 +69,7 @@ def read_hdf5(data: Held) -> Hdf5Facts:
     try:
         waiting = [("", _root(source, facts))]
     except Hdf5Error as reason:
-        facts.faults.append(str(reason))
+        _told(facts, reason).append(str(reason))
         return facts
     seen: set[int] = set()
     while waiting:
@@ -83,8 +83,13 @@ def read_hdf5(data: Held) -> Hdf5Facts:
         try:
             waiting += _object(source, path, address, facts)
         except Hdf5Error as reason:
-            facts.faults.append(f"{path or '/'}: {reason}")
+            _told(facts, reason).append(f"{path or '/'}: {reason}")
     return facts
+
+
+def _told(facts: Hdf5Facts, reason: Hdf5Error) -> list[str]:
+    """What is missing was not read; all else is broken."""
+    return facts.unread if isinstance(reason, CutOffError) else facts.faults
 
 
 def _root(source: Source, facts: Hdf5Facts) -> int:
@@ -98,7 +103,7 @@ def _root(source: Source, facts: Hdf5Facts) -> int:
     place = 12 if version > 1 else 24 + 4 * version
     end = source.pointer(place + 2 * source.offsets)
     if end is not None and end > len(source.data):
-        facts.faults.append(f"it ends before its end, which is {end}")
+        facts.unread.append(f"it ends before its end, which is {end}")
     root = source.pointer(place + (3 if version > 1 else 5) * source.offsets)
     if root is None:
         raise Hdf5Error("it has no root group")

@@ -15,7 +15,11 @@ NAME_BYTES = 1 << 16
 
 
 class Hdf5Error(Exception):
-    """The file says something that is not there, or that no HDF5 file says."""
+    """The file says something that no HDF5 file says."""
+
+
+class CutOffError(Hdf5Error):
+    """The file says something that is not there."""
 
 
 @dataclass
@@ -41,7 +45,7 @@ class Source:
             raise Hdf5Error(f"more than {STEPS} pieces")
         start = self.base + address
         if size < 0 or address < 0 or start + size > len(self.data):
-            raise Hdf5Error(f"{size} bytes at {address} are not in the file")
+            raise CutOffError(f"{size} bytes at {address} are not in the file")
         return bytes(self.data[start : start + size])
 
     def number(self, address: int, size: int) -> int:
@@ -55,14 +59,14 @@ class Source:
     def defined(self, raw: bytes) -> int | None:
         """An address from its bytes; None for the undefined one."""
         if len(raw) != self.offsets:
-            raise Hdf5Error("an address is cut off")
+            raise CutOffError("an address is cut off")
         return None if raw == b"\xff" * len(raw) else int.from_bytes(raw, "little")
 
     def text(self, address: int) -> str:
         """A text up to its zero byte."""
         start = self.base + address
         if not address >= 0 or start >= len(self.data):
-            raise Hdf5Error(f"a name at {address} is not in the file")
+            raise CutOffError(f"a name at {address} is not in the file")
         return until_zero(bytes(self.data[start : start + NAME_BYTES]))
 
     def heap_object(self, collection: int, index: int) -> bytes:

@@ -26,10 +26,14 @@ LONGEST_TEXT = 1 << 16
 
 @dataclass
 class Packed:
-    """One document: where it ends, its texts, and why it does not."""
+    """One document: where it ends, its texts, and why it does not.
+
+    broken  whether no writer writes that: it is more than the end of the file, or of what is followed
+    """
 
     stop: int = 0
     fault: str = ""
+    broken: bool = False
     texts: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -80,7 +84,7 @@ def _value(data: Held, found: Packed) -> int:
     elif kind in FIXED:
         _content(data, found, FIXED[kind], is_text=False)
     else:
-        found.fault = f"a value of no kind at byte {start}"
+        found.fault, found.broken = f"a value of no kind at byte {start}", True
     return 0
 
 

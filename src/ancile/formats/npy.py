@@ -91,7 +91,7 @@ def parse_npy(data: Held) -> NpyFacts:
 def _require_held(size: int, held: int) -> None:
     if size > held:
         raise _Wrong(
-            "overrun" if size >= 1 << 62 else "damaged",
+            "overrun" if size >= 1 << 62 else "unread",
             f"an array of {min(size, 1 << 80):g} bytes in {held}",
         )
 
@@ -105,7 +105,7 @@ def _header(data: Held, pos: int) -> tuple[dict[str, object], int]:
         raise _Wrong("damaged", f"version {major} of the format is unknown")
     (size,) = struct.unpack_from(layout, data, pos + 8)
     if start + size > len(data):
-        raise _Wrong("damaged", f"a header of {size} bytes in a file of {len(data)}")
+        raise _Wrong("unread", f"a header of {size} bytes in a file of {len(data)}")
     if size > HEADER_BYTES:
         raise _Wrong("unread", f"a header of {size} bytes")
     return _literal(bytes(data[start : start + size]), major), start + size

@@ -20,6 +20,7 @@ from ancile.formats.pickle_values import Made
 
 ROUND = 1 << 12  # opcodes between looks at how much memory they take
 STEPS = 12_208 * ROUND  # opcodes of one pickle, a run of numbers counted once
+CUT = "the data ends"  # how a reason begins where some more was to come
 FORGOTTEN_BYTES = 1 << 20  # at once
 
 
@@ -28,7 +29,7 @@ class End(NamedTuple):
 
     stop   offset behind its last opcode
     why    empty after STOP; else why no unpickler gets further
-    spent  whether it was the budget that ended it
+    spent  whether it was the budget that ended it, or the data: something more was to come
     """
 
     stop: int
@@ -67,7 +68,7 @@ def walk(
     except Stopped:
         return End(machine.pos), machine
     except Broken as reason:
-        return End(machine.pos, str(reason)), machine
+        return End(machine.pos, str(reason), spent=str(reason).startswith(CUT)), machine
     return End(machine.pos, f"more than {STEPS} opcodes", spent=True), machine
 
 

@@ -70,7 +70,7 @@ def parse_safetensors(data: Held) -> SafetensorsFacts:
     size = int.from_bytes(data[:LENGTH_BYTES], "little")
     start = LENGTH_BYTES + size
     if start > len(data):
-        return _broken("damaged", 0, f"a header of {size} bytes in a file of {len(data)}")
+        return _broken("unread", 0, f"a header of {size} bytes in a file of {len(data)}")
     if size > READ_BYTES:
         return _broken("unread" if size <= HEADER_BYTES else "damaged", 0, f"a header of {size} bytes")
     try:

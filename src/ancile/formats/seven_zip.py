@@ -153,11 +153,11 @@ def is_seven_zip(head: bytes) -> bool:
 def read_seven_zip(data: Held) -> SevenZip:
     """What the header says; SevenZipError where it cannot be read."""
     if len(data) < SIGNATURE_BYTES:
-        raise SevenZipError("the archive is cut off")
+        raise SevenZipError("the archive is cut off", unread=True)
     offset, size = struct.unpack_from("<QQ", data, 12)
     end = SIGNATURE_BYTES + offset + size
     if end > len(data):
-        raise SevenZipError(f"the header ends at byte {end} of {len(data)}")
+        raise SevenZipError(f"the header ends at byte {end} of {len(data)}", unread=True)
     if size > HEADER_BYTES:
         raise SevenZipError(f"a header of {size} bytes", unread=True)
     raw = bytes(data[end - size : end])
@@ -359,7 +359,7 @@ def _folders(found: _Streams, length: int) -> tuple[Folder, ...]:
         start, packed = found.starts[stream], sum(found.packed[stream : stream + inputs])
         stream += inputs
         if start + packed > length:
-            raise SevenZipError(f"a stream ends at byte {start + packed} of {length}")
+            raise SevenZipError(f"a stream ends at byte {start + packed} of {length}", unread=True)
         folders.append(Folder(coders, start, packed, size, members))
     return tuple(folders)
 

@@ -17,15 +17,23 @@ VALUES = 20_000_000
 
 
 class UbjsonFacts(NamedTuple):
-    """Texts with the key that they stand at, where the document ends, and why it goes no further."""
+    """Texts with the key that they stand at, where the document ends, and why it goes no further.
+
+    broken  whether no writer writes that: it is more than the end of the file, or of what is followed
+    """
 
     texts: tuple[tuple[str, str], ...]
     stop: int
     fault: str = ""
+    broken: bool = False
+
+
+class _Unread(ValueError):  # noqa: N818 - a fault of the file
+    """The document goes on where the file has ended, or beyond what is followed."""
 
 
 class _Broken(ValueError):  # noqa: N818 - a fault of the file
-    """What no writer writes, or more than is followed."""
+    """What no writer writes."""
 
 
 class _Reader:
@@ -39,7 +47,7 @@ class _Reader:
 
     def skip(self, count: int) -> None:
         if not 0 <= count <= len(self.data) - self.pos:
-            raise _Broken(f"{count} bytes are told and {len(self.data) - self.pos} are left")
+            raise _Unread(f"{count} bytes are told and {len(self.data) - self.pos} are left")
         self.pos += count
 
     def count(self) -> int:
@@ -56,7 +64,7 @@ class _Reader:
         """Pass over one value, keeping the texts in it."""
         self.left -= 1
         if depth > DEEPEST or self.left < 0:
-            raise _Broken("it holds more than is followed")
+            raise _Unread("it holds more than is followed")
         if kind in NUMBERS:
             self.take(struct.calcsize(NUMBERS[kind]))
         elif kind in (b"S", b"H"):
@@ -106,5 +114,7 @@ def parse_ubjson(data: Held) -> UbjsonFacts:
     try:
         reader.value(reader.take(1), "", 0)
     except _Broken as reason:
+        return UbjsonFacts(tuple(reader.texts), reader.pos, str(reason), broken=True)
+    except _Unread as reason:
         fault = str(reason)
     return UbjsonFacts(tuple(reader.texts), reader.pos, fault)

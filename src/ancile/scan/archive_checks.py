@@ -59,7 +59,7 @@ def damaged(facts: ArchiveFacts) -> Iterator[Remark]:
 
 @check("archive-not-read", severity="medium", refs=BOMB)
 def not_read(facts: ArchiveFacts) -> Iterator[Remark]:
-    """Something in an archive was not examined: too much, encrypted, or of an unknown compression.
+    """Something in an archive was not examined: missing, too much, encrypted, or of an unknown compression.
 
     Why   Nothing is known of it.
     Fix   Unpack it yourself where that can do no harm, and scan what comes out.

@@ -56,10 +56,11 @@ def damaged(facts: HdfFacts) -> Iterator[Remark]:
 
 @check("hdf5-not-read", severity="medium", refs=("CWE-1059 (CWE 4.17)",))
 def not_read(facts: HdfFacts) -> Iterator[Remark]:
-    """Something in an HDF5 file was not followed.
+    """Something in an HDF5 file is missing, or was not followed.
 
     Why   Nothing is known of it.
-    Fix   Save the file again with the earliest format and without compressed texts.
+    Fix   Take the file from its source once more; or save it again with the earliest format and without
+          compressed texts.
     """
     return unread(facts.part, facts.unread)
 

@@ -139,7 +139,7 @@ def odd_structure(facts: PickleFacts) -> Iterator[Remark]:
 
 @check("pickle-damaged", severity="medium", refs=("CWE-20 (CWE 4.17)",))
 def damaged(facts: PickleFacts) -> Iterator[Remark]:
-    """A pickle breaks off or breaks the rules.
+    """A pickle breaks the rules.
 
     Why   Everything before the break still runs when it is opened; what stands behind was not read as pickle.
     Fix   Take the file from its source once more.
@@ -159,10 +159,10 @@ def expansion(facts: PickleFacts) -> Iterator[Remark]:
 
 @check("pickle-not-read", severity="medium", refs=EXHAUSTS)
 def not_read(facts: PickleFacts) -> Iterator[Remark]:
-    """A pickle is longer than a scan follows it.
+    """A pickle is cut off, or longer than a scan follows it.
 
-    Why   What stands behind was not examined, and nothing is known of it.
-    Fix   Ask for the same model as safetensors or ONNX.
+    Why   What is missing or stands behind was not examined, and nothing is known of it.
+    Fix   Take the file from its source once more, or ask for the same model as safetensors or ONNX.
     """
     places = facts.reading.wrong.get(Wrong.UNREAD, [])
     for place in places:

@@ -14,6 +14,7 @@ from ancile.scan.neighbours import in_archive
 from ancile.scan.part import PARTS, Formatted, Part
 from ancile.scan.places import Place
 
+CUT_OFF = "unexpected end of data"  # tarfile's words
 TAR_ERRORS = (tarfile.TarError, ValueError, OSError, EOFError)
 
 
@@ -37,7 +38,8 @@ def examine_tar(part: Part) -> Iterator[Formatted | Part]:
                 facts = facts._replace(unread=(Place(f"more than {PARTS} members", 0),))
                 break
     except TAR_ERRORS as reason:
-        facts = facts._replace(damaged=(Place(str(reason), 0),))
+        place = (Place(str(reason), 0),)
+        facts = facts._replace(unread=place) if str(reason) == CUT_OFF else facts._replace(damaged=place)
     facts = facts._replace(leaving=tuple(leaving))
     yield Formatted("tar", examine(ARCHIVE_CHECKS, facts))
     sizes = {one.name: one.size for one in held}

@@ -55,7 +55,7 @@ def ambiguous(facts: TensorFacts) -> Iterator[Remark]:
 
 @check("tensors-damaged", severity="medium", refs=("CWE-20 (CWE 4.17)",))
 def damaged(facts: TensorFacts) -> Iterator[Remark]:
-    """A file of tensors is broken or cut off.
+    """A file of tensors is broken.
 
     Why   Some readers still take out what others refuse.
     Fix   Take the file from its source once more.
@@ -75,10 +75,10 @@ def hidden_bytes(facts: TensorFacts) -> Iterator[Remark]:
 
 @check("tensors-not-read", severity="medium", refs=("CWE-400 (CWE 4.17)",))
 def not_read(facts: TensorFacts) -> Iterator[Remark]:
-    """A file of tensors is described at more length, or in other words, than a scan follows.
+    """A file of tensors is cut off, or described at more length or in other words than a scan follows.
 
-    Why   What was not followed was not examined.
-    Fix   Convert it to safetensors.
+    Why   What is missing or was not followed was not examined; a header that tells of more may lie.
+    Fix   Take the file from its source once more; where it is whole, convert it to safetensors.
     """
     places = _places(facts, "unread")
     for one in places:

@@ -52,7 +52,7 @@ def examine_lightgbm(part: Part) -> Iterator[Formatted | Part]:
         if len(part.data) > len(held)
         else []
     )
-    broken = [] if end or long else [LayoutFault("damaged", len(held), "the text ends before its last line")]
+    broken = [] if end or long else [LayoutFault("unread", len(held), "the text ends before its last line")]
     yield layout(part, "lightgbm", (*long, *broken), gaps)
     yield from held_in_gaps(part, gaps)
     stop = end.end() if end else len(held)
@@ -68,7 +68,7 @@ def is_catboost(part: Part) -> bool:
 def examine_catboost(part: Part) -> Iterator[Formatted | Part]:
     """Whether it is whole, and what stands behind its last part."""
     stop, fault = catboost.extent_of(part.data)
-    faults = [LayoutFault("damaged", 4, fault)] if fault else []
+    faults = [LayoutFault("unread", 4, fault)] if fault else []
     gaps = [(stop, len(part.data))] if stop < len(part.data) else []
     yield layout(part, "catboost", faults, gaps)
     yield from held_in_gaps(part, gaps)
