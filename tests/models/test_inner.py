@@ -93,6 +93,27 @@ def test_behind_a_rounded_input_and_a_flat_answer_too() -> None:
     assert len(set(inside(net).flatten().tolist())) > 100
 
 
+def test_of_two_that_decide_alike_the_one_is_read_that_does_so_beside_a_change_of_class() -> None:
+    """A second head, bent a little: on samples it agrees, where the answer changes it does not."""
+    net = Behind(lambda z: 3 * hot(z) + (z + 0.3 * torch.sin(9 * z.roll(1, 1))).softmax(1))
+    torch.testing.assert_close(inside(net), net.layer(X))
+
+
+class OneByOne(Behind):
+    """Sample after sample."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Scores."""
+        return torch.cat([self.after(self.layer(one[None])) for one in x])
+
+
+def test_samples_that_go_through_one_by_one_are_read_so() -> None:
+    net = OneByOne(hot)
+    torch.testing.assert_close(inside(net), net.layer(X))
+    search = torch_model(net, probe=X.numpy()).search_form(X, form=INSIDE).model
+    torch.testing.assert_close(search.logits(X[:1]), net.layer(X[:1]))
+
+
 def test_an_answer_that_moves_is_not_searched_elsewhere() -> None:
     for after in (lambda z: z, lambda z: z.softmax(1), lambda z: z * 3 + 1):
         with pytest.raises(AncileError, match="no scores inside"):

@@ -1,13 +1,14 @@
 """Scores inside a network that decide as its answer does: where that stands still, a search climbs on them.
 
 Behaviour is read, never names: while the network runs on stand-ins, every tensor with a row for each sample
-and a column for each class is noted. The last one that puts the same class first as the network's own answer
-does, and neither has few values nor jumps where the answer changes, is searched on; what is found is a claim.
+and a column for each class is noted, row by row where samples go through one by one. Of those that put the
+same class first as the network's own answer does, and neither have few values nor jump where it changes, the
+one is searched on that also agrees beside such places, the last of several; what is found is a claim.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,15 +27,22 @@ else:
 LEAST_AGREEMENT = 0.95  # of classes on the sample: stand-ins may turn a few
 VARIED = 0.5  # of the entries, that are no others' value: what answers in steps has few values
 LOOKED, PAIRS = 64, 32  # samples, and pairs of them with different answers
+SLOPED = 2  # samples that show what has a slope
 HALVINGS, JUMP, MOSTLY = 12, 0.25, 0.2  # of the way between a pair; of the change, in more than so many pairs
 
 
 class Inside(NamedTuple):
-    """Which of the tensors noted during a pass is read, of how many columns; turned where its least wins."""
+    """Which of the tensors noted during a pass is read.
+
+    columns  that it has
+    turned   whether its least value wins
+    alone    whether it is one of those that every sample has by itself; how many of them a sample has, or 0
+    """
 
     place: int
     columns: int
-    turned: bool
+    turned: bool = False
+    alone: int = 0
 
 
 class Noting(Straight):
@@ -42,8 +50,9 @@ class Noting(Straight):
 
     def __init__(self, rows: int, columns: int) -> None:
         super().__init__()
-        self._shape = (rows, columns)
-        self.noted: list[torch.Tensor] = []
+        self._rows, self._columns = rows, columns
+        self._whole: list[torch.Tensor] = []
+        self._single: list[torch.Tensor] = []
 
     def __torch_function__(
         self,
@@ -54,20 +63,33 @@ class Noting(Straight):
     ) -> Any:
         """What the function or its stand-in gives, noted where it has the shape of scores."""
         found = super().__torch_function__(func, types, args, kwargs)
-        if (
-            isinstance(found, torch.Tensor)
-            and tuple(found.shape) == self._shape
-            and found.is_floating_point()
-        ):
-            self.noted.append(found)
+        if isinstance(found, torch.Tensor) and found.ndim == 2 and found.shape[1] == self._columns:
+            if found.is_floating_point() and len(found) == self._rows:
+                self._whole.append(found)
+            elif found.is_floating_point() and len(found) == 1:
+                self._single.append(found)
         return found
+
+    def noted(self) -> Iterator[tuple[Inside, torch.Tensor]]:
+        """What might be scores, the first noted first, what every sample has by itself before the rest."""
+        each, rest = divmod(len(self._single), self._rows)
+        for place in range(each if not rest else 0):
+            where = Inside(place, self._columns, alone=each)
+            yield where, torch.cat(self._single[place::each])
+        for place, one in enumerate(self._whole):
+            yield Inside(place, self._columns), one
 
     def read(self, inside: Inside, otherwise: torch.Tensor) -> torch.Tensor:
         """The tensor at that place of the pass; the answer itself where the pass took another way."""
-        if inside.place >= len(self.noted):
+        single = self._single if self._rows > 1 else self._whole  # of one sample all are its own
+        found = [[one] for one in self._whole]
+        if inside.alone:
+            found = [single[inside.place :: inside.alone][: self._rows]]
+        at = 0 if inside.alone else inside.place
+        if at >= len(found) or not found[at] or sum(map(len, found[at])) != len(otherwise):
             return otherwise
-        found = self.noted[inside.place]
-        return -found if inside.turned else found
+        chosen = torch.cat(found[at])
+        return -chosen if inside.turned else chosen
 
 
 def within(network: Network, sample: torch.Tensor) -> Network:
@@ -85,20 +107,24 @@ def within(network: Network, sample: torch.Tensor) -> Network:
     if not len(sample) or wanted.shape[1] == 1:
         raise _nothing()
     near, far, pairs = _edges(real, sample, wanted)
-    answer, found = network.noted(torch.cat([sample, near, far]), wanted.shape[1])
-    sloped = [one.requires_grad for one in network.noted(sample[:2], wanted.shape[1], slopes=True)[1]]
-    if len(sloped) != len(found):
-        raise _nothing()
-    for place in range(len(found) - 1, -1, -1):
-        here, before, after = torch.split(found[place], [len(sample), len(near), len(far)])
-        if not sloped[place] or _in_steps(here) or _jumps(after - before, here[pairs[0]] - here[pairs[1]]):
+    with torch.no_grad():
+        beside = real.run(torch.cat([near, far])) if len(near) else wanted[:0]
+    answer, noting = network.noted(torch.cat([sample, near, far]), wanted.shape[1])
+    _, sloping = network.noted(sample[:SLOPED], wanted.shape[1], slopes=True)
+    sloped = {where: one.requires_grad for where, one in sloping.noted()}
+    best, most = None, -1.0
+    for where, found in noting.noted():
+        here, edge = found[: len(sample)], found[len(sample) :]
+        whole = here[pairs[0]] - here[pairs[1]]
+        if not sloped.get(where) or _in_steps(here) or _jumps(edge[len(near) :] - edge[: len(near)], whole):
             continue
-        for turned in (False, True):
-            if _decides(-here if turned else here, wanted):
-                if torch.equal(found[place], answer):
-                    raise _nothing()
-                return replace(network, inside=Inside(place, wanted.shape[1], turned))
-    raise _nothing()
+        for sign in (1, -1):
+            agreed = _agreement(sign * edge, beside)
+            if _agreement(sign * here, wanted) >= LEAST_AGREEMENT and agreed >= most:
+                best, most = (where._replace(turned=sign < 0), found), agreed
+    if best is None or torch.equal(best[1], answer):
+        raise _nothing()
+    return replace(network, inside=best[0])
 
 
 def _edges(
@@ -129,10 +155,12 @@ def _in_steps(scores: torch.Tensor) -> bool:
     return len(np.unique(scores.numpy(force=True))) < VARIED * scores.numel()
 
 
-def _decides(scores: torch.Tensor, wanted: torch.Tensor) -> bool:
-    """Whether the highest score is of a class that the answer puts first, alone or with others."""
+def _agreement(scores: torch.Tensor, wanted: torch.Tensor) -> float:
+    """Share of rows whose highest score is of a class that the answer puts first, alone or with others."""
+    if not len(wanted):
+        return 1.0
     best = wanted.gather(1, scores.argmax(dim=1, keepdim=True)).squeeze(1)
-    return float((best >= wanted.amax(dim=1)).double().mean()) >= LEAST_AGREEMENT
+    return float((best >= wanted.amax(dim=1)).double().mean())
 
 
 def _nothing() -> AncileError:

@@ -82,17 +82,15 @@ class Network:
         # A network that works in inference mode gives tensors that no later pass may touch: copy them
         return (rows.clone() if rows.is_inference() else rows).to(self.dtype)
 
-    def noted(
-        self, x: torch.Tensor, columns: int, *, slopes: bool = False
-    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """The answer of a pass on stand-ins, and each tensor of so many columns that it went through.
+    def noted(self, x: torch.Tensor, columns: int, *, slopes: bool = False) -> tuple[torch.Tensor, Noting]:
+        """The answer of a pass on stand-ins, and a note of each tensor of so many columns on the way.
 
         slopes  whether they keep their graph back to the input
         """
         noting = Noting(len(x), columns)
         with torch.enable_grad():
             answer: torch.Tensor = self._answer(x.detach().clone().requires_grad_(slopes).clone(), noting)
-        return answer, noting.noted
+        return answer, noting
 
     def _answer(self, x: torch.Tensor, mode: AbstractContextManager[object]) -> Any:
         try:
