@@ -142,3 +142,20 @@ def test_an_empty_source_makes_a_package_and_nothing_else() -> None:
 )
 def test_scripts_of_other_languages_are_judged_by_what_they_start(text: str, name: str, verdict: str) -> None:
     assert examined(text, name).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("command", "verdict"),
+    [
+        ("rm -rf /", "block"),
+        ('rm -rf "$HOME"/*', "block"),
+        ("rm -rf ~/Documents", "block"),
+        ("rm -rf /tmp/../etc", "block"),
+        ("rm -fr /opt", "block"),
+        ("rm -rf /var/lib/apt/lists/*", "data-only"),
+        ("rm -rf ~/.cache/pip /tmp/build", "data-only"),
+        ("rm -rf build/", "data-only"),
+    ],
+)
+def test_a_script_may_clear_away_caches_and_no_more(command: str, verdict: str) -> None:
+    assert examine_part(Part("setup.sh", f"#!/bin/sh\n{command}\n".encode())).verdict == verdict

@@ -9,6 +9,8 @@ import re
 SHEBANG = re.compile(
     r"\A\ufeff?#![ \t]*[^\n]{0,200}?\b((?:ba|da|z|k|c|tc|a|fi)?sh|python[\d.]*|perl|ruby|node|php|osascript)\b"
 )
+# What builds of images clear away: lists and caches of packages, and what they unpacked
+SPARE = r"(?!\S*\.\.)(?:(?:/var/(?:lib/apt|lib/dpkg|cache|tmp|log)|/tmp|/(?:root|home/\w+)/\.cache|(?:~|\$\{?HOME\}?)/\.(?:cache|npm|cargo|conda)|/opt|/usr/(?:local|share|src))/[\w.*]|/(?:app|build|content|src|workspace)\b)"
 RUNNER = r"(?:(?:sudo|env|exec|nohup)\s{1,9}){0,3}(?:[\w./]{0,80}/)?(?:(?:ba|da|z|k|c|a)?sh|python[\d.]*|perl|ruby|node|php)\b"
 HOSTILE: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (what, re.compile(form))
@@ -17,7 +19,7 @@ HOSTILE: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("what is fetched is run", rf"(?:{RUNNER}\s+-c|\beval|\bsource|\bexec|{RUNNER}|(?<![\w/])\.)\s+[\"']?(?:\$\(|`|<\(|<<<)\s*[\"']?\$?\(?\s*(?:curl|wget|fetch|base64|echo|printf|xxd)\b"),
         ("a file is fetched and run", r"(?s)\b(?:curl|wget)\b.{0,400}\bchmod\s+[^\n]{0,500}(?:\+x|[0-7]*7[0-7]*)\b"),
         ("a shell for someone else", r"/dev/(?:tcp|udp)/|\b(?:nc|ncat|netcat|socat)\b[^\n]{0,500}(?:\s-\w*[ec]\b|EXEC:)|\bbash\s+-i\b|\bmkfifo\b"),
-        ("files are destroyed", r"\brm\s+-\w*[rf]\w*\s+(?:-\w+\s+){0,4}(?:/|~|\$HOME|\*|--no-preserve-root)|\bdd\b[^\n]{0,500}\bof=/dev/|\bmkfs\b|:\(\)\s*\{"),
+        ("files are destroyed", (rf"\brm\s+-\w*[rf]\w*\s+(?:-\w+\s+){{0,4}}[\"']?(?!{SPARE})(?:/|~|\$\{{?HOME|\*|--no-preserve-root)" r"|\bdd\b[^\n]{0,500}\bof=/dev/|\bmkfs\b|:\(\)\s*\{")),
         ("secrets or start-up files are touched", r"\.ssh/|\bid_rsa\b|\.aws/|/etc/(?:passwd|shadow|cron|sudoers)|\.netrc\b|\.(?:bashrc|zshrc|bash_profile|profile)\b|\bcrontab\b|authorized_keys|LD_PRELOAD|169\.254\.169\.254"),
         ("files are sent away", r"\bcurl\b[^\n]{0,500}(?:\s(?:-d|--data\S*|-F|--form|-T|--upload-file)\s*\S*(?:@|\$\(|`)|\$\(|`)|\b(?:env|printenv|history)\b[^\n]{0,500}\|[^\n]{0,500}\b(?:curl|nc|wget)\b"),
         ("a program of Windows that runs what it is given", r"(?i)\b(?:powershell|pwsh|mshta|certutil|rundll32|regsvr32|bitsadmin|wscript|cscript)(?:\.exe)?\b"),
