@@ -8,11 +8,13 @@ import re
 import string
 import sysconfig
 from pathlib import Path
+from re import _parser as sre  # type: ignore[attr-defined]  # the only one that knows how long a match can be
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ancile.patterns import secrets
 from ancile.patterns.secrets import entropy, find_secrets, has_checksum, is_token_header, patterns
 from ancile.scan.examine import examine_part
 from ancile.scan.part import Part
@@ -96,6 +98,40 @@ def test_entropy_of_equal_shares_is_their_logarithm() -> None:
 @given(st.text(max_size=200))
 def test_ordinary_text_raises_nothing(text: str) -> None:
     assert all(re.search(r"\w", one.what) for one in find_secrets(text))
+
+
+PIECES = st.one_of(
+    st.sampled_from(sorted(SECRETS.values())),
+    st.tuples(st.sampled_from(sorted(FORMS)), st.integers(0, 9)).map(
+        lambda one: FORMS[one[0]][1](Draw(one[1]))
+    ),
+    st.sampled_from(
+        ["key", "KEY: ", "Secret", "sk-", "\u212aey", "a.b", "_", " ", '"', "x" * 500, "-----BEGIN "]
+    ),
+    st.text(max_size=20),
+)
+
+
+@given(st.lists(PIECES, max_size=12), st.sampled_from(["", " ", "\n", "x" * 300]))
+def test_near_hints_the_same_is_found_as_in_the_whole_text(pieces: list[str], between: str) -> None:
+    text = between.join(pieces)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(secrets, "SHORT", -1)
+        near = list(find_secrets(text))
+        patch.setattr(secrets, "SHORT", len(text))
+        assert near == list(find_secrets(text))
+
+
+def test_the_longest_match_of_each_form_is_told() -> None:
+    for one in patterns():
+        widest = sre.parse(one.form.pattern).getwidth()[1]
+        assert one.longest == (widest if widest < 1 << 20 else 0)
+        assert all(len(hint) + 2 < secrets.LONGEST_HINT for hint in one.hints)
+
+
+def test_no_hint_that_is_looked_for_by_its_end_ends_in_another() -> None:
+    ends = [hint for one in patterns() for hint in one.hints if len(hint) > 1 and hint[-1] in secrets.RARE]
+    assert not [(a, b) for a in ends for b in ends if a != b and a.endswith(b)]
 
 
 DRAWS = 40

@@ -28,6 +28,9 @@ PLACEHOLDER = re.compile(
     r"|1234567890|abcdefgh|ABCDEFGH|0{8}|[<>{}$*]"
 )
 SHOWN = 4  # characters of a secret that a report shows
+SHORT = 64 << 10  # characters of a text that is searched whole
+RARE = "_-."  # letters that most hints end with
+LONGEST_HINT = 40  # characters, and some more that a match looks at behind itself
 BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 CHECKSUM_LETTERS = 6  # of a CRC-32 in base 62
 DRAWN_LETTERS = 30  # before it
@@ -38,6 +41,8 @@ Severity = Literal["high", "medium"]
 class Pattern(NamedTuple):
     """What one kind of secret looks like; ``hints`` are texts of which one is in every such secret.
 
+    longest   characters of a match, 0 where there is no limit
+    folds     whether it takes letters of either case
     checksum  how one tells a real one by itself, a key of ``CHECKSUMS``; empty where there is no way
     """
 
@@ -45,6 +50,8 @@ class Pattern(NamedTuple):
     source: str
     hints: tuple[str, ...]
     form: re.Pattern[str]
+    longest: int
+    folds: bool
     bits: float
     severity: Severity
     checksum: str
@@ -74,6 +81,8 @@ def patterns() -> tuple[Pattern, ...]:
             one["source"],
             tuple(one["hints"]),
             re.compile(one["pattern"]),
+            one.get("longest", 0),
+            "(?i" in one["pattern"],
             one["bits"],
             one.get("severity", "high"),
             one.get("checksum", ""),
@@ -85,20 +94,95 @@ def patterns() -> tuple[Pattern, ...]:
 def find_secrets(text: str) -> Iterator[Secret]:
     """Every secret of a text; a place that fits two patterns is told once, as the first of them."""
     taken: set[int] = set()
-    for pattern in patterns():
-        if not any(hint in text for hint in pattern.hints):
+    for pattern, found in _matches(text):
+        group = "secret" if "secret" in pattern.form.groupindex else 0
+        secret, end = found[group], found.end(group)
+        if entropy(secret) < pattern.bits or PLACEHOLDER.search(secret) or end in taken:
             continue
-        for found in pattern.form.finditer(text):
-            group = "secret" if "secret" in pattern.form.groupindex else 0
-            secret, end = found[group], found.end(group)
-            if entropy(secret) < pattern.bits or PLACEHOLDER.search(secret) or end in taken:
-                continue
-            is_real = _is_real(pattern.checksum, secret)
-            if pattern.checksum == "jwt-header" and not is_real:
-                continue
-            taken.add(end)
-            begin = found[0][:SHOWN]
-            yield Secret(pattern.what, found.start(), begin, len(secret), pattern.severity, is_real)
+        is_real = _is_real(pattern.checksum, secret)
+        if pattern.checksum == "jwt-header" and not is_real:
+            continue
+        taken.add(end)
+        begin = found[0][:SHOWN]
+        yield Secret(pattern.what, found.start(), begin, len(secret), pattern.severity, is_real)
+
+
+def _matches(text: str) -> Iterator[tuple[Pattern, re.Match[str]]]:
+    """Places that fit a pattern, in the order of the patterns; a long text is read near hints only."""
+    if len(text) <= SHORT:
+        for pattern in patterns():
+            if any(hint in text for hint in pattern.hints):
+                yield from ((pattern, found) for found in pattern.form.finditer(text))
+        return
+    ends = ends_of_hints(text)
+    folded = text.lower() if text.isascii() else ""  # as long as the text itself
+    for pattern in patterns():
+        if any(_stands(hint, text, ends) for hint in pattern.hints):
+            for start, stop in _near(pattern, text, folded, ends):
+                yield from ((pattern, found) for found in pattern.form.finditer(text, start, stop))
+
+
+def _stands(hint: str, text: str, ends: dict[str, list[int]]) -> bool:
+    known = ends.get(hint)
+    return hint in text if known is None else bool(known)
+
+
+@cache
+def _ends() -> tuple[tuple[tuple[str, ...], re.Pattern[str]], ...]:
+    """Hints that end with one of ``RARE``, and what finds them all in one search for that letter."""
+    hints = {hint for pattern in patterns() for hint in pattern.hints if len(hint) > 1}
+    found = []
+    for letter in RARE:
+        some = tuple(sorted(one for one in hints if one.endswith(letter)))
+        choices = "|".join(f"(?<=({re.escape(one)}))" for one in some)
+        found.append((some, re.compile(f"{re.escape(letter)}(?:{choices})")))
+    return tuple(found)
+
+
+def ends_of_hints(text: str) -> dict[str, list[int]]:
+    """Hints that end with a rare letter, and where each ends in the text; none of them ends in another."""
+    found: dict[str, list[int]] = {}
+    for some, form in _ends():
+        places: list[list[int]] = [[] for _ in some]
+        for one in form.finditer(text):
+            places[(one.lastindex or 1) - 1].append(one.end())
+        found |= zip(some, places, strict=True)
+    return found
+
+
+def _near(pattern: Pattern, text: str, folded: str, ends: dict[str, list[int]]) -> Iterator[tuple[int, int]]:
+    """Stretches of a text that hold all matches of a pattern, as each of them holds a hint."""
+    whole = (0, len(text))
+    if not pattern.longest or (pattern.folds and not folded):
+        yield whole
+        return
+    most = len(text) // (4 * pattern.longest)  # hints that are worth their stretches
+    places: list[int] = []
+    for hint in {one.lower() for one in pattern.hints} if pattern.folds else pattern.hints:
+        known = None if pattern.folds else ends.get(hint)
+        places += _places(folded if pattern.folds else text, hint, most) if known is None else known
+        if len(places) > most:
+            yield whole
+            return
+    start = stop = -1
+    for place in sorted(places):
+        if place - pattern.longest > stop:
+            if stop > 0:
+                yield start, stop
+            start = max(0, place - pattern.longest)
+        stop = place + pattern.longest + LONGEST_HINT
+    if stop > 0:
+        yield start, stop
+
+
+def _places(text: str, hint: str, most: int) -> list[int]:
+    """Where a hint begins, and one more than so many at most."""
+    found: list[int] = []
+    place = text.find(hint)
+    while place >= 0 and len(found) <= most:
+        found.append(place)
+        place = text.find(hint, place + 1)
+    return found
 
 
 def entropy(text: str) -> float:
