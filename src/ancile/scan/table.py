@@ -91,6 +91,12 @@ FORMATS: tuple[Row, ...] = (
     Row("onnx", "onnx:is_onnx", "onnx:examine_onnx", may=_may_be_message),
     Row("tensorflow", "tensorflow:is_tensorflow", "tensorflow:examine_tensorflow"),
     Row("sentencepiece", "sentencepiece:is_sentencepiece", "sentencepiece:examine_sentencepiece", b"\n"),
+    Row(
+        "tfrecord",
+        "tfrecord:is_tfrecord",
+        "tfrecord:examine_tfrecord",
+        may=lambda part: part.head[6:8] == b"\0\0",  # of a length
+    ),
     Row("skops", "skops:is_skops", "skops:examine_skops", JSON),
     Row("keras", "keras:is_keras", "keras:examine_keras", JSON),
     Row("text", "texts:is_wide", "texts:examine_wide"),
