@@ -1,4 +1,5 @@
-"""TFRecord, in which TensorFlow and TensorBoard keep examples and logs: tensorflow/core/lib/io/record_writer.cc.
+"""TFRecord, in which TensorFlow and TensorBoard keep examples and logs:
+tensorflow/core/lib/io/record_writer.h.
 
 Each record: eight bytes of length, four of a checksum of them, the data, four of a checksum of that. The
 checksum is CRC-32C (RFC 3720, appendix B.4), turned and shifted. Records are data.
