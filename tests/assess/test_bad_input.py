@@ -167,13 +167,18 @@ def test_labels_that_the_model_never_gives_are_told_with_their_share() -> None:
     assert found.detail == f"class {most}: {wanted} of 60 samples"
 
 
-def test_samples_of_one_class_are_told_and_judged() -> None:
+def test_samples_of_one_class_are_told_and_judged_as_that_class() -> None:
+    """No figure is the model's: a gate that asks for one finds none, one that asks for the class does."""
     net, samples = problem(1)
     rows = np.flatnonzero(samples.y == samples.y[-1])
-    one = Samples(samples.ids[rows], samples.x[rows], samples.y[rows])
-    done = assessed(net, one, 0.01)
+    done = assessed(net, Samples(samples.ids[rows], samples.x[rows], samples.y[rows]), 0.01)
+    name = str(samples.y[-1])
     assert "evasion-one-class" in told(done, "WARN")
-    assert done.report.measure("robust_accuracy") is not None
+    assert "evasion-useless-model" in told(done, "SKIP")
+    for measure in ("clean_accuracy", "robust_accuracy", "attack_success_rate"):
+        assert done.report.measure(measure) is None
+        assert done.report.measure(measure, **{"class": name}) is not None
+    assert headline(done.report).startswith(f"class {name} alone: clean ")
 
 
 def test_a_model_of_a_single_class_is_refused_and_one_that_always_gives_one_class_is_doubted() -> None:

@@ -24,12 +24,17 @@ CLASSES = 50  # per-class measures beyond this many classes are left to the tabl
 def measures(result: Result, *, classes: Sequence[str], seed: int) -> tuple[Measure, ...]:
     """All measures of a run; those with an empty slice speak of all drawn samples.
 
-    Where no attack was tried none speaks of robustness: the clean accuracy would pass for it.
+    Where no attack was tried none speaks of robustness: the clean accuracy would pass for it. Where all are
+    of one class, accuracies are those of that class and no gate takes them for the model's: on a network for
+    ten digits (Linf 0.1) the classes' own went from 2 to 71 %, that of all was 30 %.
     """
+    sole = result.sole_class
+    whole: list[Measure] = [] if sole is not None else [clean_accuracy(result.correct)]
+    if sole is None and result.evaluated:
+        whole.append(robust_accuracy(result.robust))
     found: list[Measure] = [
-        clean_accuracy(result.correct),
-        *([robust_accuracy(result.robust)] if result.evaluated else []),
-        *success_rate(result),
+        *whole,
+        *success_rate(result, {} if sole is None else _slice(sole, classes)),
         *_per_class(result, classes),
         *_calibration(result, seed),
         Count(name="samples", value=result.n, unit="samples", n=result.n, method="drawn without replacement"),
@@ -70,7 +75,7 @@ def robust_accuracy(robust: NDArray[np.bool_], slice_: Slice | None = None) -> B
     )
 
 
-def success_rate(result: Result) -> tuple[Bound, ...]:
+def success_rate(result: Result, slice_: Slice) -> tuple[Bound, ...]:
     """Share of the initially right samples that were broken; none where none was right, or none attacked."""
     right = int(result.correct.sum())
     if not right or not result.evaluated:
@@ -80,6 +85,7 @@ def success_rate(result: Result) -> tuple[Bound, ...]:
     return (
         Bound(
             name="attack_success_rate",
+            slice=slice_,
             value=broken / right,
             unit=RATE,
             n=right,
@@ -99,11 +105,15 @@ def _per_class(result: Result, classes: Sequence[str]) -> list[Measure]:
     found: list[Measure] = []
     for code in present:
         of_class = result.samples.y == code
-        slice_: Slice = {"class": classes[code] if code < len(classes) else str(code)}
+        slice_ = _slice(int(code), classes)
         found.append(clean_accuracy(result.correct[of_class], slice_))
         if result.evaluated:
             found.append(robust_accuracy(result.robust[of_class], slice_))
     return found
+
+
+def _slice(code: int, classes: Sequence[str]) -> Slice:
+    return {"class": classes[code] if code < len(classes) else str(code)}
 
 
 def _calibration(result: Result, seed: int) -> list[Measure]:

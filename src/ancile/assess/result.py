@@ -100,6 +100,12 @@ class Result:
         return int((self.robust & self.state.unresolved).sum())
 
     @property
+    def sole_class(self) -> int | None:
+        """The class of all samples, where they are several and of one class."""
+        classes = np.unique(self.samples.y)
+        return int(classes[0]) if len(classes) == 1 and self.n > 1 else None
+
+    @property
     def attacked_count(self) -> int:
         """Samples on which an attack came to its end or broke them: the first of a plan takes all."""
         ended = max((effect.tried for effect in self.state.log if effect.name != JUDGED), default=0)

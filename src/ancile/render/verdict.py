@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ancile.core.finding import Finding
+from ancile.core.measure import Measure
 from ancile.core.report import Outcome, Report
 from ancile.core.text import plain
 from ancile.render.outline import passed
-from ancile.render.phrases import counted, interval_text, label, setting, value_text
+from ancile.render.phrases import counted, interval_text, label, setting, slice_text, value_text
 
 WORDS: dict[Outcome, str] = {"pass": "Pass", "fail": "Fail", "no_conclusion": "No conclusion"}
 
@@ -115,13 +116,25 @@ def stage_name(report: Report) -> str:
 
 
 def headline(report: Report) -> str:
-    """An assessment's figures in a phrase: "clean 97.3 %, robust at most 17.2 % (14.2 to 20.5)"; or empty."""
-    named = (("clean", report.measure("clean_accuracy")), ("robust", report.measure("robust_accuracy")))
-    said = ", ".join(f"{word} {value_text(found)}" for word, found in named if found)
-    robust = named[1][1]
+    """An assessment's figures in a phrase: "clean 97.3 %, robust at most 17.2 % (14.2 to 20.5)"; or empty.
+
+    Where the samples are of one class they are those of that class, and begin with its name.
+    """
+    clean, robust = _figure(report, "clean_accuracy"), _figure(report, "robust_accuracy")
+    said = ", ".join(
+        f"{word} {value_text(found)}" for word, found in (("clean", clean), ("robust", robust)) if found
+    )
+    if clean and clean.slice:
+        said = f"{slice_text(clean.slice)} alone: {said}"
     if robust is None:
         return f"{said}, robustness not evaluated" if said else ""
     return f"{said} ({interval_text(robust).partition(' at ')[0]})" if robust.low is not None else said
+
+
+def _figure(report: Report, name: str) -> Measure | None:
+    """The measure of all samples, or of the one class that all of them are of."""
+    of_class = [m for m in report.measures if m.name == name and list(m.slice) == ["class"]]
+    return report.measure(name) or (of_class[0] if len(of_class) == 1 else None)
 
 
 def ball(report: Report) -> str:
