@@ -17,7 +17,7 @@ from ancile.serve.guards.quota import DAY_SECONDS, quota
 from ancile.serve.guards.rate import rate
 from ancile.serve.guards.rounding import rounding
 from ancile.serve.guards.schema import schema
-from ancile.serve.guards.sequence import SLOTS, Window, bucket, sequence
+from ancile.serve.guards.sequence import SLOTS, Benign, Window, bucket, sequence
 from ancile.serve.inference import Infer
 from ancile.serve.keys import Identity
 from ancile.serve.signature import Range, Signature, Spec
@@ -131,14 +131,14 @@ def test_rounded_answers_are_within_half_a_unit_of_their_last_digit(values: list
 def test_the_nearest_of_a_window_is_the_nearest_of_its_last_queries() -> None:
     rng = np.random.default_rng(0)
     points = rng.normal(size=(3 * SLOTS, 7)).astype(np.float32)
-    window = Window(7)
+    window, plain = Window(7), Benign(np.zeros(7, "f4"), np.ones(7, "f4"), None, (), 0.0)
     for at, point in enumerate(points):
-        found, filled = window.nearest(point)
+        found, filled = window.nearest(point, plain)
         before = points[max(0, at - SLOTS) : at]
         assert filled == len(before)
         if filled:
             assert found == pytest.approx(np.linalg.norm(before - point, axis=1).min(), rel=1e-3)
-    assert window.nearest(points[-1])[0] == 0.0
+    assert window.nearest(points[-1], plain)[0] == 0.0
 
 
 @pytest.mark.parametrize(
@@ -166,11 +166,11 @@ def test_a_walk_is_seen_within_fifty_queries_and_benign_callers_are_not(width: i
     held = x[1000:]
     flagged = 0
     for _ in range(100):
-        window = Window(len(benign.seen(held[:1])[0]))
+        window = Window(benign.width)
         chosen = held[rng.integers(len(held), size=600)]
         flagged += any(sequence(row[None], window, benign).reaction != "allow" for row in chosen)
     assert flagged <= 5  # of 100; P(more than 5 | one in a hundred) is below 0.001
-    window = Window(len(benign.seen(held[:1])[0]))
+    window = Window(benign.width)
     walk = walked(held, 50)
     assert any(sequence(row[None].astype(np.float32), window, benign).reaction == "throttle" for row in walk)
 

@@ -45,21 +45,23 @@ def calibrate(x: NDArray[np.floating], *, seed: int = 0) -> Benign:
         projection = rng.normal(size=(flat.shape[1], PROJECTED)).astype(np.float32) / np.float32(
             PROJECTED**0.5
         )
-    scale = flat.std(axis=0)
-    scale = np.where(scale > SPREAD, scale, np.float32(1.0)).astype(np.float32)
-    raw = Benign(flat.mean(axis=0), scale, projection, (), 0.0)
-    points = raw.seen(flat)[rng.permutation(len(flat))]
-    half = len(points) // 2
-    ranked = raw._replace(ranks=_ranks(points[:half], rng))
-    return ranked._replace(limit=_limit(points[half:], ranked, rng))
+    spread = flat.std(axis=0)
+    weight = (1.0 / np.where(spread > SPREAD, spread, 1.0)).astype(np.float32)
+    if projection is not None:
+        projection *= weight[:, None]
+    benign = Benign(flat.mean(axis=0), weight, projection, (), 0.0)
+    samples = flat[rng.permutation(len(flat))]
+    half = len(samples) // 2
+    ranked = benign._replace(ranks=_ranks(samples[:half], benign, rng))
+    return ranked._replace(limit=_limit(samples[half:], ranked, rng))
 
 
-def _ranks(points: NDArray[np.float32], rng: np.random.Generator) -> tuple[NDArray[np.float32], ...]:
+def _ranks(samples: NDArray[np.float32], benign: Benign, rng: np.random.Generator) -> tuple[list[float], ...]:
     found: list[list[float]] = [[] for _ in FILLS]
     for _ in range(CALLERS):
-        window = Window(points.shape[1])
-        for at in rng.integers(len(points), size=2 * SLOTS):
-            distance, filled = window.nearest(points[at])
+        window = Window(benign.width)
+        for at in rng.integers(len(samples), size=2 * SLOTS):
+            distance, filled = window.nearest(samples[at], benign)
             if filled and distance > REPEAT:
                 found[bucket(filled)].append(distance)
     if not all(found):
@@ -68,17 +70,17 @@ def _ranks(points: NDArray[np.float32], rng: np.random.Generator) -> tuple[NDArr
             value="most are equal",
             remedy="give samples as the model meets them",
         )
-    return tuple(np.quantile(one, np.linspace(0, 1, TABLE)).astype(np.float32) for one in found)
+    return tuple(np.quantile(one, np.linspace(0, 1, TABLE)).tolist() for one in found)
 
 
-def _limit(points: NDArray[np.float32], ranked: Benign, rng: np.random.Generator) -> float:
+def _limit(samples: NDArray[np.float32], ranked: Benign, rng: np.random.Generator) -> float:
     highest = []
     for _ in range(CALLERS):
-        window, most = Window(points.shape[1]), 0.0
+        window, most = Window(ranked.width), 0.0
         before = 0
-        for at in rng.integers(len(points), size=QUERIES):
+        for at in rng.integers(len(samples), size=QUERIES):
             chosen = before if rng.random() < REPEATED else int(at)
             before = chosen
-            most = max(most, window.add(points[chosen], ranked))
+            most = max(most, window.add(samples[chosen], ranked))
         highest.append(most)
     return float(np.quantile(highest, 1 - FLAGGED)) + 1e-9

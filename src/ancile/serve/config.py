@@ -60,7 +60,7 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     profile: str = "standard"
     reactions: dict[str, Reaction] = {}
     roles: dict[str, Role] = {}
-    durable_seconds: float = 0.05
+    durable_seconds: float = 0.2
     segment_records: int = 5000
     segment_seconds: float = 10.0
     journal_bytes: int = 256 << 20

@@ -180,8 +180,7 @@ class Gateway:
         if found is ALLOW and benign is not None:
             window = caller.windows.get(signature.model)
             if window is None:
-                width = len(benign.centre) if benign.projection is None else benign.projection.shape[1]
-                window = caller.windows[signature.model] = Window(width)
+                window = caller.windows[signature.model] = Window(benign.width)
             found = sequence(infer.inputs[0].array, window, benign)  # type: ignore[arg-type]  # a float input
         return self._held(found)
 

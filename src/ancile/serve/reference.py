@@ -11,6 +11,7 @@ from ancile.numeric import np
 from ancile.serve.calibration import calibrate
 from ancile.serve.guards.sequence import Benign
 from ancile.serve.signature import Range, Signature, Spec, is_float
+from ancile.serve.tensors import TYPES
 
 SLACK = 0.5  # of the span between lowest and highest value of the reference, on both sides
 
@@ -45,7 +46,9 @@ def references(named: str | None, signatures: Mapping[str, Signature]) -> Refere
     x = x.reshape(len(x), *laid)
     low, high = x.min(axis=0), x.max(axis=0)
     span = SLACK * (high - low)
-    bounded = spec._replace(bounds=Range(low - span, high + span))
+    dtype = TYPES[spec.datatype]
+    bounds = Range((low - span).astype(dtype), (high + span).astype(dtype))
+    bounded = spec._replace(bounds=bounds)
     return Reference({name: signature._replace(inputs=(bounded,))}, {name: calibrate(x)})
 
 

@@ -136,6 +136,11 @@ class Upstream:
         self._dialling: set[asyncio.Task[None]] = set()
         self._failures = 0
         self._closed_until = 0.0
+        host = f"Host: {place.authority()}\r\n"
+        self._heads = {
+            name: f"POST {place.path}/v2/models/{name}/infer HTTP/1.1\r\n{host}".encode()
+            for name in signatures
+        }
 
     def ask(self, infer: Infer, signature: Signature, done: Done) -> Cancel:
         """Send it on over a connection that is free, or a new one."""
@@ -190,13 +195,9 @@ class Upstream:
 
     def _message(self, infer: Infer, signature: Signature) -> bytes:
         binary = any(one.datatype == "FP16" for one in infer.inputs) or infer.sent_binary
-        body = write_request(infer, binary=binary)
-        version = "" if signature.version is None else f"/versions/{signature.version}"
-        path = f"{self._place.path}/v2/models/{signature.model}{version}/infer"
-        head = (
-            f"POST {path} HTTP/1.1\r\nHost: {self._place.authority()}\r\nContent-Length: {len(body.body)}\r\n"
-        )
-        return b"%b%b\r\n%b" % (head.encode("ascii"), body.headers, body.body)
+        written = write_request(infer, binary=binary)
+        head = self._heads[signature.model]
+        return b"%bContent-Length: %d\r\n%b\r\n%b" % (head, len(written.body), written.headers, written.body)
 
     def _begin(self, connection: _Connection, message: bytes, done: Done, now: float) -> None:
         self._busy.add(connection)

@@ -10,6 +10,8 @@ Whoever varies one feature of a form at a time walks as well: nearness alone is 
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ancile.numeric import np
@@ -35,52 +37,68 @@ DRIFT = 2.0  # nats a query: benign ranks are uniform, -log of them is 1 on aver
 class Benign(NamedTuple):
     """What benign callers look like, from a reference set.
 
-    centre, scale  of each value of a sample
-    projection     (values, 32) where a sample has more than 64 values, else None
-    ranks          sorted nearest distances, one table for each of FILLS
-    limit          of the sum; at most one benign caller in a hundred comes above it in 600 queries
+    centre, weight  of each value of a sample: the reference's mean, and one over its standard deviation
+    projection      (values, 32), weights included, where a sample has more than 64 values, else None
+    ranks           sorted nearest distances, one table for each of FILLS
+    limit           of the sum; at most one benign caller in a hundred comes above it in 600 queries
     """
 
     centre: NDArray[np.float32]
-    scale: NDArray[np.float32]
+    weight: NDArray[np.float32]
     projection: NDArray[np.float32] | None
-    ranks: tuple[NDArray[np.float32], ...]
+    ranks: tuple[Sequence[float], ...]
     limit: float
 
-    def seen(self, rows: NDArray[np.floating]) -> NDArray[np.float32]:
-        """(n, *shape) samples as (n, values) points of the space in which distances are taken."""
-        flat = rows.reshape(len(rows), -1).astype(np.float32, copy=False)
-        points: NDArray[np.float32] = np.clip((flat - self.centre) / self.scale, -6.0, 6.0)
-        return points if self.projection is None else points @ self.projection
+    @property
+    def width(self) -> int:
+        """Values of a point."""
+        return len(self.centre) if self.projection is None else self.projection.shape[1]
+
+    def seen(self, sample: NDArray[np.floating], out: NDArray[np.float32]) -> None:
+        """Write a sample, flat, as a point of the space in which distances are taken to ``out``."""
+        if self.projection is not None:
+            np.matmul(sample, self.projection, out=out)
+            return
+        np.subtract(sample, self.centre, out=out)  # moves all points alike, and keeps float32 exact enough
+        np.multiply(out, self.weight, out=out)
 
 
 class Window:
-    """The last queries of one caller, and what they add up to."""
+    """The last queries of one caller, and what they add up to.
 
-    __slots__ = ("_filled", "_norms", "_ring", "total")
+    A row of the ring is a point and minus half its squared norm, so that one product with (point, 1) tells
+    which is nearest: |p - q|^2 = |q|^2 - 2 (p.q - |p|^2 / 2).
+    """
+
+    __slots__ = ("_filled", "_point", "_ring", "_values", "total")
 
     def __init__(self, width: int) -> None:
-        self._ring = np.zeros((SLOTS, width), np.float32)
-        self._norms = np.full(SLOTS, np.inf, np.float32)
+        self._ring = np.zeros((SLOTS, width + 1), np.float32)
+        self._ring[:, -1] = -np.inf
+        self._point = np.ones(width + 1, np.float32)
+        self._values = self._point[:-1]
         self._filled = 0
         self.total = 0.0
 
-    def nearest(self, point: NDArray[np.float32]) -> tuple[float, int]:
-        """Distance to the nearest of the last queries, and how many there were; the point joins them."""
-        norm, filled = float(point @ point), self._filled
-        square = float((self._norms - 2.0 * (self._ring @ point)).min()) + norm
-        at = filled % SLOTS
-        self._ring[at], self._norms[at] = point, norm
+    def nearest(self, sample: NDArray[np.floating], benign: Benign) -> tuple[float, int]:
+        """Distance to the nearest of the last queries, and how many there were; this one joins them."""
+        point, values, filled = self._point, self._values, self._filled
+        benign.seen(sample, values)
+        norm = float(values @ values)
+        square = norm - 2.0 * float((self._ring @ point).max())
+        place = self._ring[filled % SLOTS]
+        place[:] = point
+        place[-1] = -0.5 * norm
         self._filled = filled + 1
         # The difference of large numbers leaves an error of their size times 2^-23.
         return (math.sqrt(square) if square > norm * 1e-6 else 0.0), min(filled, SLOTS)
 
-    def add(self, point: NDArray[np.float32], benign: Benign) -> float:
+    def add(self, sample: NDArray[np.floating], benign: Benign) -> float:
         """The sum after this query."""
-        distance, filled = self.nearest(point)
+        distance, filled = self.nearest(sample, benign)
         if filled and distance > REPEAT:
             table = benign.ranks[bucket(filled)]
-            rank = (int(table.searchsorted(distance, "right")) + 1) / (len(table) + 1)
+            rank = (bisect_right(table, distance) + 1) / (len(table) + 1)
             self.total = max(0.0, self.total - math.log(rank) - DRIFT)
         return self.total
 
@@ -92,9 +110,10 @@ def bucket(filled: int) -> int:
 
 def sequence(rows: NDArray[np.floating], window: Window, benign: Benign) -> Verdict:
     """Whether the caller's queries, these samples the last of them, walk."""
-    total = 0.0
-    for point in benign.seen(rows):
-        total = max(total, window.add(point, benign))
+    if len(rows) == 1:
+        total = window.add(rows.ravel(), benign)
+    else:
+        total = max(window.add(sample, benign) for sample in rows.reshape(len(rows), -1))
     if total > benign.limit:
         return Verdict("throttle", "sequence", "queries follow each other like those of a search")
     return ALLOW
