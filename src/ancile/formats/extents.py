@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 FaultKind = Literal["damaged", "overrun", "ambiguous", "hidden", "unread"]
 SHOWN = 20  # faults of one file that are kept
 GAPS = 1000  # holes between tensors that are kept
+PAGES = (
+    1 << 16
+)  # bytes that writers align tensors to in a file of their own; Windows maps files in such steps
 
 
 class LayoutFault(NamedTuple):
     """What is wrong with a file of tensors.
 
-    kind  damaged: broken or cut off; overrun: a size or place that reaches beyond the file or overflows;
-          ambiguous: readers disagree; hidden: bytes that belong to nothing; unread: more than is followed
+    kind  damaged: broken; overrun: a size or place that reaches beyond the file or overflows;
+          ambiguous: readers disagree; hidden: bytes that belong to nothing; unread: cut off, or more than is
+          followed
     """
 
     kind: FaultKind
@@ -78,3 +82,13 @@ def lay_out(extents: Sequence[Extent], *, start: int, end: int, alignment: int =
 
 def _within(gaps: list[tuple[int, int]], end: int) -> Iterator[tuple[int, int]]:
     return ((start, stop) for start, stop in gaps[:GAPS] if start < stop <= end)
+
+
+def covers(extents: Iterable[tuple[int, int]], size: int) -> bool:
+    """Whether tensors from the first to the second place leave no more of a file than alignment takes."""
+    reached = 0
+    for start, stop in sorted(extents):
+        if start - reached >= PAGES:
+            return False
+        reached = max(reached, stop)
+    return 0 <= size - reached < PAGES

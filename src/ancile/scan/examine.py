@@ -21,6 +21,7 @@ class Examination(NamedTuple):
 
     format    of the file itself, not of what is in it
     licences  that it names, in one spelling
+    keeps     names of files beside it of which it accounts for every byte
     """
 
     format: str
@@ -29,6 +30,7 @@ class Examination(NamedTuple):
     passed: dict[str, int]
     packages: tuple[str, ...]
     licences: tuple[str, ...] = ()
+    keeps: tuple[str, ...] = ()
 
 
 def examine_part(part: Part) -> Examination:
@@ -37,6 +39,7 @@ def examine_part(part: Part) -> Examination:
     passed: list[dict[str, int]] = []
     packages: set[str] = set()
     licences: set[str] = set()
+    keeps: tuple[str, ...] = ()
     format_ = ""
     # Each part is examined before the next one is taken out, so that one of each depth is held at a time
     open_ = [_looked_at(part)]
@@ -47,7 +50,9 @@ def examine_part(part: Part) -> Examination:
         elif isinstance(one, Part):
             open_.append(_looked_at(one))
         else:
-            format_ = format_ or (one.format if len(open_) == 1 else "")
+            if len(open_) == 1:
+                format_ = format_ or one.format
+                keeps += tuple(sorted(one.keeps))
             findings += one.examined.findings
             passed.append(one.examined.passed)
             if one.packages or one.licences:
@@ -55,7 +60,9 @@ def examine_part(part: Part) -> Examination:
                 licences |= one.licences
     told = tuple(dict.fromkeys(findings))
     verdict = verdict_of(told, packages=bool(packages))
-    return Examination(format_, verdict, told, _sum(passed), tuple(sorted(packages)), tuple(sorted(licences)))
+    return Examination(
+        format_, verdict, told, _sum(passed), tuple(sorted(packages)), tuple(sorted(licences)), keeps
+    )
 
 
 def _sum(passed: list[dict[str, int]]) -> dict[str, int]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from ancile.core.check import Check, Remark, check, examine
 from ancile.core.errors import AncileError
+from ancile.formats.extents import covers
 from ancile.formats.onnx import GRAPH, MODEL_FIELDS, OPSET, Entry, External, OnnxFacts, read_onnx
 from ancile.formats.protobuf import Steps, fields
 from ancile.formats.tensorflow import is_fingerprint
@@ -185,7 +187,7 @@ def examine_onnx(part: Part) -> Iterator[Formatted | Part]:
         metadata=tuple(Place(f"{key}: {piece}") for key, value in words if (piece := acts(value))),
         libraries=tuple(Place(f"{key}: {value}") for key, value in words if names_library(value)),
     )
-    yield Formatted("onnx", examine(ONNX_CHECKS, facts))
+    yield Formatted("onnx", examine(ONNX_CHECKS, facts), keeps=frozenset(_keeps(part, found)))
     yield from search_texts(part, "onnx", words)
     metadata = [(entry.key, entry.value.decode("utf-8", "replace")) for entry in found.metadata]
     yield from examine_metadata(part, "onnx", metadata)
@@ -215,6 +217,22 @@ def _beside(part: Part, one: External) -> Iterator[tuple[str, Neighbour]]:
         for place in filter(None, _locations(one)):
             if not leaves(place):
                 yield place, part.neighbours(place)
+
+
+def _keeps(part: Part, found: OnnxFacts) -> Iterator[str]:
+    """Files beside the model that hold its tensors and nothing else."""
+    extents: dict[str, list[tuple[int, int]]] = {}
+    sizes: dict[str, int] = {}
+    for one in found.kept:
+        told = {entry.key: int(entry.value) for entry in one.entries if _is_number(entry)}
+        for place, beside in _beside(part, one):
+            if beside.kind == "file":
+                name = posixpath.normpath(place)
+                sizes[name] = beside.size_bytes
+                start = told.get("offset", 0)
+                stop = start + told["length"] if "length" in told else beside.size_bytes
+                extents.setdefault(name, []).append((start, stop))
+    return (name for name, held in extents.items() if covers(held, sizes[name]))
 
 
 def _outside(part: Part, one: External) -> Iterator[str]:

@@ -111,9 +111,13 @@ class Part(msgspec.Struct, frozen=True, eq=False):
 
 
 class Formatted(NamedTuple):
-    """What was found in one part, which packages whoever opens it would need, which licences it names."""
+    """What was found in one part, which packages whoever opens it would need, which licences it names.
+
+    keeps  names of files beside it of which it accounts for every byte
+    """
 
     format: str
     examined: Examined
     packages: frozenset[str] = frozenset()
     licences: frozenset[str] = frozenset()
+    keeps: frozenset[str] = frozenset()

@@ -17,6 +17,7 @@ from ancile.scan.again import Before, changes
 from ancile.scan.baseline import Baseline, Entry, apply_baseline
 from ancile.scan.exhibits import ORDER, accepted_table, changes_table, files_table
 from ancile.scan.files import Found, Scanned, find_files, scan_files
+from ancile.scan.kept import settled
 from ancile.scan.licence import disagreements
 from ancile.scan.names import lists_digest
 from ancile.scan.policy import Policy, stricter
@@ -90,11 +91,8 @@ def scan(
     """
     started, cpu, wall = clock.now(), clock.cpu(), clock.wall()
     looked = Looked()
-    for file, one in zip(
-        files,
-        scan_files(files, digest=terms.digest, workers=terms.workers, progress=progress),
-        strict=True,
-    ):
+    every = scan_files(files, digest=terms.digest, workers=terms.workers, progress=progress)
+    for file, one in zip(files, settled(list(every)), strict=True):
         _look(looked, one, file.path, terms, today=started.date())
     scanned = looked.scanned
     findings = [finding for one in scanned for finding in one.found.findings]
