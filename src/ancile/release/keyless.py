@@ -24,10 +24,13 @@ from ancile.trust.dsse import IN_TOTO
 
 if TYPE_CHECKING:
     from sigstore.models import Bundle, ClientTrustConfig, TrustedRoot
+    from sigstore.verify.policy import VerificationPolicy
 
 EXTRA = "sigstore"
 LARGEST_CONFIG = 1 << 20  # bytes: the public instance's has about 12,000
 OWN_CONFIG = "name a client trust configuration or a trusted root of Sigstore, in JSON: --trust-config FILE"
+# The extension in which a certificate names the identity provider: fulcio/docs/oid-info.md
+ISSUER = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.1")
 UNREADABLE = (  # what the library and its parsers raise for bytes that are no good ones
     ValueError,
     LookupError,
@@ -60,11 +63,16 @@ class Keyless(NamedTuple):
 class Attested(NamedTuple):
     """What was signed, and what authorities and log say of it.
 
-    time  when the log took it in; of a log that gives no time, when the certificate began
+    identity  name in the certificate, with the issuer that vouched for it
+    stranger  why that is not who was asked for; empty where it is
+    time      when the log took it in; of a log that gives no time, when the certificate began
     """
 
     payload: bytes
     key: ec.EllipticCurvePublicKey
+    identity: str
+    issuer: str
+    stranger: str
     time: datetime
     log: str
     entry: int
@@ -112,18 +120,35 @@ def _instance(data: bytes | None, *, offline: bool) -> ClientTrustConfig:
     return found
 
 
-def attested(data: bytes, wanted: Keyless) -> Attested:
-    """What the wanted name has signed, once certificate, log and signature hold.
+class _Whose:
+    """The library's policy for a name and an issuer, which remembers a refusal: a stranger can sign well."""
 
-    AncileError where any of them does not, or it is somebody else's.
+    def __init__(self, wanted: Keyless) -> None:
+        policy = needs("sigstore.verify.policy", EXTRA)
+        self._policy: VerificationPolicy = policy.Identity(identity=wanted.identity, issuer=wanted.issuer)
+        self._error: type[Exception] = needs("sigstore.errors", EXTRA).VerificationError
+        self.refused = "nobody was asked for"
+
+    def verify(self, cert: x509.Certificate) -> None:
+        """Look at the certificate; the library calls it once everything else about it holds."""
+        try:
+            self._policy.verify(cert)
+        except self._error as reason:
+            self.refused = plain(str(reason), 200)
+        else:
+            self.refused = ""
+
+
+def attested(data: bytes, wanted: Keyless) -> Attested:
+    """What somebody has signed, once certificate, log and signature hold, and whether it is who is wanted.
+
+    AncileError where any of the three does not.
     """
-    policy = needs("sigstore.verify.policy", EXTRA)
-    verifier = needs("sigstore.verify", EXTRA).Verifier
+    verifier, whose = needs("sigstore.verify", EXTRA).Verifier, _Whose(wanted)
     try:
         bundle: Bundle = needs("sigstore.models", EXTRA).Bundle.from_json(data)
-        kind, payload = verifier(trusted_root=wanted.root).verify_dsse(
-            bundle, policy.Identity(identity=wanted.identity, issuer=wanted.issuer)
-        )
+        kind, payload = verifier(trusted_root=wanted.root).verify_dsse(bundle, whose)
+        identity, issuer = named(bundle.signing_certificate)
         key = bundle.signing_certificate.public_key()
         entry = json.loads(bundle.to_json())["verificationMaterial"]["tlogEntries"][0]
         log, _, _ = str(entry["inclusionProof"]["checkpoint"]["envelope"]).partition("\n")
@@ -132,7 +157,19 @@ def attested(data: bytes, wanted: Keyless) -> Attested:
         raise _broken(str(reason) or type(reason).__name__) from reason
     if kind != IN_TOTO or not isinstance(key, ec.EllipticCurvePublicKey):
         raise _broken(f"a payload of type {kind}, by a key of type {type(key).__name__}")
-    return Attested(payload, key, time, plain(log, 80), int(entry["logIndex"]))
+    return Attested(
+        payload, key, identity, issuer, whose.refused, time, plain(log, 80), int(entry["logIndex"])
+    )
+
+
+def named(certificate: x509.Certificate) -> tuple[str, str]:
+    """Name and issuer that a certificate of Fulcio states; ValueError or TypeError where it does not."""
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    issuer = certificate.extensions.get_extension_for_oid(ISSUER).value
+    [name] = [one.value for one in names]
+    if not isinstance(issuer, x509.UnrecognizedExtension):
+        raise TypeError("the certificate does not state its issuer as text")
+    return name.decode("utf-8") if isinstance(name, bytes) else str(name), issuer.value.decode("utf-8")
 
 
 def _time(entry: dict[str, str], certificate: x509.Certificate) -> datetime:

@@ -11,12 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from cryptography import x509
-
 from ancile.core.errors import AncileError
 from ancile.core.extras import needs
 from ancile.core.text import plain
-from ancile.release.keyless import EXTRA, Keyless, attested
+from ancile.release.keyless import EXTRA, Keyless, attested, named
 
 if TYPE_CHECKING:
     from sigstore.models import Bundle, ClientTrustConfig
@@ -25,8 +23,6 @@ if TYPE_CHECKING:
 TOKEN, TOKEN_FILE = "ANCILE_OIDC_TOKEN", "ANCILE_OIDC_TOKEN_FILE"
 LARGEST_TOKEN = 1 << 16  # bytes; real ones have one or two thousand
 LIBRARIES = ("sigstore", "requests", "urllib3", "tuf", "id", "jwt")  # whose errors are about the services
-# The extension in which a certificate names the identity provider: fulcio/docs/oid-info.md
-ISSUER = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.1")
 FAULTS = (
     ValueError,
     LookupError,
@@ -97,7 +93,7 @@ def sign_keyless(payload: bytes, token: IdentityToken, config: ClientTrustConfig
     statement = needs("sigstore.dsse", EXTRA).Statement
     with _telling("keyless signing failed"), context.from_trust_config(config).signer(token) as signer:
         bundle: Bundle = signer.sign_dsse(statement(payload))
-        identity, issuer = _named(bundle.signing_certificate)
+        identity, issuer = named(bundle.signing_certificate)
         root = config.trusted_root
     data = bundle.to_json().encode()
     attested(data, Keyless(identity, issuer, root))
@@ -111,16 +107,6 @@ def _given(environ: Mapping[str, str]) -> str:
         return ""
     with Path(environ[TOKEN_FILE]).open("rb") as file:
         return file.read(LARGEST_TOKEN).decode("ascii").strip()
-
-
-def _named(certificate: x509.Certificate) -> tuple[str, str]:
-    """Name and issuer that a certificate of Fulcio states."""
-    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    issuer = certificate.extensions.get_extension_for_oid(ISSUER).value
-    [name] = [one.value for one in names]
-    if not isinstance(issuer, x509.UnrecognizedExtension):
-        raise TypeError("the certificate does not state its issuer as text")
-    return name.decode("utf-8") if isinstance(name, bytes) else str(name), issuer.value.decode("utf-8")
 
 
 @contextmanager

@@ -69,16 +69,18 @@ class Differences(NamedTuple):
 class Opened(NamedTuple):
     """A signature that holds.
 
-    key    SHA-256 of the signer's public key in PEM, in hexadecimal
-    until  when the signer's certificate expired or will; None for a plain key, and where a log says when
-    name   who signed, as far as the bundle says; for people
-    time   when a log took it in, with the log and the entry there; None where no log is asked
+    key       SHA-256 of the signer's public key in PEM, in hexadecimal
+    until     when the signer's certificate expired or will; None for a plain key, and where a log says when
+    name      who signed, as far as the bundle says; for people
+    stranger  why it is not who was asked for; empty where it is
+    time      when a log took it in, with the log and the entry there; None where no log is asked
     """
 
     signed: SignedModel
     key: str
     until: datetime | None = None
     name: str = "OpenSSF key"
+    stranger: str = ""
     time: datetime | None = None
     log: str = ""
     entry: int = 0
@@ -93,7 +95,7 @@ def openssf_statement(manifest: Manifest) -> bytes:
     Files in LEFT_OUT are not in it, since `model_signing` does not look at them: ``left_out`` names them.
     AncileError for a name that is not UTF-8, which JSON cannot carry.
     """
-    below = left_out(manifest)
+    below = dict.fromkeys(left_out(manifest))
     files = [
         (ITSELF if manifest.alone else _name(path), path) for path in manifest.parts if path not in below
     ]
@@ -101,7 +103,7 @@ def openssf_statement(manifest: Manifest) -> bytes:
         raise AncileError(
             "there is no file that an OpenSSF bundle would name",
             value=", ".join(below),
-            remedy="leave out --openssf: ancile's own bundle names what `model_signing` leaves out",
+            remedy="sign without --openssf or --keyless: ancile's own bundle names every file",
         )
     # model_signing sorts by the parts of a path
     files.sort(key=lambda one: one[0].split("/"))
@@ -174,7 +176,8 @@ def read_openssf(data: bytes, trusted: Trusted) -> Opened:
         return Opened(
             parse_model(found.payload),
             key_hint(found.key),
-            name=plain(trusted.identity, 60),
+            name=plain(found.identity, 100),
+            stranger=found.stranger,
             time=found.time,
             log=found.log,
             entry=found.entry,
@@ -259,7 +262,7 @@ def _name(path: str) -> str:
         raise AncileError(
             "an OpenSSF bundle cannot name a file whose name is not UTF-8",
             value=plain(path),
-            remedy="rename the file, or leave out --openssf: ancile's own bundle names it",
+            remedy="rename the file, or leave out --openssf and --keyless: ancile's own bundle names it",
         ) from reason
 
 

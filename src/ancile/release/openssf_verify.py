@@ -70,7 +70,8 @@ def verify_openssf(
 def _signature(opened: Opened, revoked: Mapping[str, str]) -> Signed:
     signer = f"sha256:{opened.key}"
     why = revoked.get(signer, "")
-    standing: Standing = "revoked" if why else "counts"
+    standing: Standing = "revoked" if why else "unknown signer" if opened.stranger else "counts"
+    why = why or opened.stranger
     return Signed(signer, opened.name, opened.log, opened.entry, opened.time, standing, why)
 
 
