@@ -14,6 +14,8 @@ from ancile.cli.reading import no_waiting
 from ancile.cli.recorder import open_recorder
 from ancile.cli.reprint import recorded
 from ancile.cli.upkeep import accept, backup, erase, erasing, restore
+from ancile.cli.verdicts import KIND as VERDICT
+from ancile.cli.verdicts import list_verdicts
 from ancile.cli.witnessing import serve_witness, witnessed
 from ancile.core.decision import Decision
 from ancile.core.errors import AncileError
@@ -53,13 +55,16 @@ def reading(home: Home) -> Ledger:
 
 
 @ledger.command()
-@click.option("--kind", help="Only entries of this kind: report, decision, run, key, …")
+@click.option("--kind", help="Only entries of this kind: report, decision, run, key, verdict, …")
 @click.option("-n", "--last", type=click.IntRange(min=1), default=20, help="How many, from the end.")
 @click.option("-f", "--format", "format_", type=click.Choice(["table", "json"]), default="table")
 def log(kind: str | None, last: int, format_: str) -> None:
     """List entries, the latest last."""
     home = need_home(Path.cwd())
     with reading(home) as opened:
+        if kind == VERDICT:
+            list_verdicts(opened, last=last, as_json=format_ == "json")
+            return
         size = opened.size()
         gone: dict[int, Told] = {}  # an erasure comes after what it erased, so it is met on the way
         rows = []
