@@ -61,6 +61,8 @@ class SigstoreWorld:
         )
         self.root = self._root()
         self.refuses = False
+        self.silent = False
+        self.ended = threading.Event()
         self.asked: list[str] = []
         self.url = ""
 
@@ -223,6 +225,8 @@ def serving(world: SigstoreWorld) -> Iterator[SigstoreWorld]:
         def do_POST(self) -> None:
             data = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             world.asked.append(self.path)
+            if world.silent:
+                world.ended.wait()
             if world.refuses:
                 self._answer(403, {"message": "the token is not accepted"})
             elif self.path == "/api/v2/signingCert":
@@ -252,5 +256,6 @@ def serving(world: SigstoreWorld) -> Iterator[SigstoreWorld]:
         try:
             yield world
         finally:
+            world.ended.set()
             server.shutdown()
             thread.join()

@@ -250,6 +250,17 @@ def test_a_service_that_refuses_or_is_not_there_is_one_line(
         sign_keyless(statement, name, nobody)
 
 
+def test_a_service_that_never_answers_is_not_waited_for_for_ever(
+    world: SigstoreWorld, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = instance(world.trust(tmp_path))
+    name = identity_token(config, {"ANCILE_OIDC_TOKEN": token()}, ask=False)
+    monkeypatch.setattr("ancile.release.keyless_sign.PATIENCE_SECONDS", 0.2)
+    world.silent = world.refuses = True
+    with pytest.raises(AncileError, match=r"keyless signing failed: no answer within 0\.2 s"):
+        sign_keyless(openssf_statement(manifest_of(model)), name, config)
+
+
 def test_an_identity_is_given_by_variable_or_file_and_never_guessed(
     world: SigstoreWorld, tmp_path: Path
 ) -> None:

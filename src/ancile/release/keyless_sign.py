@@ -6,7 +6,8 @@ public log takes the signature in, with the name, for ever.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 TOKEN, TOKEN_FILE = "ANCILE_OIDC_TOKEN", "ANCILE_OIDC_TOKEN_FILE"
 LARGEST_TOKEN = 1 << 16  # bytes; real ones have one or two thousand
 LIBRARIES = ("sigstore", "requests", "urllib3", "tuf", "id", "jwt")  # whose errors are about the services
+PATIENCE_SECONDS = 120.0  # for authority, time stamps and log together; a log of the second kind takes some
 FAULTS = (
     ValueError,
     LookupError,
@@ -87,12 +89,18 @@ def identity_token(config: ClientTrustConfig, environ: Mapping[str, str], *, ask
 def sign_keyless(payload: bytes, token: IdentityToken, config: ClientTrustConfig) -> SignedKeyless:
     """A Sigstore bundle around an in-toto statement, verified as whoever gets it will.
 
-    AncileError where a service refuses or cannot be reached, or what it gave does not hold.
+    AncileError where a service refuses, cannot be reached or does not answer, or what it gave does not hold.
     """
     context = needs("sigstore.sign", EXTRA).SigningContext
     statement = needs("sigstore.dsse", EXTRA).Statement
-    with _telling("keyless signing failed"), context.from_trust_config(config).signer(token) as signer:
-        bundle: Bundle = signer.sign_dsse(statement(payload))
+
+    def sign() -> Bundle:
+        with context.from_trust_config(config).signer(token) as signer:
+            made: Bundle = signer.sign_dsse(statement(payload))
+            return made
+
+    with _telling("keyless signing failed"):
+        bundle = _within(PATIENCE_SECONDS, sign)
         identity, issuer = named(bundle.signing_certificate)
         root = config.trusted_root
     data = bundle.to_json().encode()
@@ -107,6 +115,26 @@ def _given(environ: Mapping[str, str]) -> str:
         return ""
     with Path(environ[TOKEN_FILE]).open("rb") as file:
         return file.read(LARGEST_TOKEN).decode("ascii").strip()
+
+
+def _within(seconds: float, work: Callable[[], Bundle]) -> Bundle:
+    """What the work gives; TimeoutError where that takes longer, since the library would wait for ever."""
+    found: list[Bundle | Exception] = []
+
+    def run() -> None:
+        try:
+            found.append(work())
+        except Exception as reason:  # noqa: BLE001 - raised below, where it is waited for
+            found.append(reason)
+
+    thread = threading.Thread(target=run, name="ancile-keyless", daemon=True)  # a blocked one ends with us
+    thread.start()
+    thread.join(seconds)
+    if not found:
+        raise TimeoutError(f"no answer within {seconds:g} s")
+    if isinstance(found[0], Exception):
+        raise found[0]
+    return found[0]
 
 
 @contextmanager
