@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional
 
 from ancile.assess.run import Samples
+from ancile.attacks.constraint import Constraint
 from ancile.attacks.losses import margin
 from tests.assess.doubted import Masked
 from tests.assess.small import assessed
@@ -128,6 +129,33 @@ def test_what_is_answered_between_levels_hides_nothing_on_them(name: str, eps: f
     made = assessed(masked, samples, eps)
     assert made.report.outcome != "pass"
     assert made.result.robust.mean() <= known(net, masked, samples, eps, PER) + POINTS
+
+
+def greedy(net: torch.nn.Module, samples: Samples, eps: float) -> float:
+    """Robust accuracy against step after step of one feature, the best for what it takes of an L2 ball."""
+    x, y = torch.from_numpy(samples.x), torch.from_numpy(samples.y)
+    moved, stands = torch.zeros_like(x), net(x).argmax(1) == y
+    for _ in range(120):
+        leaf = (x + moved / PER).requires_grad_()
+        (slope,) = torch.autograd.grad(margin(net(leaf), y).sum(), leaf)
+        step = slope.sign()
+        price = (moved + step) ** 2 - moved**2
+        room = (moved**2).sum(1, keepdim=True) + price <= (eps * PER) ** 2
+        inside = (leaf + step / PER >= 0) & (leaf + step / PER <= 1)
+        worth = torch.where(room & inside, slope.abs() / price.clamp_min(0.1), 0.0)
+        best = worth.argmax(1, keepdim=True)
+        moved.scatter_add_(1, best, (step * (worth > 0)).gather(1, best))
+        stands &= net(x + moved / PER).argmax(1) == y
+    return float(stands.double().mean())
+
+
+@pytest.mark.slow
+def test_in_a_ball_that_limits_all_features_together_steps_go_where_they_tell() -> None:
+    net, samples = taught()
+    ball = Constraint(norm="l2", eps=0.4)
+    made = assessed(Between(net, lambda _: torch.tensor(torch.nan)), samples, 0.4, constraint=ball)
+    assert made.report.outcome != "pass"
+    assert made.result.robust.mean() <= greedy(net, samples, 0.4) + POINTS
 
 
 def test_a_network_that_raises_between_levels_is_attacked_on_them() -> None:

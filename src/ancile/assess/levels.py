@@ -91,16 +91,16 @@ def onto(
 ) -> tuple[NDArray[np.float32], ...]:
     """(n, *shape) on the levels, inside ball and bounds around ``x``, which lies on them.
 
-    To the nearest levels; to those beyond; to those short of it; and, where a sum is limited, beyond in the
-    features nearest to the next level for as long as there is room.
+    To the levels short of what was found; to those beyond; to the nearest; and, where a sum is limited,
+    beyond in the features nearest to the next level for as long as there is room.
     """
     change = levels.place(found) - np.rint(levels.place(x))
     # Thousandths of a step: what lies on a level is not beyond it through rounding
     size = np.asarray(np.round(np.abs(change), 3), dtype=np.float64)
-    ways = [np.rint(size), np.ceil(size), np.floor(size)]
+    ways = [np.floor(size), np.ceil(size), np.rint(size)]
     if constraint.norm in ("l1", "l2"):
         ways.append(_as_far(levels, size, constraint))
-    short = _held(levels, np.sign(change) * ways[2], found, x, constraint)
+    short = _held(levels, np.sign(change) * ways[0], found, x, constraint)
     short = np.where(_rows(constraint.holds(short, x), x), short, x)
     answers = [_held(levels, np.sign(change) * way, found, x, constraint) for way in ways]
     return tuple(np.where(_rows(constraint.holds(one, x), x), one, short) for one in answers)
