@@ -22,9 +22,19 @@ ONLY = {
         r"|integrations/deepspeed|generation/configuration_utils|modelcard)\.py"
     ),
     "accelerate": re.compile(r"accelerate/(state|parallelism_config|utils/(dataclasses|constants))\.py"),
+    "omegaconf": re.compile(
+        r"omegaconf/(base|basecontainer|dictconfig|listconfig|tupleconfig|nodes|_utils)\.py"
+    ),
+    "pytorch_lightning": re.compile(r"pytorch_lightning/(callbacks/[\w/]+|utilities/(parsing|enums))\.py"),
     "trl": re.compile(r"trl/(trainer|experimental/\w+)/(\w+_config|base_config|utils)\.py"),
 }
-PARTIAL = ("transformers", "accelerate", "trl")  # and what was not read may be anything
+PARTIAL = (
+    "transformers",
+    "accelerate",
+    "trl",
+    "omegaconf",
+    "pytorch-lightning",
+)  # and what was not read may be anything
 ENUMS = ("Enum", "IntEnum", "StrEnum", "Flag", "IntFlag")
 UFUNC = re.compile(r"^(\w+): Final\b[^\n]*_UFunc_|^(\w+): (?:np\.)?ufunc$|^(\w+): _UFunc_", re.MULTILINE)
 FEARED = frozenset({"subprocess", "socket", "code", "runpy", "pty", "pdb", "webbrowser"})

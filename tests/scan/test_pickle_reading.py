@@ -160,6 +160,9 @@ def test_of_a_package_that_was_read_in_part_only_what_is_listed_is_known() -> No
     kind = b"ctransformers.trainer_utils\nIntervalStrategy\n(Vsteps\ntR"
     assert wrong(arguments + b"}Vsave_strategy\n" + kind + b"sb.") == set()
     assert wrong(b"ctransformers.trainer_utils\nEvaluationStrategy\n(Vno\ntR.") == set()
+    assert wrong(b"cpytorch_lightning.callbacks.model_checkpoint\nModelCheckpoint\n.") == set()
+    assert wrong(b"comegaconf.dictconfig\nDictConfig\n)\x81}b.") == set()
+    assert wrong(b"cpytorch_lightning.trainer\nTrainer\n)\x81.") == {Wrong.UNKNOWN_CLASS}
     assert wrong(b"ctransformers.models.bert.modeling_bert\nBertModel\n)\x81.") == {Wrong.UNKNOWN_CLASS}
     assert wrong(b"ctransformers\npipeline\n(Vtext-generation\ntR.") == {Wrong.UNLISTED_CALL}
     assert wrong(b"ctransformers.trainer_utils\nset_seed\n(I1\ntR.") == {Wrong.UNLISTED_CALL}
