@@ -1,6 +1,6 @@
-"""An instance of Sigstore on loopback: authority, certificate log, signature log; all keys made for one test.
+"""An instance of Sigstore on loopback: identity provider, authority, certificate log, signature log.
 
-Fulcio's API v2, Rekor's API v1 and RFC 6962, as far as the `sigstore` library asks for them.
+All keys are made for one test. Fulcio's API v2, Rekor's API v1 and RFC 6962, as far as the `sigstore` library asks for them.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import rfc8785
 from cryptography import x509
@@ -222,8 +223,28 @@ def serving(world: SigstoreWorld) -> Iterator[SigstoreWorld]:
     """The instance, answering on loopback until the end of the block."""
 
     class Door(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            """Discovery and login: OpenID Connect Core 1.0, section 3.1; whoever comes is logged in."""
+            asked = urlsplit(self.path)
+            if asked.path == "/.well-known/openid-configuration":
+                told = {
+                    "authorization_endpoint": f"{world.url}/login",
+                    "token_endpoint": f"{world.url}/token",
+                }
+                self._answer(200, told)
+                return
+            given = parse_qs(asked.query)
+            back = urlencode({"state": given["state"][0], "code": "good"})
+            self.send_response(302)
+            self.send_header("Location", f"{given['redirect_uri'][0]}?{back}")
+            self.end_headers()
+
         def do_POST(self) -> None:
-            data = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            sent = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.path == "/token":
+                self._answer(200, {"access_token": token("browser@example.org")})
+                return
+            data = json.loads(sent)
             world.asked.append(self.path)
             if world.silent:
                 world.ended.wait()

@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import random
 import subprocess
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 from cryptography import x509
@@ -279,6 +281,22 @@ def test_an_identity_is_given_by_variable_or_file_and_never_guessed(
     ]:
         with pytest.raises(AncileError, match=said):
             identity_token(config, environ, ask=False)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the library leaves a socket
+def test_somebody_at_a_terminal_is_asked_in_a_browser(
+    world: SigstoreWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browsers: list[threading.Thread] = []
+
+    def browser(url: str) -> bool:
+        browsers.append(threading.Thread(target=lambda: urlopen(url, timeout=20).close()))  # noqa: S310 - of the test
+        browsers[-1].start()
+        return True
+
+    monkeypatch.setattr("webbrowser.open", browser)
+    assert identity_token(instance(world.trust(tmp_path)), {}, ask=True).identity == "browser@example.org"
+    browsers[0].join()
 
 
 @pytest.mark.parametrize(
