@@ -192,10 +192,11 @@ def _split(body: bytes, head_length: bytes | None) -> tuple[bytes | memoryview, 
 
 
 def _check_names(names: list[str]) -> None:
-    if len(set(names)) != len(names) or len(names) > MOST_TENSORS:
+    if len(names) > 1 and (len(set(names)) != len(names) or len(names) > MOST_TENSORS):
         raise Refused(400, "a tensor is named once")
-    if any(not 0 < len(name) <= LONGEST_NAME for name in names):
-        raise Refused(400, "a tensor's name has 1 to 256 characters")
+    for name in names:
+        if not 0 < len(name) <= LONGEST_NAME:
+            raise Refused(400, "a tensor's name has 1 to 256 characters")
 
 
 def _tensors(given: Sequence[_Input | _LooseOutput], rest: memoryview) -> tuple[Tensor, ...]:

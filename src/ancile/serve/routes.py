@@ -7,6 +7,7 @@ Not served, as a gateway cannot see what they do or should not let them be done:
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from ancile.serve.config import Permission
@@ -43,6 +44,7 @@ class Route(NamedTuple):
         return NEEDS[self.ask]
 
 
+@lru_cache(maxsize=1024)  # of so many targets; a caller with a key may push others out, which costs 3 us
 def route_of(method: bytes, target: bytes) -> Route | None:
     """The route, or None for whatever is not served."""
     if method == b"GET" and target in SERVER:

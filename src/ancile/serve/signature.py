@@ -55,11 +55,13 @@ class Signature(NamedTuple):
 
 def fits(tensor: Tensor, spec: Spec) -> bool:
     """Whether datatype and shape are those that the model takes."""
-    return (
-        tensor.datatype == spec.datatype
-        and len(tensor.array.shape) == len(spec.shape)
-        and all(wanted in (-1, given) for wanted, given in zip(spec.shape, tensor.array.shape, strict=True))
-    )
+    shape = tensor.array.shape
+    if tensor.datatype != spec.datatype or len(shape) != len(spec.shape):
+        return False
+    for wanted, given in zip(spec.shape, shape, strict=True):  # noqa: SIM110 - all() costs as much as the rest
+        if wanted not in (-1, given):
+            return False
+    return True
 
 
 def is_float(datatype: str) -> bool:

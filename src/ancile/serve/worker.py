@@ -65,7 +65,6 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     digest: str
     models: dict[str, list[dict[str, object]]]
     guarded: tuple[str, ...]
-    loop: str
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -148,8 +147,7 @@ async def _backend(order: Order, loop: asyncio.AbstractEventLoop) -> tuple[Backe
 
 def _serving(signatures: Mapping[str, Signature], learned: Reference, *, digest: str) -> Serving:
     models = {name: [one.document() for one in signature.inputs] for name, signature in signatures.items()}
-    kind = type(asyncio.get_running_loop()).__module__.partition(".")[0]
-    return Serving(digest=digest, models=models, guarded=tuple(learned.benign), loop=kind)
+    return Serving(digest=digest, models=models, guarded=tuple(learned.benign))
 
 
 async def _refuses_strangers(address: tuple[str, int]) -> None:

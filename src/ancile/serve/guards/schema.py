@@ -37,7 +37,7 @@ def _fault(tensor: Tensor, spec: Spec, rows: int) -> str:
         return "more samples at once than are served"
     if spec.bounds is not None:
         low, high = spec.bounds
-        inside = bool(((array >= low) & (array <= high)).all())  # what is no number fails both
+        inside = np.logical_and.reduce((array >= low) & (array <= high), axis=None)  # no number fails both
         return "" if inside else "a value is outside the range that the model was made for"
     if is_float(spec.datatype) and not bool(np.isfinite(array).all()):
         return "a value is not finite"
