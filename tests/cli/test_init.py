@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ancile.cli.home import TABLES
+from ancile.cli.tables import TABLES
 from ancile.core.config import sections
 from ancile.govern.policy import Policy
 from ancile.trust.config import LedgerConfig

@@ -16,8 +16,8 @@ import msgspec
 import pytest
 
 from ancile.cli.checks import all_checks
-from ancile.cli.home import TABLES
 from ancile.cli.main import COMMANDS, ancile, run
+from ancile.cli.tables import TABLES
 from ancile.core.config import sections
 from ancile.core.extras import EXTRAS
 from ancile.govern.policy import Log, Require

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
-import msgspec
 
-from ancile.assess.config import AssessConfig, ThreatModel
 from ancile.core.config import FILE, HOME, Sections, find_upwards, read_config, sections
 from ancile.core.errors import AncileError
-from ancile.govern.policy import Policy
-from ancile.serve.config import ServeConfig
-from ancile.trust.config import LedgerConfig
 
-TABLES: Mapping[str, type[msgspec.Struct]] = {
-    "threat": ThreatModel,
-    "assess": AssessConfig,
-    "policy": Policy,
-    "ledger": LedgerConfig,
-    "serve": ServeConfig,
-}
+if TYPE_CHECKING:
+    from ancile.assess.config import AssessConfig, ThreatModel
+    from ancile.govern.policy import Policy
+    from ancile.trust.config import LedgerConfig
 
 
 class Home(NamedTuple):
@@ -50,21 +41,29 @@ class Home(NamedTuple):
     @property
     def log(self) -> LedgerConfig:
         """The pinned log."""
+        from ancile.trust.config import LedgerConfig  # noqa: PLC0415 - only where it is asked for
+
         return self.config.get("ledger", LedgerConfig)
 
     @property
     def policy(self) -> Policy:
         """What a gate asks for."""
+        from ancile.govern.policy import Policy  # noqa: PLC0415 - only where it is asked for
+
         return self.config.get("policy", Policy)
 
     @property
     def assess(self) -> AssessConfig:
         """Defaults of an assessment."""
+        from ancile.assess.config import AssessConfig  # noqa: PLC0415 - only where it is asked for
+
         return self.config.get("assess", AssessConfig)
 
     @property
     def threat(self) -> ThreatModel:
         """Who attacks, with what goal and knowledge."""
+        from ancile.assess.config import ThreatModel  # noqa: PLC0415 - only where it is asked for
+
         return self.config.get("threat", ThreatModel)
 
 
@@ -99,7 +98,7 @@ def find_home(start: Path) -> Home | None:
             if interrupted
             else f"restore {FILE} from version control; it pins the ledger's public keys",
         )
-    return Home(folder, config_file, sections(read_config(config_file), TABLES, path=config_file))
+    return Home(folder, config_file, _sections(config_file, start))
 
 
 def _inside_or_above(name: str, named: Path | None, start: Path) -> Path | None:
@@ -111,6 +110,12 @@ def _inside_or_above(name: str, named: Path | None, start: Path) -> Path | None:
 def find_config(start: Path) -> Sections:
     """The configuration of the named home, else at or above ``start``; the defaults where there is none."""
     path = _inside_or_above(FILE, named_home(), start)
+    return _sections(path, start)
+
+
+def _sections(path: Path | None, start: Path) -> Sections:
+    from ancile.cli.tables import TABLES  # noqa: PLC0415 - many rooms, for nothing where no home is found
+
     return sections(read_config(path) if path else {}, TABLES, path=path or start / FILE)
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,7 +12,6 @@ from typing import NamedTuple, TypeVar
 
 import click
 
-from ancile.core.config import FILE, HOME
 from ancile.core.errors import AncileError
 from ancile.core.report import Record, Report, exit_code
 from ancile.render.formats import FORMATS, render_as
@@ -80,6 +77,8 @@ def writable(what: str, path: Path, *, own: bool = False) -> None:
 
     own  whether it may be one of ancile's own: else keys, ledger and configuration are no place for a result
     """
+    from ancile.core.config import FILE, HOME  # noqa: PLC0415 - most results go to stdout
+
     real = Path(os.path.realpath(path))
     if not own and (HOME in real.parts or real.name == FILE):
         raise AncileError(
@@ -128,6 +127,8 @@ def _told(report: Report, file: Path) -> None:
 
 def page_width() -> int:
     """Columns to write for: the terminal's, as far as lines of that length can be read."""
+    import shutil  # noqa: PLC0415 - of the table alone
+
     return max(NARROWEST, min(WIDEST, shutil.get_terminal_size((80, 24)).columns))
 
 
@@ -155,6 +156,8 @@ def write_whole(path: Path, data: bytes, *, own: bool = False) -> None:
 
 
 def _replace(path: Path, data: bytes) -> None:
+    import tempfile  # noqa: PLC0415 - likewise
+
     mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666 & ~_umask()
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
     unfinished = Path(name)

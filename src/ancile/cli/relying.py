@@ -9,7 +9,6 @@ from pathlib import Path
 from ancile.cli.gating import read_bundle
 from ancile.cli.home import Home, find_config
 from ancile.cli.ledger import read_text, reading
-from ancile.cli.trusting import read_public
 from ancile.core.config import FILE, find_upwards
 from ancile.core.errors import AncileError
 from ancile.core.subject import DIGEST
@@ -104,6 +103,8 @@ def _named(signers: Iterable[str]) -> tuple[list[str], list[str]]:
             authors.append(one)
             continue
         _require_no_id(one)
+        from ancile.cli.trusting import read_public  # noqa: PLC0415 - where a signer is named by a file
+
         for key in read_public(Path(one)):
             authors += [key.text] if key.purpose == "author" else []
             vkeys += key.vkeys

@@ -6,9 +6,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from ancile.cli.home import Home, find_home, need_home
 from ancile.cli.output import Output, apart, deliver, talk, writable, write_whole
 from ancile.cli.reading import no_waiting
 from ancile.core.errors import AncileError
@@ -23,6 +22,9 @@ from ancile.scan.policy import STRICT_DOUBT, Policy
 from ancile.scan.stage import Terms, files_of, scan
 from ancile.work.clock import system_clock
 from ancile.work.progress import progress_line
+
+if TYPE_CHECKING:
+    from ancile.cli.home import Home
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,9 +77,11 @@ def scanning(wanted: Wanted, way: Output) -> int:
 
 def _home(wanted: Wanted, here: Path) -> Home | None:
     """Where the report is recorded; where it is not, no file of a checkout decides about the scan."""
-    if wanted.record or wanted.again:
-        return need_home(here)
-    return None if wanted.record is False or not wanted.digest else find_home(here)
+    if not wanted.again and (wanted.record is False or not wanted.digest):
+        return None
+    from ancile.cli.home import find_home, need_home  # noqa: PLC0415 - not where nothing is recorded
+
+    return need_home(here) if wanted.record or wanted.again else find_home(here)
 
 
 def _delivered(report: Report, wanted: Wanted, home: Home | None, way: Output) -> int:

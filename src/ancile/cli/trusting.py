@@ -16,9 +16,10 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import AoT, Array, Table
 
-from ancile.cli.home import TABLES, Home
+from ancile.cli.home import Home
 from ancile.cli.output import write_whole
 from ancile.cli.reading import no_waiting
+from ancile.cli.tables import TABLES
 from ancile.core.config import sections
 from ancile.core.errors import AncileError
 from ancile.core.subject import digest_of

@@ -12,7 +12,6 @@ import click
 from ancile.cli.home import Home
 from ancile.cli.output import talk
 from ancile.core.errors import AncileError
-from ancile.trust.ask_witness import cosigned
 from ancile.trust.checkpoint import parse_head
 from ancile.trust.keys import create_key, list_keys, unlock_key
 from ancile.trust.ledger import Ledger
@@ -21,7 +20,6 @@ from ancile.trust.note import parse_note
 from ancile.trust.passphrase import passphrase
 from ancile.trust.private_file import make_private_folder
 from ancile.trust.quorum import Policy, open_witnessed
-from ancile.trust.witness import Witness, witness_server
 
 
 def witnessed(ledger: Ledger, note: str, policy: Policy) -> str:
@@ -29,6 +27,8 @@ def witnessed(ledger: Ledger, note: str, policy: Policy) -> str:
 
     AncileError when what was reached does not make the quorum; each that failed is said on stderr.
     """
+    from ancile.trust.ask_witness import cosigned  # noqa: PLC0415 - nothing else of a signature needs HTTP
+
     size = parse_head(parse_note(note).text).size
     vkeys: dict[str, list[str]] = {}
     for one in policy.witnesses:
@@ -45,6 +45,8 @@ def witnessed(ledger: Ledger, note: str, policy: Policy) -> str:
 
 def serve_witness(home: Home, *, name: str | None, host: str, port: int) -> None:
     """Cosign until Ctrl-C; the witness key is made under ``name`` the first time."""
+    from ancile.trust.witness import Witness, witness_server  # noqa: PLC0415 - as above
+
     logs = {home.log.origin: [*home.log.keys, *home.log.before]} if home.log.keys else {}
     logs |= {log.origin: list(log.keys) for log in home.policy.logs}
     secret = functools.cache(lambda: passphrase(os.environ, prompt="passphrase of the keys"))

@@ -12,21 +12,16 @@ import zlib
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-from backports.zstd import DecompressionParameter, ZstdDecompressor, ZstdError
-
 from ancile.formats import lz4_frames
 from ancile.formats.held import Held, Spool, forget, piece
 
 CHUNK = 1 << 20  # that goes in at once
 PIECE = 1 << 20  # that comes out at once
 MEMBERS = 1000  # streams in a row
-ZSTD_LIMITS = {
-    int(DecompressionParameter.window_log_max): 27
-}  # 128 MiB: what `zstd` itself accepts unless told
 SKIPPABLE = tuple(bytes((first, 0x2A, 0x4D, 0x18)) for first in range(0x50, 0x60))
 ZFILE = slice(20, 24)  # joblib up to 0.9: "ZF", the length as 19 characters or 20, then zlib's first byte
 
-BROKEN = (zlib.error, lzma.LZMAError, ZstdError, OSError, EOFError, ValueError)  # what an inflater raises
+BROKEN = (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError)  # what an inflater raises
 
 
 class Unpacked(NamedTuple):
@@ -59,12 +54,18 @@ class Inflater(Protocol):
         """At most so many bytes."""
 
 
+def _zstd() -> Inflater:
+    from ancile.formats.zstd_frames import ZstdInflater  # noqa: PLC0415 - few files have it
+
+    return ZstdInflater()
+
+
 MAGIC: tuple[tuple[str, tuple[bytes, ...], Callable[[], Inflater]], ...] = (
     ("gzip", (b"\x1f\x8b",), lambda: Deflate(16 + zlib.MAX_WBITS)),
     ("bzip2", (b"BZh",), bz2.BZ2Decompressor),
     ("xz", (b"\xfd7zXZ\x00",), lzma.LZMADecompressor),
     ("lzma", (b"\x5d\x00\x00",), lzma.LZMADecompressor),
-    ("zstd", (b"\x28\xb5\x2f\xfd",), lambda: ZstdDecompressor(options=ZSTD_LIMITS)),
+    ("zstd", (b"\x28\xb5\x2f\xfd",), _zstd),
     ("lz4", (lz4_frames.MAGIC,), lz4_frames.Lz4Inflater),
     ("skippable", SKIPPABLE, lambda: _Skipped()),  # noqa: PLW0108 - the class stands below
     ("zlib", (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda"), lambda: Deflate(zlib.MAX_WBITS)),

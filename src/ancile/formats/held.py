@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import tempfile
 from collections.abc import Iterator
 from typing import IO, Self
 
@@ -43,6 +42,8 @@ class Spool:
         if self._file is None and self.size <= SMALL:
             self._few += some
             return
+        import tempfile  # noqa: PLC0415 - most of what is held is small
+
         try:
             if self._file is None:
                 self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed with the spool

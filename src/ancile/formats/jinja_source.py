@@ -31,7 +31,6 @@ from ancile.formats.jinja_names import (
 from ancile.formats.jinja_values import Known, Values
 
 LARGEST = 1 << 20  # characters; the longest chat templates have 30 thousand
-DELIMITER = re.compile(r"\{[{%]")
 STATEMENT = re.compile(
     r"\{%[-+]?\s*(for|if|set|macro|block|include|import|from|extends|call|filter|with|raw)\b"
 )

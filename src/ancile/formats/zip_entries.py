@@ -32,7 +32,7 @@ ENTRIES = 500_000
 FULL = 0xFFFFFFFF  # a size that stands in the zip64 field
 
 
-class Entry(NamedTuple):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """A member, by the central directory.
 
     start    of its content

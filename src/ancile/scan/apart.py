@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import traceback
+import sys
 import warnings
 from collections.abc import Callable
 from typing import NamedTuple, NoReturn
@@ -63,7 +63,7 @@ def _answer(work: Callable[[], bytes], writer: int) -> NoReturn:
     except BaseException as reason:  # noqa: BLE001 - the outer door of this process
         body = type(reason).__name__.encode("ascii", "replace")
         if isinstance(reason, Exception):
-            traceback.print_exc()  # a bug keeps its traceback
+            sys.excepthook(type(reason), reason, reason.__traceback__)  # a bug keeps its traceback
     try:
         with os.fdopen(writer, "wb") as pipe:
             pipe.write(body)

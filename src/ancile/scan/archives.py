@@ -11,7 +11,6 @@ import msgspec
 
 from ancile.core.check import Examined, examine
 from ancile.core.text import plain
-from ancile.formats import json_text
 from ancile.formats.held import Held, is_blank, piece
 from ancile.formats.torch_storages import Asking, Storage, asked_storages, layout_faults
 from ancile.formats.zip_entries import (
@@ -135,11 +134,13 @@ def _is_keras_metadata(sizes: dict[str, int], told: dict[str, Held]) -> bool:
     """Whether there is nothing but what Keras writes of itself, its version and the date."""
     if sizes.keys() != {"metadata.json"} or not told:
         return False
+    from ancile.formats import json_text  # noqa: PLC0415 - of few archives
+
     document = json_text.parse(bytes(told["metadata.json"][:METADATA_BYTES]).decode("utf-8", "replace"))
     return document is not None and isinstance(document.root, dict) and document.root.keys() <= KERAS_METADATA
 
 
-class Member(NamedTuple):
+class Member(msgspec.Struct, frozen=True):
     """What an archive lists, where, and what is wrong with it."""
 
     part: Part

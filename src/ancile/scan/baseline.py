@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import tomllib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
@@ -18,7 +17,6 @@ from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 import msgspec
-import tomlkit
 
 from ancile.core.check import Check, Remark, check, examine, ok, warn
 from ancile.core.errors import AncileError
@@ -116,6 +114,8 @@ def parse_baseline(data: bytes, *, path: Path) -> Baseline:
     """The baseline in a file's bytes; AncileError for anything that ``write_baseline`` would not write."""
     if len(data) > LARGEST:
         raise _refused(path, f"{len(data)} bytes, at most {LARGEST} are read")
+    import tomllib  # noqa: PLC0415 - most scans have no baseline
+
     try:
         table = tomllib.loads(data.decode("utf-8"))
         entries = msgspec.convert(table.pop("accepted", []), tuple[Entry, ...])
@@ -297,6 +297,8 @@ def _elsewhere(old: Baseline | None, scanned: Collection[Path]) -> Iterator[tupl
 
 
 def _written(one: Entry) -> str:
+    import tomlkit  # noqa: PLC0415 - as above
+
     fields = msgspec.structs.asdict(one)
     lines = (f"{name} = {tomlkit.item(value).as_string()}" for name, value in fields.items())
     return "\n".join(("", "[[accepted]]", *lines, ""))

@@ -52,13 +52,14 @@ def examine_part(part: Part) -> Examination:
         else:
             if len(open_) == 1:
                 format_ = format_ or one.format
-                keeps += tuple(sorted(one.keeps))
-            findings += one.examined.findings
+                keeps += tuple(sorted(one.keeps)) if one.keeps else ()
+            if one.examined.findings:
+                findings += one.examined.findings
             passed.append(one.examined.passed)
             if one.packages or one.licences:
                 packages |= one.packages
                 licences |= one.licences
-    told = tuple(dict.fromkeys(findings))
+    told = tuple(dict.fromkeys(findings)) if findings else ()
     verdict = verdict_of(told, packages=bool(packages))
     return Examination(
         format_, verdict, told, _sum(passed), tuple(sorted(packages)), tuple(sorted(licences)), keeps

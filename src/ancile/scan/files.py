@@ -25,7 +25,6 @@ from ancile.scan.apart import apart, is_hollow
 from ancile.scan.examine import Examination, examine_part, verdict_of
 from ancile.scan.neighbours import in_folder
 from ancile.scan.part import Part
-from ancile.scan.workers import Job, receive, send, spread
 
 # What a scan takes on one core, roughly, and what of it is worth starting other processes for
 FILE_SECONDS = 0.001
@@ -50,7 +49,6 @@ class Scanned(NamedTuple):
 
 
 SCANNED = msgspec.msgpack.Decoder(Scanned)
-JOB = msgspec.msgpack.Decoder(Job)
 
 
 class Unread(NamedTuple):
@@ -179,6 +177,8 @@ def scan_files(
 def _by_workers(
     found: Sequence[Found], count: int, done: Callable[[], None], *, digest: bool
 ) -> Iterator[Scanned]:
+    from ancile.scan.workers import Job, spread  # noqa: PLC0415 - a few files need no other process
+
     jobs = [Job(os.fsencode(one.path), one.shown, digest) for one in found]
     for one, answer in zip(found, spread(jobs, count, done), strict=True):
         yield _unread(one, answer.fault) if answer.fault else SCANNED.decode(answer.body)
@@ -198,8 +198,11 @@ def _worth(found: Sequence[Found]) -> int:
 
 def serve() -> None:
     """What a process of ``workers`` does: scan what it is asked for, until nothing more comes."""
+    from ancile.scan.workers import Job, receive, send  # noqa: PLC0415 - as above
+
+    jobs = msgspec.msgpack.Decoder(Job)
     while (body := receive(sys.stdin.buffer)) is not None:
-        job = JOB.decode(body)
+        job = jobs.decode(body)
         scanned = scan_file(Found(Path(os.fsdecode(job.path)), job.shown), digest=job.digest)
         send(sys.stdout.buffer, msgspec.msgpack.encode(scanned))
 

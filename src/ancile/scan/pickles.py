@@ -14,7 +14,7 @@ from ancile.formats.torch_storages import Asking, Storage
 from ancile.scan.names import Lists, lists
 from ancile.scan.part import Formatted, Part
 from ancile.scan.pickle_checks import judged
-from ancile.scan.pickle_reading import STREAMS, read_pickles
+from ancile.scan.pickle_reading import FIRST_OPCODE, STREAMS, read_pickles
 from ancile.scan.wrong import Reading
 
 NAME = re.compile(r"[^\s:()=\[\]{}\"'#,;]+")  # source code that begins with a c asks for nothing
@@ -46,6 +46,9 @@ def is_pickle_too(part: Part) -> bool:
 
     Not where a persistent id comes first, as in every zip: its P is that opcode, and ends a plain unpickler.
     """
+    first = part.head[:1]
+    if first == b"P" or not (first in FIRST_OPCODE or first.isspace()):
+        return False
     probe = _probed(part)
     return probe.named and probe.calls and not probe.persistent
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ancile.core.check import Check, Remark, check, error, examine, fail, ok
 from ancile.core.text import plain
-from ancile.formats.jinja_source import DELIMITER, Template, parse
 from ancile.scan.part import Formatted, Part
 
+if TYPE_CHECKING:
+    from ancile.formats.jinja_source import Template
+
+DELIMITER = re.compile(r"\{[{%]")
 RUNS = ("CWE-1336 (CWE 4.17)", "AML.T0011.000 (ATLAS 5.6.0)")
 SHOWN = 20
 
@@ -102,6 +106,8 @@ def is_template(text: str) -> bool:
 
 def examine_template(part: Part, text: str) -> Formatted:
     """What a template does."""
+    from ancile.formats.jinja_source import parse  # noqa: PLC0415 - most texts are no templates, and need no Jinja
+
     return Formatted("template", examine(TEMPLATE_CHECKS, TemplateFacts(part, parse(text))))
 
 
