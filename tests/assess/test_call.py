@@ -69,6 +69,7 @@ def test_no_number_of_samples_and_none_mean_all_of_them_as_in_the_command() -> N
         ({"bounds": (0, 1, 2)}, "the bounds are no pair"),
         ({"bounds": (np.zeros(5), np.ones(5))}, "the bounds are no pair"),
         ({"norm": "l7"}, "no such norm"),
+        ({"norm": "l0", "eps": 0.5}, "an l0 eps counts features"),
         ({"effort": "heroic"}, "no such effort"),
         ({"budget": "soon"}, "not a duration"),
         ({"budget": 10}, "not a duration"),

@@ -207,7 +207,7 @@ def test_an_estimator_with_labels_of_its_own_answers_by_their_order(here: Here) 
         ("net.py:build", {"factory_args": {"width": 3}}, "does not take these arguments"),
         ("net.py:needs", {}, "fails on samples"),
         ("net.py:build", {"weights": "net.py"}, "weights are of no known kind"),
-        ("net.py:build", {"weights": "absent"}, "no such model"),
+        ("net.py:build", {"weights": "absent"}, "no such weights"),
         ("fun.py:scores", {"weights": "w.safetensors"}, "weights are for a PyTorch module"),
         ("net.py:build", {"classes": 10}, "fewer classes .*4 in the model, 10 in the data"),
         ("net.py:build", {"output": "labels"}, "answers with scores"),
@@ -306,3 +306,11 @@ def test_a_real_network_reaches_its_published_accuracy() -> None:
     )
     with open_model(wanted, x[:8], classes=10) as opened:
         assert (opened.model.scores(x).argmax(axis=1) == y).mean() > 0.97
+
+
+def test_a_mean_of_another_length_is_told_as_that_not_as_a_shape_of_the_network(here: Here) -> None:
+    with pytest.raises(AncileError, match="the mean does not fit the samples: 7 numbers") as caught:
+        here("net.py:build", mean=(0.5,) * 7)
+    assert "channel or feature" in caught.value.remedy
+    with pytest.raises(AncileError, match="the std does not fit the samples: 7 numbers"):
+        here("fun.py:scores", std=(0.5,) * 7)

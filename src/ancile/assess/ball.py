@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ancile.attacks.constraint import BEYOND, Constraint
+from ancile.attacks.constraint import BEYOND, Constraint, require_count
 from ancile.core.errors import AncileError
 from ancile.numeric import np
 
@@ -19,6 +19,7 @@ def ball_in(data: Dataset, *, norm: Norm, eps: float, in_ranges: bool, wide: str
     in_ranges  whether eps is a share of each feature's range
     wide       how whoever asks says that pictures keep their 8-bit values
     """
+    require_count(norm, eps)
     scale = data.scale if in_ranges else None
     try:
         return Constraint(norm=norm, eps=eps, low=data.low, high=data.high, scale=scale)

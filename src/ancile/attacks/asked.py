@@ -6,7 +6,7 @@ import operator
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ancile.attacks.constraint import UNITS, Constraint
+from ancile.attacks.constraint import UNITS, Constraint, require_count
 from ancile.attacks.table import ATTACKS, Row
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
@@ -48,12 +48,7 @@ def constraint_of(one: Row, asked: Asked, shape: tuple[int, ...]) -> Constraint:
     if asked.eps is None:
         raise AncileError("eps is missing", value=f"{one.name} without eps", remedy=UNITS)
     eps = number_of("eps", asked.eps)
-    if asked.norm == "l0" and not eps.is_integer():
-        raise AncileError(
-            "an l0 eps counts features",
-            value=f"eps={eps:g}",
-            remedy="give a whole number, the most features that may change",
-        )
+    require_count(asked.norm, eps)
     low, high = bounds_of(asked.bounds)
     scale = None if asked.scale is None else np.asarray(array_of(asked.scale), dtype=np.float64)
     movable = None if asked.movable is None else np.asarray(array_of(asked.movable), dtype=bool)

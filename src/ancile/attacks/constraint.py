@@ -155,6 +155,16 @@ class Constraint:
         return np.asarray(inside & (self.distance(x, around) <= self.eps))
 
 
+def require_count(norm: str, eps: float) -> None:
+    """Refuse an L0 eps that is no whole number: who gives one takes it for a share, or for another norm."""
+    if norm == "l0" and not float(eps).is_integer():
+        raise AncileError(
+            "an l0 eps counts features",
+            value=f"eps={eps:g}",
+            remedy="give a whole number, the most features that may change",
+        )
+
+
 def _float64(x: A) -> NDArray[np.float64]:
     array = x if isinstance(x, np.ndarray) else x.detach().cpu().numpy()
     return np.asarray(array, dtype=np.float64)

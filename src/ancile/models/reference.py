@@ -24,7 +24,7 @@ from ancile.models.neighbours import neighbours, own_package
 from ancile.models.order import Kind, Order
 from ancile.models.package import Package, package_of
 from ancile.models.request import ModelRequest
-from ancile.models.source import read_once
+from ancile.models.source import WEIGHTS, read_once
 
 IN_MODULE = re.compile(r"(?P<module>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):(?P<name>[A-Za-z_]\w*)", re.ASCII)
 IN_FILE = re.compile(r"(?P<file>.+\.py):(?P<name>[A-Za-z_]\w*)", re.DOTALL)
@@ -142,7 +142,7 @@ def _code(request: ModelRequest, source: Source, name: str, *, module: str | Non
     parts |= found.installed
     blocks = [source.data]
     if request.weights is not None:
-        held = read_once(request.base / request.weights)
+        held = read_once(request.base / request.weights, WEIGHTS)
         named = percent_encoded(held.path.name)
         if named in parts:  # it would take the place of the code, which the digest would no longer cover
             raise AncileError(

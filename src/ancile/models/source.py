@@ -16,8 +16,11 @@ MODEL = Wanted(
     limit_bytes=LIMIT_BYTES,
     too_large=f"at most {LIMIT_BYTES} bytes are read",
 )
+WEIGHTS = MODEL._replace(
+    what="weights", missing="give a .safetensors file, or a state dict that torch.save wrote"
+)
 
 
-def read_once(path: Path) -> Source:
+def read_once(path: Path, wanted: Wanted = MODEL) -> Source:
     """The file's bytes as ``formats.source`` reads them."""
-    return read_file_once(path, MODEL)
+    return read_file_once(path, wanted)

@@ -73,6 +73,7 @@ def network_model(
             value="--scores labels",
             remedy="leave it out, or give a function predict(x) that returns labels",
         )
+    require_statistics(order, probe.shape[1:])
     for module in net.modules():  # by attribute, as exported modules refuse eval(); nobody else holds it here
         module.training = False
     faults: list[AncileError] = []
@@ -120,6 +121,7 @@ def function_model(
     layout: Layout | None = None,
 ) -> Ready:
     """A function of samples in the layout that it declares, else in the first that it takes."""
+    require_statistics(order, probe.shape[1:])
     faults: list[AncileError] = []
     tiled = tried(probe)
     for each, one in ways(probe.shape[1:], layout):
@@ -190,6 +192,17 @@ def _most_telling(faults: list[AncileError]) -> AncileError:
     """What is wrong where samples went through, else what stopped them as they are."""
     through = [fault for fault in faults if not raised(fault)]
     return (through or faults)[0]
+
+
+def require_statistics(order: Order, shape: tuple[int, ...]) -> None:
+    """Refuse means and deviations other than one for all, or one for each channel or feature."""
+    for name, given in (("mean", order.mean), ("std", order.std)):
+        if given and len(given) not in (1, *shape, int(np.prod(shape))):
+            raise AncileError(
+                f"the {name} does not fit the samples",
+                value=f"{len(given)} numbers for samples of shape {shape}",
+                remedy="give one number, or one for each channel or feature",
+            )
 
 
 def first_layer(net: torch.nn.Module) -> str:
