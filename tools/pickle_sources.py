@@ -25,7 +25,10 @@ ONLY = {
     "omegaconf": re.compile(
         r"omegaconf/(base|basecontainer|dictconfig|listconfig|tupleconfig|nodes|_utils)\.py"
     ),
+    "ultralytics": re.compile(r"ultralytics/(nn/(tasks|modules/\w+)|utils/(loss|tal))\.py"),
     "pytorch_lightning": re.compile(r"pytorch_lightning/(callbacks/[\w/]+|utilities/(parsing|enums))\.py"),
+    "timm": re.compile(r"timm/(models|layers)/\w+\.py"),
+    "torchvision": re.compile(r"torchvision/(models/[\w/]+|ops/\w+|transforms/\w+)\.py"),
     "trl": re.compile(r"trl/(trainer|experimental/\w+)/(\w+_config|base_config|utils)\.py"),
 }
 PARTIAL = (
@@ -34,6 +37,9 @@ PARTIAL = (
     "trl",
     "omegaconf",
     "pytorch-lightning",
+    "timm",
+    "torchvision",
+    "ultralytics",
 )  # and what was not read may be anything
 ENUMS = ("Enum", "IntEnum", "StrEnum", "Flag", "IntFlag")
 UFUNC = re.compile(r"^(\w+): Final\b[^\n]*_UFunc_|^(\w+): (?:np\.)?ufunc$|^(\w+): _UFunc_", re.MULTILINE)

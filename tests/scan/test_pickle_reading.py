@@ -162,6 +162,11 @@ def test_of_a_package_that_was_read_in_part_only_what_is_listed_is_known() -> No
     assert wrong(b"ctransformers.trainer_utils\nEvaluationStrategy\n(Vno\ntR.") == set()
     assert wrong(b"cpytorch_lightning.callbacks.model_checkpoint\nModelCheckpoint\n.") == set()
     assert wrong(b"comegaconf.dictconfig\nDictConfig\n)\x81}b.") == set()
+    assert wrong(b"cultralytics.nn.tasks\nDetectionModel\n)\x81}b.") == set()
+    assert wrong(b"cultralytics.utils\nIterableSimpleNamespace\n)R}b.") == set()
+    assert wrong(b"ctorchvision.models.resnet\nResNet\n)\x81.") == set()
+    assert wrong(b"ctimm.models.vision_transformer\nVisionTransformer\n)\x81.") == set()
+    assert wrong(b"cultralytics.utils\nSettingsManager\n)\x81.") == {Wrong.UNKNOWN_CLASS}
     assert wrong(b"cpytorch_lightning.trainer\nTrainer\n)\x81.") == {Wrong.UNKNOWN_CLASS}
     assert wrong(b"ctransformers.models.bert.modeling_bert\nBertModel\n)\x81.") == {Wrong.UNKNOWN_CLASS}
     assert wrong(b"ctransformers\npipeline\n(Vtext-generation\ntR.") == {Wrong.UNLISTED_CALL}
