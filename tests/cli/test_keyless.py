@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import pickle
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from ancile.core.subject import digest_of
 from ancile.trust.ledger import open_ledger
 from ancile.work.clock import system_clock
 from tests.cli.terminal import Place
@@ -132,3 +134,20 @@ def test_a_keyless_bundle_is_told_by_its_name(home: Place, world: SigstoreWorld,
     ended = home("verify", "model", "--signature", "model.sig")
     assert ended.code == 2
     assert "--identity and --issuer" in ended.err
+
+
+def test_a_gate_takes_a_keyless_verification_where_the_policy_names_whose(
+    home: Place, world: SigstoreWorld
+) -> None:
+    """The instance is named by its file's digest: another file of the same name is another instance."""
+    (home.folder / "model.pkl").write_bytes(pickle.dumps({"weights": [1.0, 2.0]}))
+    signed = home("sign", "model.pkl", "--keyless", "--trust-config", "trust.json", ANCILE_OIDC_TOKEN=token())
+    assert signed.code == 0, signed
+    assert home("verify", "model.pkl", *WHO).code == 0
+    digest = digest_of((home.folder / "trust.json").read_bytes())
+    for issuer, code in ((ISSUER, 0), ("https://other.example", 2)):
+        home.policy(
+            '[[policy.require]]\nname = "signed"\nstage = "verify"\nparameters = { signature = "classical", '
+            f'threshold = 1, signers = ["{IDENTITY}"], issuer = "{issuer}", trust_config = "{digest}" }}'
+        )
+        assert home("gate", "model.pkl", "--no-record").code == code

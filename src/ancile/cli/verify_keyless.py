@@ -53,8 +53,8 @@ def keyless_report(asked: Asked, *, quiet: bool) -> Report:
             progress=line.say,
         )
     parameters: Parameters = {"signers": [asked.identity], "issuer": asked.issuer}
-    if asked.trust_config is not None:
-        parameters["trust_config"] = plain(str(asked.trust_config))
+    if whose.config:
+        parameters["trust_config"] = whose.config
     if asked.ignored:
         parameters["ignore_unsigned"] = [*asked.ignored]
     return verification_report(facts, parameters=parameters, started=started, finished=clock.now())

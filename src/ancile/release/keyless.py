@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from ancile.core.errors import AncileError
 from ancile.core.extras import needs
+from ancile.core.subject import digest_of
 from ancile.core.text import plain
 from ancile.trust.dsse import IN_TOTO
 
@@ -53,11 +54,13 @@ class Keyless(NamedTuple):
     identity  e-mail address, or URI of a workflow, exactly
     issuer    URL of the identity provider, exactly
     root      certificates of authorities and keys of logs
+    config    digest of the file that named them; empty for the public instance's
     """
 
     identity: str
     issuer: str
     root: TrustedRoot
+    config: str = ""
 
 
 class Attested(NamedTuple):
@@ -80,7 +83,7 @@ class Attested(NamedTuple):
 
 def expected(identity: str, issuer: str, config: Path | None) -> Keyless:
     """Whose signature is asked for; ``config`` as for ``trusted_root``."""
-    return Keyless(identity, issuer, trusted_root(config))
+    return Keyless(identity, issuer, trusted_root(config), digest_of(_read(config)) if config else "")
 
 
 def trusted_root(config: Path | None) -> TrustedRoot:
