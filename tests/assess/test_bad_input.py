@@ -14,6 +14,7 @@ from ancile.assess.evasion import Assessment, Settings
 from ancile.assess.run import Samples
 from ancile.attacks.constraint import Constraint
 from ancile.core.errors import AncileError
+from ancile.core.exhibit import Table
 from ancile.models.form import Form
 from ancile.render.verdict import headline, verdict
 from tests.assess.small import assessed, linear, problem
@@ -81,8 +82,12 @@ def test_a_model_that_fails_before_it_was_attacked_has_no_figure_of_robustness(k
     assert headline(done.report) == "clean 90.0 %, robustness not evaluated"
     assert "has to be mended first" in verdict(done.report).caution
     assert "goes on" not in verdict(done.report).caution
-    (told,) = [f for f in done.report.findings if f.check == "evasion-unfinished"]
-    assert told.detail.endswith("no attack came to its end, so robustness was not evaluated")
+    (unfinished,) = [f for f in done.report.findings if f.check == "evasion-unfinished"]
+    assert unfinished.detail == "no attack came to its end, so robustness was not evaluated"
+    assert "evasion-adversarial-example" in told(done, "SKIP")
+    attacks = next(e for e in done.report.exhibits if e.title == "What each attack added")
+    assert isinstance(attacks, Table)
+    assert {row[attacks.columns.index("robust accuracy after")] for row in attacks.rows} == {None}
 
 
 def test_a_model_that_fails_after_an_attack_keeps_the_figure_of_that_attack() -> None:

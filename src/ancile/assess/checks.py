@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ancile.assess.result import Result
     from ancile.attacks.constraint import Constraint
 
+NOT_EVALUATED = "no attack came to its end, so robustness was not evaluated"
 BLACK_BOX = (*EVASION, "NISTAML.025 (NIST AI 100-2e2025)")
 
 SOME, SHOWN = 5, 5  # samples of a class that are no accident; classes that a line names
@@ -32,6 +33,8 @@ def adversarial_examples(result: Result) -> Iterator[Remark]:
     """
     if not result.right_count:
         yield skip("the model is wrong on every sample as it is: there is nothing to break")
+    elif not result.evaluated:
+        yield skip("no attack came to its end")
     elif result.broken_count:
         rate = result.broken_count / result.right_count
         severity: Severity = "critical" if rate > 0.5 else "high" if rate > 0.1 else "medium"
@@ -188,10 +191,9 @@ def unfinished(result: Result) -> Iterator[Remark]:
         yield ok()
     else:
         count = min(result.attacked_count, result.right_count)
-        attacked = f"{count} of {result.right_count} samples that it gets right were attacked"
-        if not result.evaluated:
-            attacked = "no attack came to its end, so robustness was not evaluated"
-        yield error(f"{result.state.done} of {result.state.total} steps of the plan were done; {attacked}")
+        done = f"{result.state.done} of {result.state.total} steps of the plan were done; {count} of "
+        done += f"{result.right_count} samples that it gets right were attacked"
+        yield error(done if result.evaluated else NOT_EVALUATED)
 
 
 @check("evasion-broken-claim", severity="critical", refs=EVASION)

@@ -60,7 +60,7 @@ def attack_table(result: Result) -> Table:
                 effect.tried,
                 effect.set_aside,
                 broke,
-                round(standing / result.n, 4),
+                round(standing / result.n, 4) if result.evaluated else None,
                 effect.forwards,
                 effect.backwards,
                 effect.queries,
@@ -107,6 +107,10 @@ def trust_table(result: Result) -> Table:
         rows.append(("one step broke what many left", f"{doubt.single} samples", "0"))
     if doubt.blind_tried:
         rows.append(("broken without gradients", f"{doubt.blind} of {doubt.blind_tried}", "0"))
+    if doubt.jumps:
+        rows.append(("scores jump where the answer changes", f"{doubt.jumps} of {doubt.crossed}", "0"))
+    if doubt.searched:
+        rows.append(("searched again on", ", ".join(doubt.searched), "nothing else than the scores"))
     if result.passes:
         low, high = min(result.passes), max(result.passes)
         told = f"{100 * low:.1f} to {100 * high:.1f} % in {len(result.passes)} passes"
