@@ -143,6 +143,11 @@ def test_an_array_of_a_subclass_is_made_without_it() -> None:
     assert wrong(b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nmemmap\n(I0\ntVb\ntR.") == set()
 
 
+def test_a_private_function_that_a_model_keeps_is_held_and_not_called() -> None:
+    assert wrong(b"csklearn.cluster._kmeans\n_kmeans_single_lloyd\n.") == set()
+    assert Wrong.UNLISTED_CALL in wrong(b"csklearn.cluster._kmeans\n_kmeans_single_lloyd\n)R.")
+
+
 def test_methods_that_compute_may_be_held() -> None:
     assert wrong(b"cbuiltins\ngetattr\n(csklearn.base\nBaseEstimator\n)\x81Vpredict\ntR.") == set()
 
