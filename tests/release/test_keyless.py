@@ -311,6 +311,17 @@ def test_what_is_no_trust_configuration_is_one_line(text: str, tmp_path: Path) -
         instance(file)
 
 
+def test_without_a_place_to_keep_it_the_public_root_is_told_to_be_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
+    with pytest.raises(
+        AncileError, match="no trust configuration of Sigstore: of the public instance"
+    ) as told:
+        trusted_root(None)
+    assert "XDG_CACHE_HOME" in told.value.remedy
+
+
 def test_a_root_without_authorities_and_a_file_that_is_none_are_told(
     world: SigstoreWorld, tmp_path: Path
 ) -> None:

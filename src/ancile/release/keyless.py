@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 EXTRA = "sigstore"
 LARGEST_CONFIG = 1 << 20  # bytes: the public instance's has about 12,000
+KEPT = "the cache folder (XDG_CACHE_HOME), where the library keeps it"
 OWN_CONFIG = "name a client trust configuration or a trusted root of Sigstore, in JSON: --trust-config FILE"
 # The extension in which a certificate names the identity provider: fulcio/docs/oid-info.md
 ISSUER = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.1")
@@ -101,7 +102,7 @@ def trusted_root(config: Path | None) -> TrustedRoot:
             root = _instance(data, offline=True).trusted_root
         root.get_fulcio_certs()
     except (needs("sigstore.errors", EXTRA).Error, *UNREADABLE, OSError) as reason:
-        raise _no_config(config, reason) from reason
+        raise _no_config(config, reason, look_at=KEPT) from reason
     return root
 
 
@@ -111,7 +112,7 @@ def instance(config: Path | None) -> ClientTrustConfig:
     try:
         return _instance(data, offline=False)
     except (needs("sigstore.errors", EXTRA).Error, *UNREADABLE, OSError) as reason:
-        raise _no_config(config, reason) from reason
+        raise _no_config(config, reason, look_at="the network") from reason
 
 
 def _instance(data: bytes | None, *, offline: bool) -> ClientTrustConfig:
@@ -193,17 +194,17 @@ def _read(config: Path) -> bytes:
             "file cannot be read", value=f"{plain(str(config))}: {reason.strerror}", remedy=OWN_CONFIG
         ) from reason
     if len(data) > LARGEST_CONFIG:
-        raise _no_config(config, ValueError(f"over {LARGEST_CONFIG} bytes"))
+        raise _no_config(config, ValueError(f"over {LARGEST_CONFIG} bytes"), look_at=KEPT)
     return data
 
 
-def _no_config(config: Path | None, reason: Exception) -> AncileError:
+def _no_config(config: Path | None, reason: Exception, *, look_at: str) -> AncileError:
     source = "of the public instance" if config is None else plain(str(config))
-    cause = reason.__cause__ or reason
+    found = dict.fromkeys(str(one) or type(one).__name__ for one in (reason, reason.__cause__) if one)
     return AncileError(
         "there is no trust configuration of Sigstore",
-        value=f"{source}: {plain(str(cause) or type(cause).__name__, 200)}",
-        remedy=OWN_CONFIG,
+        value=f"{source}: {plain(', '.join(found), 200)}",
+        remedy=OWN_CONFIG if config else f"look at {look_at}; or {OWN_CONFIG}",
     )
 
 
