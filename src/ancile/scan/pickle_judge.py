@@ -200,11 +200,10 @@ class Judge(msgspec.Struct, eq=False):
 
     def _keys(self, state: Box, machine: Machine, made: Value, offset: int) -> None:
         for key, value in zip(state.items[::2], state.items[1::2], strict=False):
-            text = machine.text(key)
-            held = machine.text(value)
-            if text == "filename" and held is not None and _is_wrapper(made) and leaves(held):
+            text = machine.text(key) or ""
+            if text == "filename" and _is_wrapper(made) and leaves(held := machine.text(value) or ""):
                 self.reading.note(Wrong.FOREIGN_CHANGE, offset, f"an array in the file {plain(held, 60)}")
-            if text is not None and PLANTED.fullmatch(text):
+            if text.startswith("__") and PLANTED.fullmatch(text):
                 self.reading.note(Wrong.PLANTED, offset, f"sets {plain(text, 60)}")
 
     def _odd(self, event: Oddity) -> None:

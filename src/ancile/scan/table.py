@@ -6,7 +6,6 @@ What looks at a format is imported when a file may be of it: most scans meet thr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cache
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -45,10 +44,15 @@ class Row(NamedTuple):
         return found
 
 
-@cache
+LOADED: dict[str, Any] = {}  # functions by their names in the table, those that were asked for
+
+
 def _function(name: str) -> Any:
-    module, _, function = name.partition(":")
-    return getattr(import_module(f"ancile.scan.{module}"), function)
+    found = LOADED.get(name)
+    if found is None:
+        module, _, function = name.partition(":")
+        found = LOADED[name] = getattr(import_module(f"ancile.scan.{module}"), function)
+    return found
 
 
 def _may_be_message(part: Part) -> bool:
@@ -106,7 +110,8 @@ FORMATS: tuple[Row, ...] = (
     Row("text", "plain_data:is_text", "texts:examine_text"),
 )
 UNKNOWN = Row("unknown", "plain_data:is_anything", "plain_data:examine_unknown")
-FIRST = FORMATS[FORMATS.index(NUMBERS) + 1 : FORMATS.index(PICKLE)]  # what comes behind has been asked
+# What looks at formats behind which a pickle has not been asked for yet
+FIRST = frozenset(row.looks for row in FORMATS[FORMATS.index(NUMBERS) + 1 : FORMATS.index(PICKLE)])
 
 
 def _asked(first: int) -> tuple[Row, ...]:
@@ -120,7 +125,7 @@ ASKED = tuple(map(_asked, range(256)))
 def rows_of(part: Part) -> tuple[Row, ...]:
     """The format of a part, and pickle where an unpickler would run something in it: it asks for no mark."""
     row = row_of(part)
-    if row in FIRST:
+    if row.looks in FIRST:
         is_pickle_too: Callable[[Part], bool] = _function("pickles:is_pickle_too")
         return (row, PICKLE) if is_pickle_too(part) else (row,)
     return (row,)
@@ -128,9 +133,10 @@ def rows_of(part: Part) -> tuple[Row, ...]:
 
 def row_of(part: Part) -> Row:
     """The format of a part."""
-    if not part.head:
+    head = part.head
+    if not head:
         return MARKER if MARKER.is_it(part) else EMPTY
-    for row in ASKED[part.head[0]]:
-        if (row.may is None or row.may(part)) and row.is_it(part):
+    for row in ASKED[head[0]]:
+        if (row.may is None or row.may(part)) and (LOADED.get(row.known) or row.is_it)(part):
             return row
     return UNKNOWN
