@@ -42,13 +42,13 @@ def calibrate(x: NDArray[np.floating], *, seed: int = 0) -> Benign:
     flat = np.ascontiguousarray(x.reshape(len(x), -1), np.float32)
     projection = None
     if flat.shape[1] > WIDEST:
-        projection = rng.normal(size=(flat.shape[1], PROJECTED)).astype(np.float32) / np.float32(
+        projection = rng.normal(size=(PROJECTED, flat.shape[1])).astype(np.float32) / np.float32(
             PROJECTED**0.5
         )
     spread = flat.std(axis=0)
     weight = (1.0 / np.where(spread > SPREAD, spread, 1.0)).astype(np.float32)
     if projection is not None:
-        projection *= weight[:, None]
+        projection *= weight
     benign = Benign(flat.mean(axis=0), weight, projection, (), 0.0)
     samples = flat[rng.permutation(len(flat))]
     half = len(samples) // 2

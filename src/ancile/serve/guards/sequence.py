@@ -38,7 +38,7 @@ class Benign(NamedTuple):
     """What benign callers look like, from a reference set.
 
     centre, weight  of each value of a sample: the reference's mean, and one over its standard deviation
-    projection      (values, 32), weights included, where a sample has more than 64 values, else None
+    projection      (32, values), weights included, where a sample has more than 64 values, else None
     ranks           sorted nearest distances, one table for each of FILLS
     limit           of the sum; at most one benign caller in a hundred comes above it in 600 queries
     """
@@ -52,12 +52,12 @@ class Benign(NamedTuple):
     @property
     def width(self) -> int:
         """Values of a point."""
-        return len(self.centre) if self.projection is None else self.projection.shape[1]
+        return len(self.centre) if self.projection is None else self.projection.shape[0]
 
     def seen(self, sample: NDArray[np.floating], out: NDArray[np.float32]) -> None:
         """Write a sample, flat, as a point of the space in which distances are taken to ``out``."""
         if self.projection is not None:
-            np.matmul(sample, self.projection, out=out)
+            np.dot(self.projection, sample.astype(np.float32, copy=False), out=out)
             return
         np.subtract(sample, self.centre, out=out)  # moves all points alike, and keeps float32 exact enough
         np.multiply(out, self.weight, out=out)
