@@ -167,7 +167,7 @@ def integers_bar(path: Path, planted: str) -> tuple[Bar, list[Run]]:
 
 
 def small_bar(folder: Path, planted: str) -> Bar:
-    """Many small files, ours with their digests."""
+    """Many small files, ours with their digests; the checkpoints are of one shape, so that one pickle is read once."""
     found = alternating(
         {"ours": (f"{planted}scan", folder)} | {one: (one, folder) for one in ("picklescan", "modelscan")}
     )

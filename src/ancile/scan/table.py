@@ -6,6 +6,7 @@ What looks at a format is imported when a file may be of it: most scans meet thr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -114,12 +115,10 @@ UNKNOWN = Row("unknown", "plain_data:is_anything", "plain_data:examine_unknown")
 FIRST = frozenset(row.looks for row in FORMATS[FORMATS.index(NUMBERS) + 1 : FORMATS.index(PICKLE)])
 
 
+@cache
 def _asked(first: int) -> tuple[Row, ...]:
     """Formats that a part with this first byte may be of."""
     return tuple(row for row in FORMATS if row.begins is None or first in row.begins)
-
-
-ASKED = tuple(map(_asked, range(256)))
 
 
 def rows_of(part: Part) -> tuple[Row, ...]:
@@ -136,7 +135,7 @@ def row_of(part: Part) -> Row:
     head = part.head
     if not head:
         return MARKER if MARKER.is_it(part) else EMPTY
-    for row in ASKED[head[0]]:
+    for row in _asked(head[0]):
         if (row.may is None or row.may(part)) and (LOADED.get(row.known) or row.is_it)(part):
             return row
     return UNKNOWN
