@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from ancile.assess.exhibits import trust_table
 from ancile.assess.run import Samples
 from ancile.attacks.constraint import Constraint
 from ancile.attacks.losses import margin
@@ -171,3 +172,20 @@ def test_a_network_that_raises_between_levels_is_attacked_on_them() -> None:
     made = assessed(Strict().eval(), samples, 0.1)
     assert made.report.outcome == "no_conclusion"
     assert made.result.robust.mean() <= known(net, net, samples, 0.1, PER) + POINTS
+
+
+@pytest.mark.slow
+def test_what_was_searched_on_and_where_scores_jump_is_told() -> None:
+    net, samples = taught()
+    made = assessed(Masked(net, after=IN_STEPS["one-hot beside a slope that tells nothing"]), samples, EPS)
+    doubt = made.result.doubt
+    assert doubt.stepped
+    told = {row[0]: row[1] for row in trust_table(made.result).rows}
+    assert told["scores jump where the answer changes"] == f"{doubt.jumps} of {doubt.crossed}"
+    assert "scores inside" in str(told["searched again on"])
+    assert "levels of the data" in str(told["searched again on"])
+    errors = {one.check: one.detail for one in made.report.findings if one.status == "ERROR"}
+    assert "scores jump" in errors["evasion-lost-gradient"]
+    plain = assessed(net, samples, EPS).result
+    assert not plain.doubt.jumps
+    assert plain.doubt.crossed

@@ -116,7 +116,8 @@ def _unbound(look: _Look) -> None:
     strike(far, aside, one, rows, place=-103)
     look.found.unbounded_tried = len(rows)
     look.found.unbounded = int((aside.broken_by[rows] == UNBROKEN).sum())
-    _halved(look, aside, rows)
+    if white:  # of scores alone many sound models answer in steps: trees do
+        _halved(look, aside, rows)
 
 
 def _crossed(look: _Look) -> None:
@@ -291,6 +292,7 @@ def _climbed(look: _Look, search: GradientModel, name: str, *, place: int) -> in
     """The cascade on this form of the network, on the levels of the data as well."""
     from ancile.assess.white import straightened  # noqa: PLC0415 - needs an extra
 
+    look.found.searched += (name,)
     found, effect = straightened(look.job, search, effort=look.effort), Effect(name=name, blind=False)
     broke = broken(look.job, look.state, effect, _left(look), found, place=place)
     return broke + _levelled(look, search, name, place=place - 20)
@@ -303,6 +305,7 @@ def _levelled(look: _Look, search: GradientModel, name: str, *, place: int) -> i
     levels = levels_of(look.job.samples.x)
     if levels is None or look.job.stop():
         return 0
+    look.found.searched += tuple({"the levels of the data"} - set(look.found.searched))
     effect = Effect(name=f"{name}, on the levels of the data", blind=False)
     found = keeping(look.job, search, levels, effort=look.effort)
     return broken(look.job, look.state, effect, _left(look), found, place=place)

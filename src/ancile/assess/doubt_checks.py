@@ -73,7 +73,10 @@ def lost_gradients(result: Result) -> Iterator[Remark]:
             f"of {found.points} points {found.zero} have a gradient of zeros, {found.not_finite} one that is "
             f"not finite; a step along it gains more than steps at random from {found.helpful}"
         )
-        yield error(f"{said}, and the gain is {100 * found.kept:.0f} % of what the gradient promises")
+        said += f", and the gain is {100 * found.kept:.0f} % of what the gradient promises"
+        if result.doubt.stepped:
+            said += f"; scores jump at {result.doubt.jumps} of {result.doubt.crossed} changes of the answer"
+        yield error(said)
 
 
 @check("evasion-saturated-scores", severity="high", refs=EVASION)

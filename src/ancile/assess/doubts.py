@@ -29,6 +29,7 @@ class Doubt:
     again      whether attacks that need no gradients, or softened ones, were run on what stood
     stood_in   samples broken along gradients of stand-ins, or averaged over a neighbourhood
     jumps      ways to a boundary, of ``crossed``, at whose end scores jump
+    searched   what the second search climbed on beside the scores
     recanted   claims from a single pass that did not hold in the mean of several
     complete   whether the look was not cut short
     """
@@ -45,6 +46,7 @@ class Doubt:
     stood_in: int = 0
     crossed: int = 0
     jumps: int = 0
+    searched: tuple[str, ...] = ()
     recanted: int = 0
     complete: bool = True
 
@@ -65,7 +67,8 @@ class Doubt:
         """Whether gradients lead nowhere on a good part of the points that were looked at."""
         s = self.slopes
         return s is not None and (
-            s.helpful < HELPFUL * s.points
+            self.stepped
+            or s.helpful < HELPFUL * s.points
             or s.zero + s.not_finite > DEAD * s.points
             or not LEAST <= s.kept <= MOST
         )
@@ -85,4 +88,4 @@ class Doubt:
     def doubtful(self) -> bool:
         """Whether some gradients are none, or lead nowhere: reason to look again, not yet to say so."""
         s = self.slopes
-        return self.lost or self.stepped or (s is not None and s.zero + s.not_finite > ODD * s.points)
+        return self.lost or (s is not None and s.zero + s.not_finite > ODD * s.points)
