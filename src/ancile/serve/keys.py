@@ -27,7 +27,6 @@ PREFIX = "ancile_"
 SECRET_BYTES = 32
 SECRET_CHARS, SUM_CHARS = 43, 6  # base 62: 256 bits take 43 characters, 32 take 6
 DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-KEY = re.compile(rf"{PREFIX}[0-9A-Za-z]{{{SECRET_CHARS + SUM_CHARS}}}", re.ASCII)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}", re.ASCII)
 DATABASE, PEPPER = "users.db", "pepper"
 VERSION = 1
@@ -60,13 +59,6 @@ def new_key() -> str:
     """A key that nobody has."""
     secret = _base62(int.from_bytes(secrets.token_bytes(SECRET_BYTES), "big"), SECRET_CHARS)
     return f"{PREFIX}{secret}{_sum(secret)}"
-
-
-def has_form(key: str) -> bool:
-    """Whether a text has the form of a key, its checksum included."""
-    if not KEY.fullmatch(key):
-        return False
-    return _sum(key[len(PREFIX) : -SUM_CHARS]) == key[-SUM_CHARS:]
 
 
 def _sum(secret: str) -> str:
