@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ancile.attacks.apgd import apgd
-from ancile.attacks.apgd_walk import checkpoints
+from ancile.attacks.apgd_points import checkpoints
 from ancile.attacks.ball import Norm
 from ancile.attacks.constraint import Constraint
 from ancile.attacks.fgsm import fgsm

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from ancile.attacks.apgd_walk import Begun, Walk, checkpoints, halve, sparsify
+from ancile.attacks.apgd_points import Begun, Points, checkpoints, halve, sparsify
 from ancile.attacks.ball import Ball
 from ancile.attacks.constraint import Constraint
 from ancile.attacks.counts import require_some
@@ -20,6 +20,7 @@ from ancile.attacks.found import Found
 from ancile.attacks.losses import choose, choose_targeted, ranked
 from ancile.attacks.pgd import TARGETS
 from ancile.attacks.starts import Start, start_at
+from ancile.attacks.stop import OnStep, stopped
 from ancile.attacks.streams import Streams
 from ancile.core.errors import AncileError
 from ancile.core.extras import needs
@@ -47,7 +48,7 @@ def apgd(
     restarts: int | None = None,
     loss: str = "dlr",
     start: Start = "random",
-    on_step: Callable[[], bool] | None = None,
+    on_step: OnStep = None,
 ) -> torch.Tensor:
     """The most wrong point found by a climb whose step halves as it stalls, for each sample.
 
@@ -102,10 +103,7 @@ class _Here(NamedTuple):
     constraint: Constraint
     raised: Raised
     radii: tuple[tuple[float, int], ...]
-    on_step: Callable[[], bool] | None
-
-    def stopped(self) -> bool:
-        return self.on_step is not None and self.on_step()
+    on_step: OnStep
 
     def total(self, y: torch.Tensor, aim: torch.Tensor | None, logits: torch.Tensor) -> torch.Tensor:
         return self.raised(logits, y, aim).sum()
@@ -123,44 +121,44 @@ def _restart(here: _Here, left: Begun, found: Found) -> bool:
         last = times == 1.0
         if not last:
             wide = here.constraint.at(here.constraint.eps * times).ball(left.around)
-            walk = _walked(here, left._replace(x=wide.project(left.x)), wide, steps, None)
+            points = _climbed(here, left._replace(x=wide.project(left.x)), wide, steps, None)
         else:
-            walk = _walked(here, left._replace(x=ball.project(left.x)), ball, steps, found)
-        if walk is None:
+            points = _climbed(here, left._replace(x=ball.project(left.x)), ball, steps, found)
+        if points is None:
             return False
-        left = left._replace(x=walk.best)
+        left = left._replace(x=points.best)
     return True
 
 
-def _walked(
+def _climbed(
     here: _Here, left: Begun, ball: Ball[torch.Tensor], steps: int, found: Found | None
-) -> Walk | None:
+) -> Points | None:
     """A climb of so many steps in one ball; None when told to stop.
 
     Without ``found`` nothing is judged, and the last step is the next ball's projection.
     """
-    if here.stopped():
+    if stopped(here.on_step):
         return None
     logits, gradient = here.model.gradient(left.x, partial(here.total, left.y, left.aim))
-    walk = Walk.begin(left, ball, gradient, here.value(logits, left.y, left.aim))
-    if found is not None and not walk.keep(found.judge(walk.x, logits, walk.y, walk.place)):
-        return walk
+    points = Points.begin(left, ball, gradient, here.value(logits, left.y, left.aim))
+    if found is not None and not points.keep(found.judge(points.x, logits, points.y, points.rows)):
+        return points
     looks, since = checkpoints(steps, ball.norm), 0
     for step in range(1, steps + 1 if found is not None else steps):
-        if step > 1 and here.stopped():
+        if step > 1 and stopped(here.on_step):
             return None
-        walk.move(first=step == 1)
+        points.move(first=step == 1)
         if step < steps:
-            logits, gradient = here.model.gradient(walk.x, partial(here.total, walk.y, walk.aim))
+            logits, gradient = here.model.gradient(points.x, partial(here.total, points.y, points.aim))
         else:
-            logits, gradient = here.model.logits(walk.x), walk.gradient
-        walk.note(gradient, here.value(logits, walk.y, walk.aim))
-        if found is not None and not walk.keep(found.judge(walk.x, logits, walk.y, walk.place)):
-            return walk
+            logits, gradient = here.model.logits(points.x), points.gradient
+        points.note(gradient, here.value(logits, points.y, points.aim))
+        if found is not None and not points.keep(found.judge(points.x, logits, points.y, points.rows)):
+            return points
         if step in looks:
-            sparsify(walk) if ball.norm == "l1" else halve(walk, step - since)
+            sparsify(points) if ball.norm == "l1" else halve(points, step - since)
             since = step
-    return walk
+    return points
 
 
 def _radii(constraint: Constraint, steps: int) -> tuple[tuple[float, int], ...]:

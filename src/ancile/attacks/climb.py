@@ -24,7 +24,7 @@ else:
     torch = needs("torch", "torch")
 
 FINISH_STEPS = 8
-TINY = 1e-30
+TINY = 1e-30  # a divisor at least: float32 holds it and its inverse, and saturated slopes above it point on
 
 
 def climb(

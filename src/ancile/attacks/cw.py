@@ -9,13 +9,13 @@ the bounds are kept by cutting, not by tanh; what is found is turned to the samp
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from ancile.attacks.constraint import Constraint
 from ancile.attacks.counts import require_some
 from ancile.attacks.feet import turn_back
 from ancile.attacks.nearest import Nearest, Room, misread, settled, value_and_slope
+from ancile.attacks.stop import OnStep, stopped
 from ancile.attacks.streams import Streams
 from ancile.attacks.tangent import TINY, ahead
 from ancile.core.errors import AncileError
@@ -61,7 +61,7 @@ def cw(
     steps: int = 40,
     rounds: int = 6,
     classes: int = 9,
-    on_step: Callable[[], bool] | None = None,
+    on_step: OnStep = None,
 ) -> torch.Tensor:
     """The nearest adversarial example in L2 that descent on distance and margin finds, within eps.
 
@@ -84,27 +84,27 @@ def cw(
         return x.clone()
     whole = Room.of(x, constraint)
     found = Nearest.of(whole)
-    if on_step is not None and on_step():
+    if stopped(on_step):
         return x.clone()
     edge = ahead(model, whole, y, classes)
-    place = found.others(edge.fooled)
-    if len(place):
-        room, steep = whole.take(place), edge.slope[place].square().sum(dim=1).clamp_min(TINY)
-        first = 2 * edge.value[place].abs() / steep
+    rows = found.others(edge.fooled)
+    if len(rows):
+        room, steep = whole.take(rows), edge.slope[rows].square().sum(dim=1).clamp_min(TINY)
+        first = 2 * edge.value[rows].abs() / steep
         weight = _Weight(first, torch.zeros_like(first), torch.full_like(first, math.inf))
-        begin = edge.step[place]
+        begin = edge.step[rows]
         away = room.length(begin)
         for turn in range(rounds):
-            aim = None if turn % 2 else edge.goal[place]
-            best = found.distance[place].isfinite()
-            start = torch.where(best[:, None], found.change[place], begin)
+            aim = None if turn % 2 else edge.goal[rows]
+            best = found.distance[rows].isfinite()
+            start = torch.where(best[:, None], found.change[rows], begin)
             success = _descend(
-                model, room, y[place], place, aim, found, weight.now, away, start, steps, on_step
+                model, room, y[rows], rows, aim, found, weight.now, away, start, steps, on_step
             )
             if success is None:
                 break
             weight, begin = weight.after(success), (room.least + room.most) / 2
-            away = found.distance[place]
+            away = found.distance[rows]
         turn_back(model, whole, y, found, turns=FEET)
     return settled(model, x, y, constraint, whole, found)
 
@@ -113,28 +113,28 @@ def _descend(
     model: GradientModel,
     room: Room,
     y: torch.Tensor,
-    place: torch.Tensor,
+    rows: torch.Tensor,
     aim: torch.Tensor | None,
     found: Nearest,
     weight: torch.Tensor,
     away: torch.Tensor,
     change: torch.Tensor,
     steps: int,
-    on_step: Callable[[], bool] | None,
+    on_step: OnStep,
 ) -> torch.Tensor | None:
-    """(m,) whether the later half of a round fooled, for the samples at ``place``; None when told to stop.
+    """(m,) whether the later half of a round fooled, for the samples at ``rows``; None when told to stop.
 
     away  (m,) the distance in view, by the slopes or as it was found
     """
-    success = torch.zeros_like(place, dtype=torch.bool)
+    success = torch.zeros_like(rows, dtype=torch.bool)
     mean, square = torch.zeros_like(change), torch.zeros_like(change)
     width = (room.most - room.least).amax(dim=1, keepdim=True) * FAR
     first = torch.minimum(NEAR * away[:, None] / math.sqrt(max(1, change.shape[1])), width)
     for step in range(steps):
-        if on_step is not None and on_step():
+        if stopped(on_step):
             return None
         _, fooled, slope = value_and_slope(model, room, change, y, aim)
-        found.judge(change, fooled, room.length(change), place)
+        found.judge(change, fooled, room.length(change), rows)
         success |= fooled & (2 * step >= steps)
         pull = 2 * change - torch.where(fooled, 0.0, weight)[:, None] * slope
         mean, square = mean.lerp(pull, 1 - BETA[0]), square.lerp(pull.square(), 1 - BETA[1])
@@ -142,5 +142,5 @@ def _descend(
         fade = LAST + (1 - LAST) * (1 + math.cos(math.pi * step / steps)) / 2
         change = room.cut(change - fade * first * centred / spread.clamp_min(TINY))
     fooled = misread(model.logits(room.point(change)), y)
-    found.judge(change, fooled, room.length(change), place)
+    found.judge(change, fooled, room.length(change), rows)
     return success | fooled

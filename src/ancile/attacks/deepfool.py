@@ -8,13 +8,13 @@ as in SuperDeepFool (arXiv:2303.12481), and moved towards the sample while it fo
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ancile.attacks.constraint import Constraint
 from ancile.attacks.counts import require_some
 from ancile.attacks.feet import turn_back
 from ancile.attacks.nearest import Nearest, Room, misread, settled, value_and_slope
+from ancile.attacks.stop import OnStep, stopped
 from ancile.attacks.streams import Streams
 from ancile.attacks.tangent import ahead, crossing
 from ancile.core.errors import AncileError
@@ -41,7 +41,7 @@ def deepfool(
     steps: int = 50,
     classes: int = 9,
     turns: int = TURNS,
-    on_step: Callable[[], bool] | None = None,
+    on_step: OnStep = None,
 ) -> torch.Tensor:
     """A near adversarial example for each sample, by steps to the nearest edge of a linear model, within eps.
 
@@ -80,25 +80,25 @@ def _over_edges(
     found: Nearest,
     steps: int,
     classes: int,
-    on_step: Callable[[], bool] | None,
+    on_step: OnStep,
 ) -> bool:
     """Steps until a sample is misread; False when told to stop."""
-    place, change = torch.arange(len(y), device=y.device), torch.zeros_like(room.least)
+    rows, change = torch.arange(len(y), device=y.device), torch.zeros_like(room.least)
     for step in range(steps):
-        if on_step is not None and on_step():
+        if stopped(on_step):
             return False
         if step == 0:
             value, fooled, slope = ahead(model, room, y, classes)[:3]
         else:
             value, fooled, slope = value_and_slope(model, room, change, y)
-        found.judge(change, fooled, room.length(change), place)
+        found.judge(change, fooled, room.length(change), rows)
         left = ~fooled
         if not left.any():
             return True
         if not left.all():
-            place, room, y, change, value, slope = (
-                place[left], room.take(left), y[left], change[left], value[left], slope[left],
+            rows, room, y, change, value, slope = (
+                rows[left], room.take(left), y[left], change[left], value[left], slope[left],
             )  # fmt: skip
         change = room.cut(change + (1 + OVERSHOOT) * crossing(room, change, value.abs(), slope))
-    found.judge(change, misread(model.logits(room.point(change)), y), room.length(change), place)
+    found.judge(change, misread(model.logits(room.point(change)), y), room.length(change), rows)
     return True

@@ -19,7 +19,7 @@ from ancile.attacks.losses import ranked
 from ancile.attacks.nearest import Room, misread, value_and_slope
 from ancile.attacks.standing import Field, Standing, batches, judgement
 from ancile.attacks.starts import middle_start, random_start
-from ancile.attacks.tangent import crossing
+from ancile.attacks.tangent import TINY, crossing
 from ancile.core.extras import needs
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ else:
     torch = needs("torch", "torch")
 
 MIXED = 0.1  # most of a step that is taken from the sample, not from the point: section 3.2, alpha_max
-TINY = 1e-12
 
 
 class Walk(NamedTuple):

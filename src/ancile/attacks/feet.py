@@ -33,15 +33,15 @@ def turn_back(model: GradientModel, whole: Room, y: torch.Tensor, found: Nearest
     turns  at most: a sample that the last one brought no nearer is left alone
     Cost: at most a backward and 6 forwards a turn, and 5 forwards.
     """
-    place = (found.distance.isfinite() & (found.distance > 0)).nonzero().squeeze(1)
+    rows = (found.distance.isfinite() & (found.distance > 0)).nonzero().squeeze(1)
     for turn in range(turns + 1):
-        if not len(place):
+        if not len(rows):
             return
-        room, right = whole.take(place), y[place]
-        change = shortened(model, room, right, found.change[place], rounds=ROUNDS[min(turn, 1)])
-        found.judge(change, torch.ones_like(place, dtype=torch.bool), room.length(change), place)
+        room, right = whole.take(rows), y[rows]
+        change = shortened(model, room, right, found.change[rows], rounds=ROUNDS[min(turn, 1)])
+        found.judge(change, torch.ones_like(rows, dtype=torch.bool), room.length(change), rows)
         if turn < turns:
-            place = place[_turned(model, room, right, change, found, place)]
+            rows = rows[_turned(model, room, right, change, found, rows)]
 
 
 def _turned(
@@ -50,18 +50,18 @@ def _turned(
     y: torch.Tensor,
     change: torch.Tensor,
     found: Nearest,
-    place: torch.Tensor,
+    rows: torch.Tensor,
 ) -> torch.Tensor:
-    """(m,) which of the samples at ``place`` a turn to the foot brought nearer."""
+    """(m,) which of the samples at ``rows`` a turn to the foot brought nearer."""
     value, _, slope = value_and_slope(model, room, change, y)
     onto = ((change * slope).sum(dim=1) - value).clamp_min(0)
     foot = crossing(room, torch.zeros_like(change), onto, slope)
     length = NEARER * room.length(change)
-    nearer = torch.zeros_like(place, dtype=torch.bool)
+    nearer = torch.zeros_like(rows, dtype=torch.bool)
     for share in SHARES:
         left = (~nearer).nonzero().squeeze(1)
         part, tried = room.take(left), change[left] + share * (foot[left] - change[left])
         tried = part.cut(tried * (length[left] / part.length(tried).clamp_min(TINY))[:, None])
         fooled = misread(model.logits(part.point(tried)), y[left])
-        nearer[left] = found.judge(tried, fooled, part.length(tried), place[left])
+        nearer[left] = found.judge(tried, fooled, part.length(tried), rows[left])
     return nearer

@@ -11,11 +11,10 @@ import math
 from typing import TYPE_CHECKING
 
 from ancile.attacks.nearest import Nearest, Room, misread, value_and_slope
+from ancile.attacks.stop import OnStep, stopped
 from ancile.core.extras import needs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import torch
 
     from ancile.models.model import GradientModel
@@ -30,16 +29,16 @@ def search(
     model: GradientModel,
     room: Room,
     y: torch.Tensor,
-    place: torch.Tensor,
+    rows: torch.Tensor,
     found: Nearest,
     worth: torch.Tensor,
     *,
     start: torch.Tensor,
     slope: torch.Tensor,
     steps: int,
-    on_step: Callable[[], bool] | None,
+    on_step: OnStep,
 ) -> bool:
-    """Fewer and fewer features for the samples at ``place``; False when told to stop.
+    """Fewer and fewer features for the samples at ``rows``; False when told to stop.
 
     room, y  of those samples
     worth    (all, places) written to: what each changed place of the best so far gained there
@@ -50,14 +49,14 @@ def search(
     mean = slope / torch.linalg.vector_norm(slope, dim=1, keepdim=True).clamp_min(1e-12)
     places = room.spots.places
     for step in range(steps):
-        if on_step is not None and on_step():
+        if stopped(on_step):
             return False
         _, fooled, slope = value_and_slope(model, room, change, y)
-        nearer = found.judge(change, fooled, room.length(change), place)
-        worth[place[nearer]] = room.places(slope * change)[nearer]
+        nearer = found.judge(change, fooled, room.length(change), rows)
+        worth[rows[nearer]] = room.places(slope * change)[nearer]
         cosine = (1 + math.cos(math.pi * step / steps)) / 2
         gamma = GAMMA[1] + (GAMMA[0] - GAMMA[1]) * cosine
-        best = found.distance[place]
+        best = found.distance[rows]
         held = torch.minimum(budget, best)
         fewer = torch.minimum(held - 1, (held * (1 - gamma)).floor())
         more = torch.maximum(budget + 1, (budget * (1 + gamma)).floor())

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ancile.attacks.constraint import Constraint
 from ancile.attacks.losses import choose
+from ancile.attacks.stop import OnStep, stopped
 from ancile.attacks.streams import Streams
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def fgsm(
     rng: Streams,  # noqa: ARG001 - one signature for all attacks
     *,
     loss: str = "ce",
-    on_step: Callable[[], bool] | None = None,
+    on_step: OnStep = None,
 ) -> torch.Tensor:
     """One step along the gradient to the surface of the ball around each sample.
 
@@ -37,7 +37,7 @@ def fgsm(
     features, L0 takes those that gain most to a bound. A sample without gradient stays as it is. Draws
     nothing from ``rng``. Cost: 1 forward, 1 backward a sample; nothing where eps is 0.
     """
-    if constraint.eps == 0 or not len(x) or (on_step is not None and on_step()):
+    if constraint.eps == 0 or not len(x) or stopped(on_step):
         return x.clone()
     raised = choose(loss, model.traits.classes).function
     ball = constraint.ball(x)

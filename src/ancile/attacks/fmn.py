@@ -11,13 +11,13 @@ found is moved towards the sample while it fools.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from ancile.attacks import few, radii
 from ancile.attacks.constraint import Constraint
 from ancile.attacks.counts import require_some
 from ancile.attacks.nearest import Nearest, Room, misread, settled, shortened, value_and_slope
+from ancile.attacks.stop import OnStep, stopped
 from ancile.attacks.streams import Streams
 from ancile.attacks.tangent import ahead
 from ancile.core.extras import needs
@@ -37,7 +37,7 @@ GAMMA = 0.3  # first share by which the radius changes; the paper's 0.05 is for 
 SCOUT, FINE = (1.0, 0.3), (0.5, 0.01)  # of the radius a step, and of gamma, first and last: far off, and near
 ROUNDS = 7  # of bisection from a far start
 POLISH = 5  # of bisection at the end, over the last tenth of the way
-SHORT = 0.9
+SHORT = 0.9  # of the way to a found example, where the last bisection begins: see POLISH
 FAR = 8.0  # a middle start that many times farther than what was found is left
 PARTS = (0.15, 0.4)  # of the steps: from the sample, from the middle; the rest goes on
 
@@ -49,11 +49,7 @@ class _Search(NamedTuple):
     room: Room
     y: torch.Tensor
     found: Nearest
-    on_step: Callable[[], bool] | None
-
-    def stopped(self) -> bool:
-        """Whether the caller wants the search to end."""
-        return self.on_step is not None and self.on_step()
+    on_step: OnStep
 
 
 def fmn(
@@ -65,7 +61,7 @@ def fmn(
     *,
     steps: int = STEPS,
     classes: int = CLASSES,
-    on_step: Callable[[], bool] | None = None,
+    on_step: OnStep = None,
 ) -> torch.Tensor:
     """The nearest adversarial example found for each sample, within eps.
 
@@ -96,35 +92,35 @@ def _shrink(search: _Search, steps: int, classes: int) -> None:
     """A run from the sample and one from the middle, and a third from the nearer of what they found."""
     model, room, y, found, _ = search
     first, second = (max(1, round(steps * share)) for share in PARTS)
-    if search.stopped():
+    if stopped(search.on_step):
         return
     edge = ahead(model, room, y, classes)
-    place = found.others(edge.fooled)
-    if not _run(search, edge.step[place], place, first, goal=edge.goal[place]):
+    rows = found.others(edge.fooled)
+    if not _run(search, edge.step[rows], rows, first, goal=edge.goal[rows]):
         return
-    place = (found.distance > 0).nonzero().squeeze(1)
-    if not len(place):
+    rows = (found.distance > 0).nonzero().squeeze(1)
+    if not len(rows):
         return
-    far, wanted = _from_afar(search, place)
-    if wanted.any() and not _run(search, far[wanted], place[wanted], second):
+    far, wanted = _from_afar(search, rows)
+    if wanted.any() and not _run(search, far[wanted], rows[wanted], second):
         return
-    place = (found.distance.isfinite() & (found.distance > 0)).nonzero().squeeze(1)
-    if len(place) and steps > first + second:
-        if not _run(search, found.change[place], place, steps - first - second, fine=True):
+    rows = (found.distance.isfinite() & (found.distance > 0)).nonzero().squeeze(1)
+    if len(rows) and steps > first + second:
+        if not _run(search, found.change[rows], rows, steps - first - second, fine=True):
             return
-        part, change = room.take(place), found.change[place]
-        change = shortened(model, part, y[place], change, rounds=POLISH, least=SHORT)
-        found.judge(change, torch.ones_like(place, dtype=torch.bool), part.length(change), place)
+        part, change = room.take(rows), found.change[rows]
+        change = shortened(model, part, y[rows], change, rounds=POLISH, least=SHORT)
+        found.judge(change, torch.ones_like(rows, dtype=torch.bool), part.length(change), rows)
 
 
-def _from_afar(search: _Search, place: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _from_afar(search: _Search, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Changes at the edge of the class on the way to the middle of the range; the middle where that is right.
 
     With (m,) whether a run from there is worth its steps: nothing was found, or it is not much farther.
     """
     model, whole, _, found, _ = search
-    room, y = whole.take(place), search.y[place]
-    far, seen = (room.least + room.most) / 2, found.distance[place]
+    room, y = whole.take(rows), search.y[rows]
+    far, seen = (room.least + room.most) / 2, found.distance[rows]
     fooled = misread(model.logits(room.point(far)), y)
     if fooled.any():
         far[fooled] = shortened(model, room.take(fooled), y[fooled], far[fooled], rounds=ROUNDS)
@@ -134,33 +130,33 @@ def _from_afar(search: _Search, place: torch.Tensor) -> tuple[torch.Tensor, torc
 def _run(
     search: _Search,
     change: torch.Tensor,
-    place: torch.Tensor,
+    rows: torch.Tensor,
     steps: int,
     *,
     goal: torch.Tensor | None = None,
     fine: bool = False,
 ) -> bool:
-    """Steps for the samples at ``place`` from these changes; False when told to stop.
+    """Steps for the samples at ``rows`` from these changes; False when told to stop.
 
     goal  (m,) the class to head for; the likeliest in each step where not given
     fine  the radius and point are nearly right, steps begin at half their length
     """
-    if not len(place):
+    if not len(rows):
         return True
     model, whole, _, found, _ = search
     fades = FINE if fine else SCOUT
-    room, y = whole.take(place), search.y[place]
+    room, y = whole.take(rows), search.y[rows]
     radius, most = room.length(change), room.farthest()
     sparse = radius.new_full((len(radius),), radii.SPARSE * change.shape[1])
     for step in range(steps):
-        if search.stopped():
+        if stopped(search.on_step):
             return False
         value, fooled, slope = value_and_slope(model, room, change, y, goal)
         length = room.length(change)
-        found.judge(change, fooled, length, place)
+        found.judge(change, fooled, length, rows)
         cosine = (1 + math.cos(math.pi * step / steps)) / 2
         fade = fades[1] + (fades[0] - fades[1]) * cosine
-        best = found.distance[place]
+        best = found.distance[rows]
         beyond = torch.maximum(OVERSHOOT * (length + radii.reach(room, value, slope)), radius * GROWTH)
         radius = torch.where(
             fooled,
@@ -170,7 +166,7 @@ def _run(
         radius = torch.minimum(radius, most)
         change = radii.moved(room, change, slope, radius, fade, sparse)
         sparse = (change != 0).sum(dim=1) * radii.SPARSE
-    found.judge(change, misread(model.logits(room.point(change)), y), room.length(change), place)
+    found.judge(change, misread(model.logits(room.point(change)), y), room.length(change), rows)
     return True
 
 
@@ -180,24 +176,24 @@ def _few(search: _Search, steps: int, classes: int) -> None:
     Then the idle are put back.
     """
     model, room, y, found, on_step = search
-    if search.stopped():
+    if stopped(search.on_step):
         return
     edge = ahead(model, room, y, classes)
     worth = torch.zeros_like(room.places(room.least))
     half = max(1, steps // 2)
-    place = found.others(edge.fooled)
+    rows = found.others(edge.fooled)
     many = few.extremes(room, edge.slope, torch.full_like(edge.value, max(1.0, worth.shape[1] / 4)))
     for start, share in ((edge.step, half), (many, steps - half)):
-        if not len(place) or not share:
+        if not len(rows) or not share:
             break
         if not few.search(
-            model, room.take(place), y[place], place, found, worth,
-            start=start[place], slope=edge.slope[place], steps=share, on_step=on_step,
+            model, room.take(rows), y[rows], rows, found, worth,
+            start=start[rows], slope=edge.slope[rows], steps=share, on_step=on_step,
         ):  # fmt: skip
             return
-        place = (found.distance > 1).nonzero().squeeze(1)
-    place = (found.distance.isfinite() & (found.distance > 1)).nonzero().squeeze(1)
-    if len(place):
-        part = room.take(place)
-        change = few.thinned(model, part, y[place], found.change[place], worth[place], rounds=POLISH)
-        found.judge(change, torch.ones_like(place, dtype=torch.bool), part.length(change), place)
+        rows = (found.distance > 1).nonzero().squeeze(1)
+    rows = (found.distance.isfinite() & (found.distance > 1)).nonzero().squeeze(1)
+    if len(rows):
+        part = room.take(rows)
+        change = few.thinned(model, part, y[rows], found.change[rows], worth[rows], rounds=POLISH)
+        found.judge(change, torch.ones_like(rows, dtype=torch.bool), part.length(change), rows)

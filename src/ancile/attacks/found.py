@@ -31,7 +31,7 @@ class Found(NamedTuple):
         return (~self.broken).nonzero().squeeze(1)
 
     def judge(
-        self, x: torch.Tensor, logits: torch.Tensor, y: torch.Tensor, place: torch.Tensor
+        self, x: torch.Tensor, logits: torch.Tensor, y: torch.Tensor, rows: torch.Tensor
     ) -> torch.Tensor:
         """Keep what is better than before; (n,) whether each sample still stands.
 
@@ -40,9 +40,9 @@ class Found(NamedTuple):
         value = margin(logits, y)
         finite = torch.isfinite(logits.sum(dim=1))  # a tenth of the cost of asking each logit
         fooled = finite & (logits.argmax(dim=1) != y)
-        better = (fooled | (finite & (value > self.margin[place]))).nonzero().squeeze(1)
-        where = place[better]
+        better = (fooled | (finite & (value > self.margin[rows]))).nonzero().squeeze(1)
+        where = rows[better]
         self.x[where] = x[better]
         self.margin[where] = value[better]
-        self.broken[place] = fooled
+        self.broken[rows] = fooled
         return ~fooled

@@ -54,7 +54,7 @@ class Room(NamedTuple):
         return cls(ball.norm, x, ball.low, ball.high, least, most, unit, ball.spots)
 
     def take(self, chosen: torch.Tensor) -> Room:
-        """The room of the chosen samples, by mask or place."""
+        """The room of the chosen samples, by mask or number."""
         low, high = self.low[chosen], self.high[chosen]
         least, most = self.least[chosen], self.most[chosen]
         return Room(self.norm, self.around[chosen], low, high, least, most, self.unit, self.spots)
@@ -124,11 +124,11 @@ class Nearest(NamedTuple):
         return (~fooled).nonzero().squeeze(1)
 
     def judge(
-        self, change: torch.Tensor, fooled: torch.Tensor, length: torch.Tensor, place: torch.Tensor
+        self, change: torch.Tensor, fooled: torch.Tensor, length: torch.Tensor, rows: torch.Tensor
     ) -> torch.Tensor:
-        """Keep what fools and is nearer than before; (m,) whether it was, for the samples at ``place``."""
-        nearer = fooled & (length < self.distance[place])
-        where = place[nearer]
+        """Keep what fools and is nearer than before; (m,) whether it was, for the samples at ``rows``."""
+        nearer = fooled & (length < self.distance[rows])
+        where = rows[nearer]
         self.change[where] = change[nearer]
         self.distance[where] = length[nearer]
         return nearer

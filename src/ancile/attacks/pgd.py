@@ -17,6 +17,7 @@ from ancile.attacks.constraint import Constraint
 from ancile.attacks.counts import require_some
 from ancile.attacks.found import Found
 from ancile.attacks.losses import SampleLoss, choose, margin, ranked, towards
+from ancile.attacks.stop import OnStep, stopped
 from ancile.attacks.streams import Streams
 from ancile.core.errors import AncileError
 from ancile.core.extras import needs
@@ -49,7 +50,7 @@ def pgd(
     eps_share: Schedule = 1.0,
     random_start: bool = True,
     loss: str = "margin",
-    on_step: Callable[[], bool] | None = None,
+    on_step: OnStep = None,
 ) -> torch.Tensor:
     """The most wrong point found by climbing the loss from random starts in the ball, for each sample.
 
@@ -105,7 +106,7 @@ class _Climb(NamedTuple):
     raised: SampleLoss
     sizes: Sequence[float]
     shares: Sequence[float]
-    on_step: Callable[[], bool] | None
+    on_step: OnStep
 
 
 def _climb(
@@ -114,25 +115,25 @@ def _climb(
     y: torch.Tensor,
     aim: torch.Tensor | None,
     ball: Ball[torch.Tensor],
-    place: torch.Tensor,
+    rows: torch.Tensor,
     found: Found,
 ) -> bool:
-    """One restart on the samples at ``place``, from ``x``, which is written to; False when told to stop."""
+    """One restart on the samples at ``rows``, from ``x``, which is written to; False when told to stop."""
     share = 1.0
     for step, (size, wanted) in enumerate(zip(climb.sizes, climb.shares, strict=True)):
-        if climb.on_step is not None and climb.on_step():
+        if stopped(climb.on_step):
             return False
         logits, gradient = climb.model.gradient(x, partial(_total, climb.raised, y, aim))
-        stands = found.judge(x, logits, y, place).nonzero().squeeze(1)
+        stands = found.judge(x, logits, y, rows).nonzero().squeeze(1)
         if len(stands) < len(x):
-            x, y, place, gradient = x[stands], y[stands], place[stands], gradient[stands]
+            x, y, rows, gradient = x[stands], y[stands], rows[stands], gradient[stands]
             aim, ball = None if aim is None else aim[stands], ball.take(stands)
             if not len(x):
                 return True
         if wanted != share:
             share, ball = wanted, climb.constraint.at(wanted * climb.constraint.eps).ball(ball.around)
         x = ball.step_(x, gradient, size, left=1.0 - step / len(climb.sizes))
-    found.judge(x, climb.model.logits(x), y, place)
+    found.judge(x, climb.model.logits(x), y, rows)
     return True
 
 

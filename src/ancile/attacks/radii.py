@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ancile.attacks.nearest import Room
+from ancile.attacks.tangent import TINY
 from ancile.core.extras import needs
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ L1_ROUNDS = 5  # of Newton's method, bisected where it leaves its bracket
 CLOSE = 1e-4  # of a radius, and a length is taken for it
 SPHERE_ROUNDS = 2  # scaling to the sphere and cutting at the bounds, in turn
 SPARSE = 0.1  # of the features changed so far, that an L1 step moves: 9.9 against 18 at 0.3 on fast_at
-TINY = 1e-12
 
 
 def moved(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ancile.attacks.constraint import Constraint
 from ancile.attacks.sparse_moves import sparse_move, sparse_share, sparse_start
 from ancile.attacks.square_moves import Place, bump_move, bump_start, linf_move, linf_start
+from ancile.attacks.stop import OnStep, stopped
 from ancile.attacks.streams import Streams
 from ancile.attacks.windows import grid_of
 from ancile.core.errors import AncileError
@@ -45,7 +46,7 @@ def square(
     *,
     queries: int = 1000,
     first_share: float = 0.8,
-    on_step: Callable[[], bool] | None = None,
+    on_step: OnStep = None,
 ) -> NDArray[np.floating]:
     """The most wrong point found by changing random windows of each sample to the edge of the ball.
 
@@ -80,7 +81,7 @@ def square(
     walk = _Walk(Place.of(constraint.ball(x), grid, rng), np.arange(len(x)), y, np.full(len(x), -np.inf))
     now = grid.planes(x)
     for query in range(queries):
-        if on_step is not None and on_step():
+        if stopped(on_step):
             break
         area = sparse_share(query, queries) if sparse else _share(first_share, query, queries) * grid.places
         proposal = move(now, walk.place, area, query) if query else start(walk.place)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from ancile.attacks.constraint import Constraint
 from ancile.attacks.losses import margin
+from ancile.attacks.stop import OnStep, stopped
 from ancile.attacks.streams import Streams
 from ancile.core.extras import needs
 
@@ -41,7 +42,7 @@ class Field(NamedTuple):
     y: torch.Tensor
     constraint: Constraint
     rng: Streams
-    on_step: Callable[[], bool] | None
+    on_step: OnStep
 
     def plain(self) -> Field:
         """The same with the original in the place of the search form."""
@@ -49,7 +50,7 @@ class Field(NamedTuple):
 
     def stopped(self) -> bool:
         """Whether the caller wants the search to end."""
-        return self.on_step is not None and self.on_step()
+        return stopped(self.on_step)
 
 
 @dataclass(kw_only=True)

@@ -22,13 +22,13 @@ else:
 # Exact once no further feature meets its bound. On a net that thresholds digits, walks in L2 broke 286 of 474
 # with 9, 268 with 6, 107 with 3, in the same time
 CROSSING_ROUNDS = 9
-OVER = 1.001  # of the margin that is to be gained: on the very edge rounding would decide
+OVER = 1.001  # of the margin that is to be gained, a thousandth more: on the very edge rounding would decide
 STEEPER = 2.0  # than the steepest seen so far, a slope is not expected to be
 # Classes compared in vain before a sample takes part no more: 9 come no nearer and cost a third more
 PATIENCE = 3
 MANY = 64  # features from which slopes of a net's classes are alike, and comparing costs time
-SHORT = 0.9999  # of a margin counts as gained
-TINY = 1e-12
+SHORT = 0.9999  # of a margin counts as gained: what float32's sums over a thousand features leave undecided
+TINY = 1e-12  # a divisor at least: below slopes that lead anywhere; float32 holds its inverse
 
 
 class Ahead(NamedTuple):

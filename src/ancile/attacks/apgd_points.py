@@ -33,11 +33,11 @@ class Begun(NamedTuple):
     x: torch.Tensor
     y: torch.Tensor
     aim: torch.Tensor | None
-    place: torch.Tensor
+    rows: torch.Tensor
 
 
 @dataclass(kw_only=True, eq=False)
-class Walk:
+class Points:
     """Where each sample that stands is and was.
 
     x, before, best  (n, *shape) points; the gradients are those at x and at best
@@ -49,7 +49,7 @@ class Walk:
     """
 
     ball: Ball[torch.Tensor]
-    place: torch.Tensor
+    rows: torch.Tensor
     y: torch.Tensor
     aim: torch.Tensor | None
     x: torch.Tensor
@@ -69,13 +69,13 @@ class Walk:
     @classmethod
     def begin(
         cls, left: Begun, ball: Ball[torch.Tensor], gradient: torch.Tensor, value: torch.Tensor
-    ) -> Walk:
+    ) -> Points:
         """At the starts."""
         x, first = left.x, L1_FIRST_STEP if ball.norm == "l1" else FIRST_STEP
         changed = _changed(x, ball)
         most = max(1.0, L1_FIRST_SHARE * ball.around[0].numel())
         return cls(
-            ball=ball, place=left.place, y=left.y, aim=left.aim,
+            ball=ball, rows=left.rows, y=left.y, aim=left.aim,
             x=x, before=x, gradient=gradient, value=value,
             best=x.clone(), best_gradient=gradient.clone(), best_value=value.clone(),
             size=torch.full_like(value, first * ball.eps),
@@ -131,29 +131,30 @@ def checkpoints(steps: int, norm: Norm) -> frozenset[int]:
     return frozenset(looks)
 
 
-def halve(walk: Walk, since: int) -> None:
+def halve(points: Points, since: int) -> None:
     """Halve the step and go back to the best point where the climb stalls.
 
     That is where the loss rose in too few of the steps since the last look, or where neither step nor best
     loss changed between two looks: conditions 1 and 2 of the paper.
     """
-    stalled = walk.rises <= RISING * since
-    idle = ~walk.halved & (walk.best_value <= walk.seen)
-    walk.halved = stalled | idle
-    walk.seen = walk.best_value.clone()
-    walk.rises = torch.zeros_like(walk.rises)
-    walk.size = torch.where(walk.halved, walk.size / 2, walk.size)
-    walk.back(walk.halved)
+    stalled = points.rises <= RISING * since
+    idle = ~points.halved & (points.best_value <= points.seen)
+    points.halved = stalled | idle
+    points.seen = points.best_value.clone()
+    points.rises = torch.zeros_like(points.rises)
+    points.size = torch.where(points.halved, points.size / 2, points.size)
+    points.back(points.halved)
 
 
-def sparsify(walk: Walk) -> None:
+def sparsify(points: Points) -> None:
     """In L1: change fewer features a step as the best point gets sparser; else shorten the step."""
-    now, eps = _changed(walk.best, walk.ball), walk.ball.eps
-    fewer = now < L1_FEWER * walk.changed
-    walk.top = (now / L1_SHRINKS).clamp_min(1.0)
-    walk.size = torch.where(fewer, L1_FIRST_STEP * eps, (walk.size / L1_SHRINKS).clamp_min(L1_SMALLEST * eps))
-    walk.changed = now
-    walk.back(fewer)
+    now, eps = _changed(points.best, points.ball), points.ball.eps
+    fewer = now < L1_FEWER * points.changed
+    points.top = (now / L1_SHRINKS).clamp_min(1.0)
+    shorter = (points.size / L1_SHRINKS).clamp_min(L1_SMALLEST * eps)
+    points.size = torch.where(fewer, L1_FIRST_STEP * eps, shorter)
+    points.changed = now
+    points.back(fewer)
 
 
 def _changed(x: torch.Tensor, ball: Ball[torch.Tensor]) -> torch.Tensor:
