@@ -78,36 +78,36 @@ def square(
     sparse = constraint.norm == "l0"
     grid = constraint.spots(x.shape[1:]) if sparse else grid_of(x.shape[1:])
     start, move = MOVES[constraint.norm]
-    walk = _Walk(Place.of(constraint.ball(x), grid, rng), np.arange(len(x)), y, np.full(len(x), -np.inf))
+    left = _Left(Place.of(constraint.ball(x), grid, rng), np.arange(len(x)), y, np.full(len(x), -np.inf))
     now = grid.planes(x)
     for query in range(queries):
         if stopped(on_step):
             break
         area = sparse_share(query, queries) if sparse else _share(first_share, query, queries) * grid.places
-        proposal = move(now, walk.place, area, query) if query else start(walk.place)
+        proposal = move(now, left.place, area, query) if query else start(left.place)
         candidates = grid.samples(proposal, x.shape[1:])
-        value, fooled = _judged(np.asarray(scores(candidates)), walk.y)
-        better = fooled | (value >= walk.value)
-        found[walk.places[better]] = candidates[better]
+        value, fooled = _judged(np.asarray(scores(candidates)), left.y)
+        better = fooled | (value >= left.value)
+        found[left.rows[better]] = candidates[better]
         now = np.where(better[:, None, None], proposal, now)
-        walk = walk._replace(value=np.where(better, value, walk.value))
+        left = left._replace(value=np.where(better, value, left.value))
         if fooled.any():
-            now, walk = now[~fooled], walk.take(~fooled)
+            now, left = now[~fooled], left.take(~fooled)
             if not len(now):
                 break
     return found
 
 
-class _Walk(NamedTuple):
+class _Left(NamedTuple):
     """The samples that stand: where each may go, which it is, its label and its best margin so far."""
 
     place: Place
-    places: NDArray[np.int64]
+    rows: NDArray[np.int64]
     y: NDArray[np.int64]
     value: NDArray[np.floating]
 
-    def take(self, stands: NDArray[np.bool_]) -> _Walk:
-        return _Walk(self.place.take(stands), self.places[stands], self.y[stands], self.value[stands])
+    def take(self, stands: NDArray[np.bool_]) -> _Left:
+        return _Left(self.place.take(stands), self.rows[stands], self.y[stands], self.value[stands])
 
 
 def _share(first: float, query: int, queries: int) -> float:
