@@ -8,6 +8,7 @@ from functools import cache
 
 from ancile.core.check import examine
 from ancile.formats import json_text
+from ancile.formats.held import Held
 from ancile.formats.json_text import Document, walk
 from ancile.scan.code import examine_python, examine_script, name_of
 from ancile.scan.configs import examine_json, examine_lines
@@ -18,7 +19,7 @@ from ancile.scan.notebooks import examine_notebook, is_notebook
 from ancile.scan.pages import examine_page
 from ancile.scan.part import Formatted, Part
 from ancile.scan.pickle_checks import judged
-from ancile.scan.pickle_reading import hidden_pickles
+from ancile.scan.pickle_reading import SECOND_LINE, hidden_pickles
 from ancile.scan.plain_data import DATA_CHECKS, TEXT_BYTES, DataFacts
 from ancile.scan.secret_checks import examine_secrets
 from ancile.scan.templates import examine_template, is_acting, is_template
@@ -33,6 +34,7 @@ MARKS = (
 PROBED_BYTES = 512
 PROBED_LEAST = 8
 ENCODED_CHARACTERS = 1 << 20  # of a text in which encoded programs are looked for
+LONGEST_MODULE = 4096  # bytes of a name that can be one
 CALLED_BYTES = 1 << 16  # behind a look-up in a text, in which its call has to stand
 
 
@@ -89,20 +91,30 @@ def examine_wide(part: Part) -> Iterator[Formatted | Part]:
 
 
 @cache
-def _look_up() -> re.Pattern[bytes]:
-    """A look-up in a module of the system, as protocols 0 and 1 write it."""
+def _module() -> re.Pattern[bytes]:
+    """A look-up in a module of the system, as protocols 0 and 1 write it, at the end of a line."""
     names = b"|".join(re.escape(one.encode()) for one in sorted(feared()))
-    return re.compile(rb"[ci](?:" + names + rb")(?:\.\w+)*\n[A-Za-z_][\w.]*\n")
+    return re.compile(rb"[ci](?:" + names + rb")(?:\.\w+)*\Z")
+
+
+def _look_ups(data: Held) -> Iterator[int]:
+    """Where one stands: before a line that is a name, of which a long text has few."""
+    module = _module()
+    for name in SECOND_LINE.finditer(data):
+        end = name.start()
+        begin = max(data.rfind(b"\n", 0, end) + 1, end - LONGEST_MODULE)
+        if (found := module.search(data[begin:end])) is not None:
+            yield begin + found.start()
 
 
 def _hidden(part: Part, text: str) -> Iterator[Formatted | Part]:
     """Pickles among the lines of a text that call something, and what in a short text is encoded."""
     reading = Reading()
-    for one in _look_up().finditer(part.data):
-        start = max(0, one.start() - 1)  # an INST has its mark before it
-        held = bytes(part.data[start : one.start() + CALLED_BYTES])
-        for place in hidden_pickles(held).wrong.get(Wrong.UNLISTED_CALL, [])[:1]:
-            reading.note(Wrong.UNLISTED_CALL, start + place.offset, place.detail)
+    for place in _look_ups(part.data):
+        start = max(0, place - 1)  # an INST has its mark before it
+        held = bytes(part.data[start : place + CALLED_BYTES])
+        for one in hidden_pickles(held).wrong.get(Wrong.UNLISTED_CALL, [])[:1]:
+            reading.note(Wrong.UNLISTED_CALL, start + one.offset, one.detail)
     if reading.wrong:
         yield Formatted("text", judged(part, reading))
     if len(text) <= ENCODED_CHARACTERS:
