@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ancile.cli.home import need_home
+from ancile.cli.recorder import open_recorder
 from ancile.core.errors import AncileError
+from ancile.serve import supervise
 from ancile.serve.inference import Infer
 from ancile.serve.journal import OPEN, WHOLE
 from ancile.serve.record import VerdictRecord, digest_of_input, line_of
 from ancile.serve.routes import Route, route_of
 from ancile.serve.segment import Segment, segments, statement_of, waiting
+from ancile.serve.supervise import Sealer
 from ancile.serve.tensors import Tensor
 from ancile.trust.canonical import canonical, parse_canonical
 from ancile.trust.merkle import leaf_hash, node_hash, range_root
+from tests.cli.terminal import Place
 from tests.serve.test_inference import tensors
 
 
@@ -120,3 +126,30 @@ def test_a_target_is_one_of_the_routes_exactly_or_none(
     method: bytes, target: bytes, route: Route | None
 ) -> None:
     assert route_of(method, target) == route
+
+
+def test_a_segment_whose_checkpoint_failed_is_not_appended_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full between entry and checkpoint: the next try goes on where the last one stopped."""
+    home = Place(tmp_path)
+    assert home("init", "--unencrypted-key", "--origin", "test.example/log").code == 0
+    journal = tmp_path / "journal"
+    journal.mkdir()
+    (journal / f"1{WHOLE}").write_bytes(b"".join(line + b"\n" for line in lines(5)))
+    with chdir(tmp_path), open_recorder(need_home(tmp_path)) as recorder:
+        before = recorder.ledger.size()
+        sealer = Sealer(recorder.ledger, recorder.author, recorder.log, journal, 2, recorder.clock.now, set())
+
+        def full(*_: object, **__: object) -> str:
+            raise AncileError("the disk is full", value="", remedy="")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(supervise, "sign_head", full)
+            with pytest.raises(AncileError, match="full"):
+                sealer.seal()
+        assert recorder.ledger.size() == before + 3
+        assert sealer.seal() == 0
+        assert recorder.ledger.size() == before + 3
+        assert list(journal.iterdir()) == []
+        assert sealer.done == set()

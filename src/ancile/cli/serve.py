@@ -67,9 +67,14 @@ def serve(
             reference=reference,
         )
         sealer = Sealer(
-            recorder.ledger, recorder.author, recorder.log, journal_of(folder), config.segment_records,
-            recorder.clock.now,
-        )  # fmt: skip
+            ledger=recorder.ledger,
+            author=recorder.author,
+            log=recorder.log,
+            folder=journal_of(folder),
+            most=config.segment_records,
+            now=recorder.clock.now,
+            done=set(),
+        )
         if left := sealer.recover():
             talk(f"{left} records of a run before are now in the ledger")
 

@@ -42,6 +42,7 @@ class Sealer(NamedTuple):
 
     folder  of the journals
     most    records of a segment
+    done    segments that the ledger holds, of journals that could not be removed yet
     """
 
     ledger: Ledger
@@ -50,33 +51,38 @@ class Sealer(NamedTuple):
     folder: Path
     most: int
     now: Callable[[], datetime]
+    done: set[str]
 
-    def seal(self, *, dead: bool = False, known: set[str] | None = None) -> int:
+    def seal(self, *, dead: bool = False) -> int:
         """Records sealed, each durable under a signed checkpoint before its journal is removed.
 
-        dead   take journals that are still open as well: nobody writes to them any more
-        known  segments that the ledger holds already
+        dead  take journals that are still open as well: nobody writes to them any more
         """
         count = 0
         for path in waiting(self.folder, dead=dead):
-            parts = [part for part in segments(path, most=self.most) if part.journal not in (known or ())]
-            drafts = [
-                Draft(KIND, self.author.public.id_bytes, sign(statement_of(part), [self.author]))
-                for part in parts
-            ]
-            if drafts:
-                self.ledger.append(drafts)
+            parts = []
+            for part in segments(path, most=self.most):
+                parts.append(part.journal)
+                if part.journal not in self.done:
+                    envelope = sign(statement_of(part), [self.author])
+                    self.ledger.append([Draft(KIND, self.author.public.id_bytes, envelope)])
+                    self.done.add(part.journal)
+                    count += len(part.lines)
+            if parts:
                 sign_head(self.ledger, self.log, clock=self.now)
-            count += sum(len(part.lines) for part in parts)
             path.unlink()
             sync_folder(self.folder)
+            self.done.difference_update(parts)
         return count
 
     def recover(self) -> int:
         """Seal what a run before left behind, and nothing of it twice."""
         if not waiting(self.folder, dead=True):
             return 0
-        return self.seal(dead=True, known=sealed_journals(self.ledger))
+        self.done.update(sealed_journals(self.ledger))
+        count = self.seal(dead=True)
+        self.done.clear()
+        return count
 
 
 def listening(host: str, port: int) -> socket:
