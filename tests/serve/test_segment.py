@@ -153,3 +153,14 @@ def test_a_segment_whose_checkpoint_failed_is_not_appended_again(
         assert recorder.ledger.size() == before + 3
         assert list(journal.iterdir()) == []
         assert sealer.done == set()
+
+
+def test_the_worker_gets_no_secret_of_the_environment() -> None:
+    given = {"PATH": "p", "ANCILE_PASSPHRASE": "s", "ANCILE_BACKUP_PASSPHRASE_FILE": "f", "HOME": "h"}
+    given |= {
+        "AWS_SECRET_ACCESS_KEY": "k",
+        "ANCILE_ENDPOINT_TOKEN": "t",
+        "PGPASSWORD": "w",
+        "ANCILE_DATA": "d",
+    }
+    assert supervise.worker_environment(given) == {"PATH": "p", "HOME": "h", "ANCILE_DATA": "d"}

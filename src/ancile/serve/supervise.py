@@ -5,13 +5,15 @@ It has no socket of its own and reads nothing of the network but the worker's jo
 
 from __future__ import annotations
 
+import os
+import re
 import select
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -35,6 +37,7 @@ START_SECONDS = 300.0  # a large model on a slow disk, and a reference set to le
 END_SECONDS = 20.0  # the worker's own drain is half of it
 LARGEST_WORD = 1 << 20
 POLL_SECONDS = 0.5
+SECRET = re.compile("PASS(PHRASE|WORD)|SECRET|TOKEN|CREDENTIAL|KEY", re.IGNORECASE)
 
 
 class Sealer(NamedTuple):
@@ -98,6 +101,11 @@ def listening(host: str, port: int) -> socket:
         ) from reason
 
 
+def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables without those whose names speak of secrets: passphrases stay with the keys."""
+    return {name: value for name, value in environment.items() if not SECRET.search(name)}
+
+
 class Worker:
     """The running worker; use it in a ``with``."""
 
@@ -107,6 +115,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             pass_fds=(bound.fileno(),),
+            env=worker_environment(os.environ),
         )
         self._send(msgspec.json.encode(order) + b"\n")
 
