@@ -167,8 +167,10 @@ def _again(look: _Look) -> None:
     fewer = 1
     if found.unsteady:
         look, fewer = _on_average(look)
-    found.stood_in += _straight(look)
-    if not look.job.stop():
+    # The more is tried, the more often is luck taken for an example where lots are drawn
+    wide = not found.unsteady or found.flat or bool(met)
+    found.stood_in += _straight(look, levels=wide)
+    if wide and not look.job.stop():
         found.stood_in += _inside(look)
     if found.unsteady or found.crowded:
         _sharpened(look)
@@ -265,17 +267,18 @@ def _soft(look: _Look, *, estimated: bool, place: int) -> int:
     return _paying(look, attack)
 
 
-def _straight(look: _Look) -> int:
+def _straight(look: _Look, *, levels: bool) -> int:
     """The whole cascade, climbing on stand-ins for operations that cut or flatten gradients."""
     from ancile.assess.white import straight_search  # noqa: PLC0415 - needs an extra
 
     try:
-        return _climbed(look, straight_search(look.job), "straightened gradients", place=-112)
+        search, name = straight_search(look.job), "straightened gradients"
+        return _climbed(look, search, name, place=-112, levels=levels)
     except AncileError as fault:  # a network that cannot be run so is searched in other ways
         why = plain(str(fault), 60)
         name = f"doubt: straightened gradients are not to be had: {why}"
         look.state.log.append(Effect(name=name, blind=False))
-    return _levelled(look, look.job.model, "gradients", place=-122)
+    return _levelled(look, look.job.model, "gradients", place=-122) if levels else 0
 
 
 def _inside(look: _Look) -> int:
@@ -288,14 +291,14 @@ def _inside(look: _Look) -> int:
     return 0
 
 
-def _climbed(look: _Look, search: GradientModel, name: str, *, place: int) -> int:
-    """The cascade on this form of the network, on the levels of the data as well."""
+def _climbed(look: _Look, search: GradientModel, name: str, *, place: int, levels: bool = True) -> int:
+    """The cascade on this form of the network, on the levels of the data as well where asked."""
     from ancile.assess.white import straightened  # noqa: PLC0415 - needs an extra
 
     look.found.searched += (name,)
     found, effect = straightened(look.job, search, effort=look.effort), Effect(name=name, blind=False)
     broke = broken(look.job, look.state, effect, _left(look), found, place=place)
-    return broke + _levelled(look, search, name, place=place - 20)
+    return broke + (_levelled(look, search, name, place=place - 20) if levels else 0)
 
 
 def _levelled(look: _Look, search: GradientModel, name: str, *, place: int) -> int:

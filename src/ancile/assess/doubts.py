@@ -81,8 +81,11 @@ class Doubt:
 
     @property
     def stepped(self) -> bool:
-        """Whether scores jump where the answer changes: their slope elsewhere does not lead there."""
-        return self.jumps > DEAD * self.crossed
+        """Whether scores jump where the answer changes: their slope elsewhere does not lead there.
+
+        Of a model that draws lots nobody can tell.
+        """
+        return not self.unsteady and self.jumps > DEAD * self.crossed
 
     @property
     def doubtful(self) -> bool:

@@ -31,11 +31,15 @@ def exhibits(
     *,
     rungs: Sequence[Rung],
     near: Near | None,
+    undermined: bool,
     features: Sequence[str] | None,
     classes: Sequence[str],
 ) -> tuple[Exhibit, ...]:
-    """The exhibits of a run, the most telling first."""
-    found: list[Exhibit] = [attack_table(result), trust_table(result)]
+    """The exhibits of a run, the most telling first.
+
+    undermined  whether a check has seen the attacks fail
+    """
+    found: list[Exhibit] = [attack_table(result), trust_table(result, undermined=undermined)]
     if len(rungs) > 1:
         found.append(eps_curve(result, rungs))
     if near:
@@ -82,7 +86,7 @@ def attack_table(result: Result) -> Table:
     return Table(title="What each attack added", columns=columns, rows=tuple(rows), note=note)
 
 
-def trust_table(result: Result) -> Table:
+def trust_table(result: Result, *, undermined: bool = False) -> Table:
     """What was looked at to see whether the attacks can be trusted."""
     doubt, unresolved = result.doubt, result.unresolved_count
     rows: list[tuple[str, str, str]] = []
@@ -107,7 +111,7 @@ def trust_table(result: Result) -> Table:
         rows.append(("one step broke what many left", f"{doubt.single} samples", "0"))
     if doubt.blind_tried:
         rows.append(("broken without gradients", f"{doubt.blind} of {doubt.blind_tried}", "0"))
-    if doubt.jumps:
+    if doubt.stepped:
         rows.append(("scores jump where the answer changes", f"{doubt.jumps} of {doubt.crossed}", "0"))
     if doubt.searched:
         rows.append(("searched again on", ", ".join(doubt.searched), "nothing else than the scores"))
@@ -115,6 +119,8 @@ def trust_table(result: Result) -> Table:
         low, high = min(result.passes), max(result.passes)
         told = f"{100 * low:.1f} to {100 * high:.1f} % in {len(result.passes)} passes"
         rows.append(("robust accuracy from pass to pass", told, "the same in all"))
+    if result.traits.access == "white-box" and (took := result.blind_count + doubt.stood_in):
+        rows.append(("broken by going around gradients", f"{took} of {result.n}", "next to none"))
     rows.append(
         ("stand with little effort spent on them", f"{unresolved} of {result.n}", "the fewer, the better")
     )
@@ -123,6 +129,8 @@ def trust_table(result: Result) -> Table:
         "(Zimmermann et al. 2022). Silent success cannot happen: every iterate is judged; nor transfer "
         "failure: the model itself is attacked."
     )
+    if undermined:
+        note += " The attacks failed: figures at other eps and distances, from them alone, are left out."
     columns = ("looked at", "found", "on sound models")
     return Table(title="How far to trust this figure", columns=columns, rows=tuple(rows), note=note)
 
