@@ -110,6 +110,13 @@ def test_noise_dropout_and_waves_have_no_say() -> None:
     torch.testing.assert_close(answer, x + 0.1 * torch.sin(2000 * x))
 
 
+def test_a_class_drawn_by_lot_is_the_shares_of_all() -> None:
+    logits = torch.tensor([[1.0, 2.0, 4.0]], requires_grad=True)
+    with Straight():
+        answer = torch.nn.functional.gumbel_softmax(logits, tau=0.1, hard=True)
+    torch.testing.assert_close(answer, logits.softmax(1))
+
+
 def test_what_is_drawn_by_chance_is_as_on_average() -> None:
     x = torch.full((1, 4), 0.4, requires_grad=True)
     with Straight():

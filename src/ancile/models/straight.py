@@ -193,6 +193,8 @@ def _stand_in(
         found = through(value, x) if value.shape == x.shape else value
     elif name in WHOLE or given.get("rounding_mode"):
         found = through(func(x.detach(), *rest, **given), x / rest[0])
+    elif name == "gumbel_softmax":  # a choice by lot: on average the shares that the lots are drawn by
+        found = torch.softmax(_cooled(x), given.get("dim", -1))
     elif name in SATURATING:
         found = func(_cooled(x), *rest, **given)
     elif name in POWERS and rest and isinstance(rest[0], int | float) and rest[0] > STEEP:
