@@ -7,8 +7,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from ancile.assess.curve import Near
 from ancile.assess.evasion import Assessment, Settings
+from ancile.assess.exhibits import distance_table
 from ancile.assess.run import Samples
+from ancile.attacks.constraint import Constraint
 from ancile.core.exhibit import Table
 from tests.assess.small import assessed, linear, problem
 
@@ -86,15 +89,19 @@ def test_the_histogram_of_distances_agrees_with_the_curve_the_median_and_the_clo
         assert told == pytest.approx(float(np.quantile(exact[exact > 0], share)), rel=0.03)
 
 
-def test_a_model_that_never_changes_its_mind_has_no_median_distance() -> None:
+def test_a_model_that_never_changes_its_mind_has_neither_distances_nor_a_curve() -> None:
     rng = np.random.default_rng(0)
     net = linear(np.zeros((2, 3), dtype=np.float32), np.array([1.0, 0.0], dtype=np.float32))
     x = rng.uniform(size=(30, 3)).astype(np.float32)
     samples = Samples(np.arange(30), x, np.zeros(30, dtype=np.int64))
     done = assessed(net, samples, 0.1, settings=WITH_CURVE)
     assert done.report.measure("median_distance") is None
-    assert set(rungs(done).values()) == {1.0}
-    table = histogram(done)
+    assert rungs(done) == {}
+    assert not any(one.title.startswith("How far") and "lies" in one.title for one in done.report.exhibits)
+
+
+def test_where_no_example_is_found_the_histogram_says_so() -> None:
+    table = distance_table(Near(30, np.full(30, np.inf)), Constraint("linf", 0.1))
     assert table.rows[-1][:2] == ("none found", 30)
     assert "median not found" in table.note
     assert "no example was found for 30." in table.note

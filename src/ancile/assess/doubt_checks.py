@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from ancile.assess.doubts import STEADY
-from ancile.core.check import Check, Remark, check, error, ok, skip, warn
+from ancile.core.check import Check, Remark, check, ok, skip, undermined, warn
 
 if TYPE_CHECKING:
     from ancile.assess.result import Result
@@ -38,7 +38,7 @@ def masked_gradients(result: Result) -> Iterator[Remark]:
     if result.traits.access != "white-box":
         yield skip("the model was attacked without gradients from the start")
     elif cut := [note for note in result.traits.notes if note.startswith("no gradient path")]:
-        yield error(cut[0])
+        yield undermined(cut[0])
     elif not any(effect.blind and effect.tried for effect in result.state.log):
         yield skip("no black-box attack ran after the white-box ones")
     else:
@@ -46,7 +46,7 @@ def masked_gradients(result: Result) -> Iterator[Remark]:
         took = "the black box" if not result.doubt.stood_in else "attacks that go around its gradients"
         detail = f"{took} took {100 * share:.1f} points from what the white box left"
         if share > MASKED:
-            yield error(detail)
+            yield undermined(detail)
         elif share > SUSPICIOUS:
             yield warn(detail)
         else:
@@ -76,7 +76,7 @@ def lost_gradients(result: Result) -> Iterator[Remark]:
         said += f", and the gain is {100 * found.kept:.0f} % of what the gradient promises"
         if result.doubt.stepped:
             said += f"; scores jump at {result.doubt.jumps} of {result.doubt.crossed} changes of the answer"
-        yield error(said)
+        yield undermined(said)
 
 
 @check("evasion-saturated-scores", severity="high", refs=EVASION)
@@ -93,7 +93,7 @@ def saturated_scores(result: Result) -> Iterator[Remark]:
     elif (
         found.saturated > SATURATED and result.doubt.doubtful
     ):  # margins of a sound network still have slopes
-        yield error(f"for {100 * found.saturated:.0f} % of the samples that were looked at")
+        yield undermined(f"for {100 * found.saturated:.0f} % of the samples that were looked at")
     else:
         yield ok()
 
@@ -108,9 +108,9 @@ def unsteady_model(result: Result) -> Iterator[Remark]:
     """
     steady = result.doubt.steadiness
     if result.unsteady:
-        yield error(f"{100 * result.unsteady:.1f} % of the labels changed between two passes")
+        yield undermined(f"{100 * result.unsteady:.1f} % of the labels changed between two passes")
     elif steady is not None and steady.passes > STEADY:
-        yield error(f"scores differ by {100 * steady.passes:.2g} % of their spread between two passes")
+        yield undermined(f"scores differ by {100 * steady.passes:.2g} % of their spread between two passes")
     else:
         yield ok()
 
@@ -127,7 +127,9 @@ def company(result: Result) -> Iterator[Remark]:
     if steady is None:
         yield skip("the run was cut short before")
     elif result.doubt.crowded:
-        yield error(f"scores alone and in a batch differ by {100 * steady.company:.2g} % of their spread")
+        yield undermined(
+            f"scores alone and in a batch differ by {100 * steady.company:.2g} % of their spread"
+        )
     else:
         yield ok()
 
@@ -144,7 +146,7 @@ def weak_attacks(result: Result) -> Iterator[Remark]:
     if active is None or not active.tried:
         yield skip("no network could be altered so that an example provably exists")
     elif active.found < FOUND * active.tried:
-        yield error(f"{active.found} of {active.tried} were found")
+        yield undermined(f"{active.found} of {active.tried} were found")
     else:
         yield ok()
 
@@ -162,7 +164,7 @@ def unbounded_failures(result: Result) -> Iterator[Remark]:
     if not doubt.unbounded_tried:
         yield skip("no sample was attacked without limits: the run was cut short")
     elif doubt.unbounded > STANDING * doubt.unbounded_tried:
-        tell = error if result.traits.access == "white-box" else warn
+        tell = undermined if result.traits.access == "white-box" else warn
         yield tell(f"{doubt.unbounded} of {doubt.unbounded_tried} samples stand at the largest eps there is")
     else:
         yield ok()

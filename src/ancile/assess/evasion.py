@@ -338,6 +338,8 @@ def _report(
     examined = examine(EVASION_CHECKS, result)
     assumed = examine(INPUT_CHECKS, (*context.doubts, *uneven(result.constraint), *faint(result.constraint)))
     numbers = measures(result, classes=context.classes, seed=settings.seed)
+    if undermined := any(f.status == "ERROR" and f.fix for f in examined.findings):
+        rungs, near = (), None  # of attacks whose failure has been seen; at this eps alone others were added
     distance = median_distance(near, result.constraint) if near else None
     curve = tuple(rung.bound for rung in rungs)
     return Report(
@@ -350,7 +352,14 @@ def _report(
         measures=(*numbers, *((distance,) if distance else ()), *curve),
         findings=(*examined.findings, *context.findings, *assumed.findings),
         passed=examined.passed | assumed.passed,
-        exhibits=exhibits(result, rungs=rungs, near=near, features=context.features, classes=context.classes),
+        exhibits=exhibits(
+            result,
+            rungs=rungs,
+            near=near,
+            undermined=undermined,
+            features=context.features,
+            classes=context.classes,
+        ),
         started=context.clock.now(),
         finished=context.clock.now(),
         version=__version__,

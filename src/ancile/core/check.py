@@ -17,12 +17,16 @@ Facts = TypeVar("Facts")
 
 @dataclass(frozen=True, kw_only=True)
 class Remark:
-    """What a check saw in one place; with the check's page it becomes a finding, or a counted pass."""
+    """What a check saw in one place; with the check's page it becomes a finding, or a counted pass.
+
+    mend  whether what the page says under Fix is the remedy
+    """
 
     status: Status
     detail: str = ""
     where: Location = NOWHERE
     severity: Severity | None = None
+    mend: bool = False
 
 
 PASSED = Remark(status="PASS")
@@ -36,12 +40,12 @@ def ok() -> Remark:
 
 def warn(detail: str, *, where: Location = NOWHERE, severity: Severity | None = None) -> Remark:
     """Something to mend that does not refuse by itself."""
-    return Remark(status="WARN", detail=detail, where=where, severity=severity)
+    return Remark(status="WARN", detail=detail, where=where, severity=severity, mend=True)
 
 
 def fail(detail: str, *, where: Location = NOWHERE, severity: Severity | None = None) -> Remark:
     """The fault that the check is named after."""
-    return Remark(status="FAIL", detail=detail, where=where, severity=severity)
+    return Remark(status="FAIL", detail=detail, where=where, severity=severity, mend=True)
 
 
 def skip(reason: str, *, where: Location = NOWHERE) -> Remark:
@@ -52,6 +56,11 @@ def skip(reason: str, *, where: Location = NOWHERE) -> Remark:
 def error(reason: str, *, where: Location = NOWHERE) -> Remark:
     """The check tried and failed: without conclusion."""
     return Remark(status="ERROR", detail=reason, where=where)
+
+
+def undermined(reason: str, *, where: Location = NOWHERE) -> Remark:
+    """The fault is there, and takes the ground from other conclusions: an error that can be mended."""
+    return Remark(status="ERROR", detail=reason, where=where, mend=True)
 
 
 class Page(NamedTuple):
@@ -82,7 +91,7 @@ class Check(Generic[Facts]):
             location=remark.where,
             title=self.page.title,
             detail=remark.detail,
-            fix=self.page.fix if remark.status in ("WARN", "FAIL") else "",
+            fix=self.page.fix if remark.mend else "",
             refs=self.refs,
         )
 

@@ -117,17 +117,22 @@ def _figures(report: Report) -> str:
 
 
 def _to_do(report: Report) -> Iterator[str]:
+    """What to do; what decides the outcome comes first."""
     found = actions(report)
     lines = [line for place, one in enumerate(found[:ITEMS], 1) for line in _action(place, one)]
-    yield "## What to do\n\n" + "\n".join(lines) + _more(len(found), ITEMS, "check") if found else ""
-    for title, others, told in (
-        ("Without conclusion", open_questions(report), "\n\nWhat to do: `ancile explain CHECK`."),
-        ("Not examined", not_examined(report), ""),
-    ):
-        rows = [f"- {code(one.first.check)}: {_seen(one)}" for one in others[:ITEMS]]
-        yield (
-            f"## {title}\n\n" + "\n".join(rows) + _more(len(others), ITEMS, "check") + told if others else ""
-        )
+    to_do = "## What to do\n\n" + "\n".join(lines) + _more(len(found), ITEMS, "check") if found else ""
+    told = "\n\nWhat to do: `ancile explain CHECK`."
+    without = _reasons("Without conclusion", open_questions(report), told)
+    yield from (without, to_do) if report.outcome == "no_conclusion" else (to_do, without)
+    yield _reasons("Not examined", not_examined(report), "")
+
+
+def _reasons(title: str, found: Sequence[Action], told: str) -> str:
+    rows = []
+    for one in found[:ITEMS]:
+        rows.append(f"- {code(one.first.check)}: {_seen(one)}")
+        rows += [f"  To do: {prose(one.first.fix)}"] if one.first.fix else []
+    return f"## {title}\n\n" + "\n".join(rows) + _more(len(found), ITEMS, "check") + told if found else ""
 
 
 def _action(place: int, action: Action) -> Iterator[str]:

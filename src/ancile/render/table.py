@@ -187,12 +187,13 @@ def _grid(
 
 
 def _to_do(report: Report, *, colour: bool, width: int) -> Iterator[list[str]]:
-    to_do = unanswered(actions(report), report)
-    yield _section("What to do", _action_lines(to_do, colour=colour, width=width), colour=colour)
-    without = unanswered(open_questions(report), report)
-    lines = _reason_lines(without, width)
-    lines += _wrapped("what to do: ancile explain CHECK", width) if lines else []
-    yield _section("Without conclusion", lines, colour=colour)
+    """What to do; what decides the outcome comes first."""
+    to_do = _action_lines(unanswered(actions(report), report), colour=colour, width=width)
+    without = _reason_lines(unanswered(open_questions(report), report), width)
+    without += _wrapped("what to do: ancile explain CHECK", width) if without else []
+    sections = [("What to do", to_do), ("Without conclusion", without)]
+    for title, lines in reversed(sections) if report.outcome == "no_conclusion" else sections:
+        yield _section(title, lines, colour=colour)
 
 
 def _answer_lines(report: Report, width: int) -> list[str]:
@@ -233,11 +234,15 @@ def _more(found: Sequence[object], shown: int, noun: str, indent: str = "  ") ->
 
 
 def _reason_lines(found: Sequence[Action], width: int) -> list[str]:
-    """Id and reason: the title names a fault, which nobody has found here."""
+    """Id and reason; the title names a fault, which somebody has found where there is a fix."""
     lines: list[str] = []
     for action in found[:ACTIONS]:
-        lines += _wrapped(f"{action.first.status} {plain(action.first.check, 60)}", width)
+        named = f": {plain(action.first.title)}" if action.first.fix else ""
+        lines += _wrapped(
+            f"{action.first.status} {plain(action.first.check, 60)}{named}", width, "  ", "    "
+        )
         lines += _places(action, width)
+        lines += _wrapped(f"fix: {plain(action.first.fix, 600)}", width, "    ") if action.first.fix else []
     return lines + _more(found, ACTIONS, "check")
 
 
