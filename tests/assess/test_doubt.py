@@ -40,7 +40,19 @@ def test_on_a_linear_margin_every_step_pays_what_it_promised() -> None:
     found = slopes(job_of(model, samples, 0.05), ALL, seed=1)
     assert (found.points, found.zero, found.not_finite, found.helpful) == (48, 0, 0, 48)
     assert found.kept == pytest.approx(1.0, abs=1e-3)
-    assert found.saturated == 0
+    assert (found.untrue, found.saturated) == (0, 0)
+
+
+def test_slopes_that_are_not_those_of_the_scores_are_untrue_though_their_steps_help() -> None:
+    model, samples = halves()
+
+    def steeper(scores: torch.Tensor) -> torch.Tensor:
+        return scores.detach() + 3 * (scores - scores.detach())
+
+    found = slopes(job_of(Masked(model, after=steeper), samples, 0.05), ALL, seed=1)
+    assert (found.helpful, found.untrue) == (48, 48)
+    assert found.kept == pytest.approx(1 / 3, abs=1e-3)
+    assert Doubt(slopes=found).lost
 
 
 def test_without_a_gradient_no_point_is_helpful_and_nothing_is_kept() -> None:

@@ -74,6 +74,8 @@ def lost_gradients(result: Result) -> Iterator[Remark]:
             f"not finite; a step along it gains more than steps at random from {found.helpful}"
         )
         said += f", and the gain is {100 * found.kept:.0f} % of what the gradient promises"
+        if found.untrue:
+            said += f"; even over a very short step it is another at {found.untrue}"
         if result.doubt.stepped:
             said += f"; scores jump at {result.doubt.jumps} of {result.doubt.crossed} changes of the answer"
         yield undermined(said)

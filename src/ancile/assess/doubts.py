@@ -69,7 +69,7 @@ class Doubt:
         return s is not None and (
             self.stepped
             or s.helpful < HELPFUL * s.points
-            or s.zero + s.not_finite > DEAD * s.points
+            or s.zero + s.not_finite + s.untrue > DEAD * s.points
             or not LEAST <= s.kept <= MOST
         )
 

@@ -101,6 +101,7 @@ def trust_table(result: Result, *, undermined: bool = False) -> Table:
             ("gradients not finite", f"{g.not_finite} of {g.points}", "0"),
             ("a gradient step beats random steps", f"{g.helpful} of {g.points}", "nearly all"),
             ("of the promised gain is kept", f"{100 * g.kept:.0f} %", "over 30 %"),
+            ("not even over a very short step", f"{g.untrue} of {g.points}", "next to none"),
             ("samples without cross entropy gradient", f"{100 * g.saturated:.0f} %", "below half"),
         ]
     if doubt.active and doubt.active.tried:

@@ -27,6 +27,9 @@ else:
 DIRECTIONS = 4  # at random, against which a step along the gradient is held
 TIE = 1e-3  # of the gain: with few features a step at random is often the best one
 STRIDE = 0.25  # of eps: far enough that a gradient which is right in a point alone does not help
+NEAR = 0.04  # of that step: so near a gradient that is the model's own holds, whatever the curvature
+CERTAIN = 1000  # roundings of the scores, below which a gain is not told from noise
+TRUE = 0.5  # of what is promised, the gain over so short a step may differ by; sound networks stay below 0.1
 SATURATED = 87.0  # margin from which float32 has no cross entropy gradient: exp(-87.3) is its smallest normal
 
 
@@ -39,6 +42,7 @@ class Slopes:
     not_finite  of them have one that is not finite
     helpful     of them: a step along the gradient gains more than the best of some steps at random
     kept        median share of the gain that a gradient promises over the step that the step then has
+    untrue      of them: even over a very short step the gain is not what the gradient promises
     saturated   share of the samples whose cross entropy has no gradient in float32
     """
 
@@ -47,16 +51,17 @@ class Slopes:
     not_finite: int
     helpful: int
     kept: float
+    untrue: int
     saturated: float
 
 
 def slopes(job: Job, rows: NDArray[np.intp], *, seed: int) -> Slopes:
-    """What gradients are worth around these samples. Cost: 12 forwards and 2 backwards a sample."""
+    """What gradients are worth around these samples. Cost: 14 forwards and 2 backwards a sample."""
     white = cast("GradientModel", job.model)
     x = torch.from_numpy(job.samples.x[rows]).to(device=white.device, dtype=white.dtype)
     y = torch.from_numpy(job.samples.y[rows]).to(device=white.device)
     streams, ball = Streams(seed, job.samples.ids[rows]), job.constraint.ball(x)
-    zero = not_finite = helpful = 0
+    zero = not_finite = helpful = untrue = 0
     shares: list[torch.Tensor] = []
     for at in (x, random_start(ball, streams, purpose="doubt-start")):
         logits, gradient = white.gradient(at, lambda logits: margin(logits, y).sum())
@@ -73,6 +78,10 @@ def slopes(job: Job, rows: NDArray[np.intp], *, seed: int) -> Slopes:
         helpful += int(((gained > before) & (gained >= best - TIE * (best - before).abs())).sum())
         promised = (flat * (stepped - at).flatten(1)).sum(dim=1)
         shares.append(((gained - before) / promised)[promised > 0])
+        short = margin(white.logits(at + NEAR * (stepped - at)), y) - before
+        noise = CERTAIN * torch.finfo(white.dtype).eps * logits.abs().amax(dim=1)
+        told = (NEAR * promised > noise) & short.isfinite()
+        untrue += int((told & ((short - NEAR * promised).abs() > TRUE * NEAR * promised)).sum())
     saturated = (-margin(white.logits(x), y) > SATURATED).double().mean()
     return Slopes(
         points=2 * len(rows),
@@ -80,6 +89,7 @@ def slopes(job: Job, rows: NDArray[np.intp], *, seed: int) -> Slopes:
         not_finite=not_finite,
         helpful=helpful,
         kept=float(torch.cat(shares).nan_to_num(0.0).median()) if sum(map(len, shares)) else 0.0,
+        untrue=untrue,
         saturated=float(saturated),
     )
 
