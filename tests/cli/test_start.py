@@ -37,9 +37,10 @@ CALLS = {
 }
 CODE = """
 import json, sys
+before = set(sys.modules)  # what measures coverage loads of its own
 from ancile.cli.main import run
 code = run(sys.argv[1:])
-print(json.dumps([code, sorted(sys.modules)]))
+print(json.dumps([code, sorted(set(sys.modules) - before)]))
 """
 
 
