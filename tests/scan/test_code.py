@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 import marshal
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -92,6 +97,18 @@ def test_ordinary_commands_are_not(command: str) -> None:
 
 def test_a_script_under_the_name_of_weights_is_blocked() -> None:
     assert examined("#!/bin/sh\ntrue\n", "model.bin").verdict == "block"
+
+
+@pytest.mark.parametrize("ending", ["gz", "lzma", "xz", "bz2"])
+@pytest.mark.parametrize(("name", "verdict"), [("model.bin", "block"), ("run.sh", "data-only")])
+def test_a_script_has_its_own_name_in_whatever_it_is_compressed(name: str, verdict: str, ending: str) -> None:
+    packed: dict[str, Callable[[bytes], bytes]] = {
+        "gz": gzip.compress,
+        "xz": lzma.compress,
+        "bz2": bz2.compress,
+        "lzma": partial(lzma.compress, format=lzma.FORMAT_ALONE),
+    }
+    assert examined(packed[ending](b"#!/bin/sh\ntrue\n"), f"{name}.{ending}").verdict == verdict
 
 
 @pytest.mark.parametrize("name", ["pre-commit.sample", "python3.11-config", "setup.sh.in", "run.awk", "run"])

@@ -18,6 +18,7 @@ EXECUTES = ("CWE-94 (CWE 4.17)", "AML.T0011.000 (ATLAS 5.6.0)")
 SHOWN = 20
 FETCHES_SHOWN = 200  # characters of what is fetched
 # What no script is called: weights, data, texts, pictures. A name that says nothing is none of these
+PACKED = re.compile(r"\.(gz|bz2|xz|lzma|zst|lz4|zlib|z)$")
 DATA = re.compile(
     r"\.(?:bin|pt\d?|pth|ckpt|pkl|pickle|joblib|dill|np[yz]|safetensors|gguf|ggml|onnx|ort|tflite|keras|h5|hdf5"
     r"|pb|pbtxt|mar|nemo|model|params|msgpack|ubj|cbm|skops|mlmodel|pte|engine|data|dat|db|parquet|arrow|feather"
@@ -267,6 +268,11 @@ def examine_script(part: Part, text: str) -> Formatted | None:
 
 
 def name_of(part: Part) -> str:
-    """The file's own name, in small letters."""
-    whole = next((one for one in reversed(part.members) if not one.startswith("(")), part.path)
-    return whole.replace("\\", "/").rpartition("/")[2].lower()
+    """The file's own name, in small letters; of what was compressed, without the ending that says so."""
+    whole, streams = part.path, 0
+    for one in part.members:
+        whole, streams = (whole, streams + 1) if one.startswith("(") else (one, 0)
+    name = whole.replace("\\", "/").rpartition("/")[2].lower()
+    for _ in range(streams):
+        name = PACKED.sub("", name)
+    return name
