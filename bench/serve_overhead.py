@@ -16,7 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -76,10 +76,12 @@ def load(port: int, pids: list[int], requests: Path) -> Took:
 
 @contextmanager
 def process(
-    command: list[str], ready: str, **more: object
+    command: list[str], ready: str, *, cwd: Path | None = None, env: Mapping[str, str] | None = None
 ) -> Iterator[tuple[subprocess.Popen[str], re.Match[str]]]:
     """A program, once it says what it says when it is ready."""
-    started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **more)  # type: ignore[call-overload]
+    started = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=cwd, env=env
+    )
     said = ""
     try:
         while (found := re.search(ready, said)) is None:

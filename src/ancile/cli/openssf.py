@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from ancile.cli.output import talk, write_whole
-from ancile.cli.reading import no_waiting
-from ancile.core.errors import AncileError
+from ancile.cli.openssf_report import Terms, bytes_at, judged
+from ancile.cli.signature_second import write_second
 from ancile.core.report import Parameters, Report
 from ancile.core.text import plain
-from ancile.release.checks import verification_report
 from ancile.release.manifest import Manifest
-from ancile.release.openssf import left_out, openssf_bundle
+from ancile.release.openssf import openssf_bundle
 from ancile.release.openssf_form import LARGEST
 from ancile.release.openssf_keys import LARGEST as LARGEST_PEM
 from ancile.release.openssf_keys import private_key, trusted
-from ancile.release.openssf_verify import verify_openssf
-from ancile.render.phrases import counted
+from ancile.release.verification import Verification
 from ancile.trust.passphrase import passphrase
 from ancile.trust.private_file import read_private
-from ancile.work.clock import system_clock
-from ancile.work.progress import progress_line
 
 OWN = "ANCILE_OPENSSF_PASSPHRASE"  # with _FILE and _KEYRING, as the keys' own variables
 
@@ -57,60 +52,23 @@ class Second(NamedTuple):
 
     def write(self, data: bytes, manifest: Manifest) -> None:
         """Write it, whole or not at all; what it does not cover is said."""
-        write_whole(self.target, data)
-        talk(f"OpenSSF bundle, classical only, in {self.target}")
-        below = left_out(manifest)
-        if below:
-            talk(
-                f"it covers all but {counted(len(below), 'file')} that model_signing leaves out: {below[0]} …"
-            )
+        write_second(self.target, data, manifest)
 
 
-class Asked(NamedTuple):
-    """A verification that was asked for.
+def openssf_report(terms: Terms, key: Path, *, quiet: bool) -> Report:
+    """The verification of an OpenSSF bundle as a report.
 
-    trusted  file with the signer's public key, or with certificates
-    revoked  SHA-256 of keys and subjects to the reason
+    key  file with the signer's public key, or with certificates
     """
+    read = partial(
+        bytes_at,
+        what="file cannot be read",
+        remedy="name the bundle with --signature, and the signer's public key with --openssf-key",
+    )
+    whose = trusted(read(key, limit=LARGEST_PEM), name=str(key))
+    data = read(terms.signature, limit=LARGEST)
 
-    model: Path
-    signature: Path
-    trusted: Path
-    allow_classical: bool
-    ignored: tuple[str, ...]
-    revoked: Mapping[str, str]
+    def told(facts: Verification) -> Parameters:
+        return {"signers": [one.signer for one in facts.signatures]}
 
-
-def openssf_report(asked: Asked, *, quiet: bool) -> Report:
-    """The verification of an OpenSSF bundle as a report."""
-    clock = system_clock()
-    started = clock.now()
-    key = trusted(_bytes(asked.trusted, LARGEST_PEM), name=str(asked.trusted))
-    data = _bytes(asked.signature, LARGEST)
-    with progress_line("hash", quiet=quiet) as line:
-        facts = verify_openssf(
-            data,
-            asked.model,
-            key,
-            clock=clock.now,
-            allow_classical=asked.allow_classical,
-            ignored=asked.ignored,
-            revoked=asked.revoked,
-            progress=line.say,
-        )
-    parameters: Parameters = {"signers": [one.signer for one in facts.signatures]}
-    if asked.ignored:
-        parameters["ignore_unsigned"] = [*asked.ignored]
-    return verification_report(facts, parameters=parameters, started=started, finished=clock.now())
-
-
-def _bytes(path: Path, limit: int) -> bytes:
-    try:
-        with open(path, "rb", opener=no_waiting) as file:
-            return file.read(limit + 1)
-    except OSError as reason:
-        raise AncileError(
-            "file cannot be read",
-            value=f"{plain(str(path))}: {reason.strerror}",
-            remedy="name the bundle with --signature, and the signer's public key with --openssf-key",
-        ) from reason
+    return judged(data, terms, whose, told=told, quiet=quiet)

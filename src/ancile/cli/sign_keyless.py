@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ancile.cli.output import talk
-from ancile.cli.signature_writing import write_bundle
+from ancile.cli.signature_second import write_second
 from ancile.core.text import plain
 from ancile.release.keyless import instance
 from ancile.release.keyless_sign import identity_token, services, sign_keyless
 from ancile.release.manifest import Manifest
-from ancile.release.openssf import fit_to_read, left_out, openssf_statement
-from ancile.render.phrases import counted
+from ancile.release.openssf import fit_to_read, openssf_statement
 
 if TYPE_CHECKING:
     from sigstore.models import ClientTrustConfig
@@ -37,13 +36,7 @@ class SecondKeyless(NamedTuple):
 
     def write(self, data: bytes, manifest: Manifest) -> None:
         """Write it, whole or not at all; what it does not cover is said."""
-        write_bundle(self.target, data)
-        talk(f"OpenSSF bundle, classical only, in {self.target}")
-        below = left_out(manifest)
-        if below:
-            talk(
-                f"it covers all but {counted(len(below), 'file')} that model_signing leaves out: {below[0]} …"
-            )
+        write_second(self.target, data, manifest)
 
 
 def second_keyless(target: Path, trust_config: Path | None) -> SecondKeyless:

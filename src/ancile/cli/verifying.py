@@ -93,10 +93,13 @@ def _own(wanted: Wanted, bundle: bytes, pins: Pins, ahead: Ahead, *, quiet: bool
 
 def _openssf(wanted: Wanted, home: Home | None, file: Path, *, quiet: bool) -> Report:
     """The report about a bundle of OpenSSF model signing, by a key or keyless."""
+    from ancile.cli.openssf_report import Terms  # noqa: PLC0415 - it loads X.509, and few ask for it
+
     _require_alone(wanted)
     lists = taken_back(known_keys(home).revoked, wanted.revoked)
+    terms = Terms(wanted.model, file, wanted.allow_classical, wanted.ignore_unsigned, lists)
     if wanted.openssf_key is None:
-        from ancile.cli.verify_keyless import Asked, keyless_report  # noqa: PLC0415 - it loads Sigstore's library
+        from ancile.cli.verify_keyless import keyless_report  # noqa: PLC0415 - it loads Sigstore's library
 
         if wanted.identity is None or wanted.issuer is None:
             raise AncileError(
@@ -104,23 +107,16 @@ def _openssf(wanted: Wanted, home: Home | None, file: Path, *, quiet: bool) -> R
                 value=f"--identity {wanted.identity or 'missing'}, --issuer {wanted.issuer or 'missing'}",
                 remedy="give both: a name means something only with the provider that vouched for it",
             )
-        asked = Asked(
-            model=wanted.model,
-            signature=file,
+        return keyless_report(
+            terms,
             identity=wanted.identity,
             issuer=wanted.issuer,
             trust_config=wanted.trust_config,
-            allow_classical=wanted.allow_classical,
-            ignored=wanted.ignore_unsigned,
-            revoked=lists,
+            quiet=quiet,
         )
-        return keyless_report(asked, quiet=quiet)
-    from ancile.cli import openssf  # noqa: PLC0415 - it loads X.509, and few ask
+    from ancile.cli.openssf import openssf_report  # noqa: PLC0415 - few ask
 
-    theirs = openssf.Asked(
-        wanted.model, file, wanted.openssf_key, wanted.allow_classical, wanted.ignore_unsigned, lists
-    )
-    return openssf.openssf_report(theirs, quiet=quiet)
+    return openssf_report(terms, wanted.openssf_key, quiet=quiet)
 
 
 def _require_alone(wanted: Wanted) -> None:

@@ -6,10 +6,10 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ancile.core.errors import AncileError
-from ancile.core.extras import needs
 from ancile.core.text import plain
 from ancile.formats.onnx import require_self_contained
 from ancile.models.layout import layout_for
+from ancile.models.onnx_session import onnx_session
 from ancile.models.wrap import Ready, function_model
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ THREADS_VARIABLE = "OMP_NUM_THREADS"  # onnxruntime has a pool of its own and do
 def open_bytes(order: Order, parts: list[bytes], probe: NDArray[np.floating]) -> Ready:
     """The graph as a black box that answers with its first output of scores, else of labels."""
     require_self_contained(parts[0])
-    session = _session(parts[0])
+    threads = os.environ.get(THREADS_VARIABLE, "")
+    session = onnx_session(parts[0], threads=int(threads) if threads.isdecimal() else 0, spinning=False)
     given = session.get_inputs()
     if len(given) != 1 or given[0].type not in FLOATS:
         shown = ", ".join(f"{one.name} {one.type}" for one in given)
@@ -58,24 +59,6 @@ def open_bytes(order: Order, parts: list[bytes], probe: NDArray[np.floating]) ->
 
     notes = () if rows is None else (f"the model was exported for {rows} samples at a time",)
     return function_model(run, order, probe, kind="onnx", notes=notes, layout=layout)
-
-
-def _session(data: bytes) -> Any:
-    runtime = needs("onnxruntime", "onnx")
-    options = runtime.SessionOptions()
-    options.log_severity_level = 4  # fatal: what matters comes as an exception
-    threads = os.environ.get(THREADS_VARIABLE, "")
-    options.intra_op_num_threads = int(threads) if threads.isdecimal() else 0
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        return runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    except Exception as reason:  # onnxruntime's exceptions share no parent
-        raise AncileError(
-            "onnxruntime cannot load the model",
-            value=plain(" ".join(str(reason).split())),
-            remedy="check it with onnx.checker, and export it for an operator set that is known here",
-        ) from reason
 
 
 def _output(session: Any) -> str:

@@ -14,9 +14,9 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from ancile.core.errors import AncileError
-from ancile.core.extras import needs
 from ancile.core.text import plain
 from ancile.formats.onnx import require_self_contained
+from ancile.models.onnx_session import onnx_session
 from ancile.models.source import read_once
 from ancile.numeric import np
 from ancile.serve.backend import Cancel, Done, Outcome
@@ -50,7 +50,7 @@ class Embedded:
         require_self_contained(source.data)
         self.digest = source.digest
         self._loop = loop
-        self._session = _session(source.data)
+        self._session = onnx_session(source.data, threads=1)
         signature = _signature(self._session, model_name(path))
         self.signatures: Mapping[str, Signature] = {signature.model: signature}
         self._all = [spec.name for spec in signature.outputs]
@@ -120,21 +120,6 @@ def model_name(path: Path) -> str:
 
 def _nothing() -> None:
     return
-
-
-def _session(data: bytes) -> Any:
-    runtime = needs("onnxruntime", "onnx")
-    options = runtime.SessionOptions()
-    options.log_severity_level = 4  # fatal: what matters comes as an exception
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    try:
-        return runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    except Exception as reason:  # onnxruntime's exceptions share no parent
-        raise AncileError(
-            "onnxruntime cannot load the model",
-            value=plain(" ".join(str(reason).split())),
-            remedy="check it with onnx.checker, and export it for an operator set that is known here",
-        ) from reason
 
 
 def _signature(session: Any, name: str) -> Signature:
