@@ -49,7 +49,7 @@ def test_a_child_on_a_worker_answers_as_any_other(facts: dict[str, Any]) -> None
     assert facts["workers"] == 3
     assert facts["echo"] == ["abc", "end"]
     assert "3 are the most" in facts["refused"]
-    assert facts["burnt"] >= 0.3
+    assert facts["burnt"] >= 0.25  # of 0.3 seconds; two clocks, of which one counts in hundredths
     assert facts["confined"]
 
 
