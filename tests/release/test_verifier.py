@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -159,13 +160,28 @@ def test_both_refuse_a_change_of_any_field_of_the_envelope(model: Path, alice: S
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_bytes_that_are_changed_anywhere_end_in_two_noes(good: Good, seed: int, count: int) -> None:
-    """Neither raises anything but its own refusals; what reads as the same bundle is the same bundle."""
+    """Neither raises anything but its own refusals; what reads as the same bundle is the same bundle.
+
+    But for the name that a signer gives himself: it is bound to nothing, a signer is known by the id alone.
+    """
     rng = random.Random(seed)
     data = bytearray(good.data)
     for _ in range(count):
         data[rng.randrange(len(data))] = rng.randrange(256)
-    expected = (data == good.data,) * 2
-    assert answers(good.model, bytes(data), good.pinned) == expected
+    name = re.search(rb'(?<="author:v1:)alice(?=\+)', good.data)
+    assert name is not None
+    said = answers(good.model, bytes(data), good.pinned)
+    if data[: name.start()] + data[name.end() :] != good.data[: name.start()] + good.data[name.end() :]:
+        assert said == (False, False)
+    elif data == good.data:
+        assert said == (True, True)
+
+
+@pytest.mark.parametrize("name", ["bob", "<script>", "x" * 60])
+def test_a_signer_under_another_name_is_the_same_signer(good: Good, name: str) -> None:
+    data = good.data.replace(b'"author:v1:alice+', f'"author:v1:{name}+'.encode())
+    assert data != good.data
+    assert answers(good.model, data, good.pinned) == (True, True)
 
 
 class Pieces(NamedTuple):
