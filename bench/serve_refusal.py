@@ -15,10 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from ancile.serve.call import Settings
 from ancile.serve.config import Policy, Role, shipped_profiles
 from ancile.serve.door import Door
 from ancile.serve.framing import Connection
-from ancile.serve.gateway import Gateway, Settings
+from ancile.serve.gateway import Gateway
 from ancile.serve.journal import Journal
 from ancile.serve.keys import Users
 from ancile.serve.limits import Limits

@@ -19,9 +19,10 @@ import msgspec
 
 from ancile.core.errors import AncileError
 from ancile.serve.backend import Backend
+from ancile.serve.call import Settings
 from ancile.serve.config import ServeConfig, policy_of
 from ancile.serve.door import Door
-from ancile.serve.gateway import Gateway, Settings
+from ancile.serve.gateway import Gateway
 from ancile.serve.journal import Journal
 from ancile.serve.keys import Users
 from ancile.serve.limits import Limits

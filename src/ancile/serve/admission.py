@@ -1,0 +1,85 @@
+"""Before the body: who asks, for what, may he, and is there something left for him."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Container, Mapping
+
+from ancile.serve.call import STATUS, Call, Settings
+from ancile.serve.caller import Caller, Callers
+from ancile.serve.config import Role
+from ancile.serve.framing import Connection, Refused
+from ancile.serve.guards.quota import quota
+from ancile.serve.guards.rate import rate
+from ancile.serve.keys import Identity, Users
+from ancile.serve.record import ANONYMOUS, Counted, refusal_of
+from ancile.serve.routes import route_of
+from ancile.serve.verdict import ALLOW, STEP, Verdict, capped, worse
+
+BEARER = b"Bearer "
+MOST_RUNNING = 64  # requests of one identity under way: a slow upstream is not one identity's to fill
+NOBODY = Role()  # whose role is not known any more may nothing
+
+
+class Admission:
+    """Who comes in.
+
+    models   that are served
+    counted  takes what was refused
+    """
+
+    def __init__(self, users: Users, settings: Settings, models: Container[str], counted: Counted) -> None:
+        self._users, self._settings, self._models, self._counted = users, settings, models, counted
+        self._callers = Callers()
+        self._identities: dict[bytes, Identity] = {}
+        self._version = -1
+        self.tick()
+
+    def judge(self, exchange: Connection) -> Call | Refused:
+        """The call of somebody who may ask for this now."""
+        identity = self._identity(exchange.headers)
+        if identity is None:
+            self._counted.add(ANONYMOUS)
+            return Refused(401, "an API key is asked for: Authorization: Bearer ancile_…")
+        role = self._settings.policy.roles.get(identity.role, NOBODY)
+        route = route_of(exchange.method, exchange.target)
+        if route is None or (route.model and route.model not in self._models):
+            return self._refused(identity, Verdict("deny", "route", "no such route or model here"), 404)
+        if route.needs not in role.may:
+            return self._refused(
+                identity, Verdict("deny", "permission", "the role may not ask for that"), 403
+            )
+        caller = self._callers.of(identity, role)
+        verdict = self._spent(caller, exchange.started)
+        if STEP[verdict.reaction] >= STEP["throttle"]:
+            return self._refused(identity, verdict, STATUS[verdict.reaction])
+        return Call(caller, route, verdict)
+
+    def tick(self) -> None:
+        """Take over keys that changed."""
+        version = self._users.version()
+        if version != self._version:
+            self._version, self._identities = version, self._users.identities()
+
+    def _identity(self, headers: Mapping[bytes, bytes]) -> Identity | None:
+        given = headers.get(b"authorization", b"")
+        if not given.startswith(BEARER):
+            return None
+        return self._identities.get(self._users.hash(given[len(BEARER) :]))
+
+    def _spent(self, caller: Caller, now: float) -> Verdict:
+        """What is left of rate, quota and concurrency; what one refuses takes nothing of the next."""
+        if caller.running >= MOST_RUNNING:
+            return Verdict("throttle", "running", "too many requests at a time", 1.0)
+        verdict = self._held(rate(caller, now))
+        if STEP[verdict.reaction] >= STEP["throttle"]:
+            return verdict
+        return worse(verdict, self._held(quota(caller, time.time())))
+
+    def _held(self, verdict: Verdict) -> Verdict:
+        return verdict if verdict is ALLOW else capped(verdict, self._settings.policy.reactions)
+
+    def _refused(self, who: Identity, verdict: Verdict, status: int) -> Refused:
+        self._counted.add(refusal_of(verdict, who=who.name, role=who.role, status=status))
+        after = int(verdict.retry_after) + 1 if status == STATUS["throttle"] else None
+        return Refused(status, verdict.why, retry_after=after)

@@ -1,0 +1,41 @@
+"""A request on its way, and what does not change while the gateway runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ancile.serve.backend import Cancel
+from ancile.serve.caller import Caller
+from ancile.serve.config import Policy
+from ancile.serve.guards.sequence import Benign
+from ancile.serve.inference import Infer
+from ancile.serve.routes import Route
+from ancile.serve.verdict import Verdict
+
+STATUS = {"throttle": 429, "deny": 403}
+
+
+class Settings(NamedTuple):
+    """What does not change while the gateway runs.
+
+    benign  of each model that has a reference set
+    rows    samples of one request, at most
+    """
+
+    policy: Policy
+    benign: Mapping[str, Benign]
+    rows: int
+
+
+@dataclass(slots=True)
+class Call:
+    """A request that was admitted."""
+
+    caller: Caller
+    route: Route
+    verdict: Verdict
+    infer: Infer | None = None
+    rows: int = 0
+    cancel: Cancel | None = None
