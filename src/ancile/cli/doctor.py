@@ -17,7 +17,12 @@ from ancile.render.width import wrap
 from ancile.version import __version__
 from ancile.work.landlock import landlock_abi
 
-DISTRIBUTIONS = {"sklearn": "scikit-learn", "xgboost": "xgboost-cpu"}
+DISTRIBUTIONS = {
+    "sklearn": "scikit-learn",
+    "xgboost": "xgboost-cpu",
+    "argon2": "argon2-cffi",
+    "opentelemetry": "opentelemetry-sdk",
+}
 
 
 class Extra(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,7 +97,7 @@ def _lines(found: State, width: int) -> Iterator[str]:
     yield from wrap(f"confinement of user code: {confined}", width)
     yield ""
     for name, one in found.extras.items():
-        first = f"{name:8} {'ok' if one.installed else 'missing':8} "
+        first = f"{name:9} {'ok' if one.installed else 'missing':8} "
         yield from wrap(one.gives, width, first=first, rest=" " * len(first))
         for module, version in one.modules.items():
             yield f"{' ' * len(first)}{module} {version or 'not installed'}"

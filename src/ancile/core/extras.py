@@ -20,7 +20,13 @@ EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
     "tables": (("pyarrow",), "CSV and Parquet data"),
     "ray": (("ray",), "workers on a cluster: ancile assess --engine ray"),
     "sigstore": (("sigstore",), "keyless signatures: ancile sign --keyless, ancile verify --identity"),
-    "serve": (("httptools", "orjson"), "the gateway in front of a model: ancile serve"),
+    "serve": (("httptools", "orjson", "cedarpy", "joserfc"), "the gateway in front of a model: ancile serve"),
+    "admin": (
+        ("starlette", "uvicorn", "argon2", "pyotp", "segno", "webauthn"),
+        "people at the gateway: sessions, its administration",
+    ),
+    "shared": (("asyncpg", "redis", "hiredis"), "a gateway on several hosts: PostgreSQL and Redis"),
+    "telemetry": (("prometheus_client", "opentelemetry"), "metrics and traces of the gateway"),
     "keyring": (("keyring",), "passphrases from the keyring of the operating system"),
 }
 
