@@ -31,7 +31,7 @@ def flat(tmp_path: Path) -> str:
 def test_without_a_reference_set_nothing_is_known() -> None:
     found = references(None, model(6))
     assert found.signatures == model(6)
-    assert found.benign == {}
+    assert found.learned == {}
 
 
 @pytest.mark.slow
@@ -44,7 +44,9 @@ def test_bounds_are_those_of_the_set_and_half_of_their_span_beyond(flat: str, sh
     assert (bounds.low.ravel()[0], bounds.high.ravel()[0]) == (0.0, 0.0)
     assert bounds.low.ravel()[1:] == pytest.approx(-0.5, abs=0.05)
     assert bounds.high.ravel()[1:] == pytest.approx(1.5, abs=0.05)
-    assert found.benign["m"].width == 6
+    benign = found.learned["m"].sequence
+    assert benign is not None
+    assert benign.width == 6
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from typing import NamedTuple
 from ancile.serve.backend import Cancel
 from ancile.serve.caller import Caller
 from ancile.serve.config import Policy
-from ancile.serve.guards.sequence import Benign
 from ancile.serve.inference import Infer
+from ancile.serve.learned import Learned
+from ancile.serve.memory import Memory
 from ancile.serve.routes import Route
 from ancile.serve.verdict import Verdict
 
@@ -20,18 +21,21 @@ STATUS = {"throttle": 429, "deny": 403}
 class Settings(NamedTuple):
     """What does not change while the gateway runs.
 
-    benign  of each model that has a reference set
-    rows    samples of one request, at most
+    learned  of each model that has a reference set
+    rows     samples of one request, at most
     """
 
     policy: Policy
-    benign: Mapping[str, Benign]
+    learned: Mapping[str, Learned]
     rows: int
 
 
 @dataclass(slots=True)
 class Call:
-    """A request that was admitted."""
+    """A request that was admitted.
+
+    memory  of its caller and model, once there is an input to judge
+    """
 
     caller: Caller
     route: Route
@@ -39,3 +43,4 @@ class Call:
     infer: Infer | None = None
     rows: int = 0
     cancel: Cancel | None = None
+    memory: Memory | None = None

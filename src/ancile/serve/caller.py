@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING
 
 from ancile.serve.config import Role
 from ancile.serve.keys import Identity
-
-if TYPE_CHECKING:
-    from ancile.serve.guards.sequence import Window
+from ancile.serve.memory import Memory
 
 MOST_CALLERS = (
     10_000  # at a time; whoever asked longest ago is forgotten, and only a new key makes a new caller
@@ -17,21 +14,28 @@ MOST_CALLERS = (
 
 
 class Caller:
-    """One identity with its role, its clocks, and a window of its last inputs.
+    """One identity with its role, its clocks, and what the guards remember of it.
 
     arrival  GCRA's theoretical arrival time, seconds of the loop's clock
     day      number of the UTC day that ``asked`` counts
     running  requests under way
-    window   for each model
+    memory   for each model
     """
 
-    __slots__ = ("arrival", "asked", "day", "identity", "role", "running", "windows")
+    __slots__ = ("arrival", "asked", "day", "identity", "memory", "role", "running")
 
     def __init__(self, identity: Identity, role: Role) -> None:
         self.identity, self.role = identity, role
         self.arrival = 0.0
         self.day = self.asked = self.running = 0
-        self.windows: dict[str, Window] = {}
+        self.memory: dict[str, Memory] = {}
+
+    def remembered(self, model: str) -> Memory:
+        """What is remembered of its requests for one model."""
+        memory = self.memory.get(model)
+        if memory is None:
+            memory = self.memory[model] = Memory()
+        return memory
 
 
 class Callers:

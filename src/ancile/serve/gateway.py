@@ -41,7 +41,7 @@ class Gateway:
         self._backend, self._journal = backend, journal
         self._counted = Counted(journal.add)
         self._admission = Admission(users, settings, backend.signatures, self._counted)
-        self._judging = Judging(settings)
+        self._judging = Judging(settings, backend.signatures)
         self._digest_key = users.hash(b"digests of inputs")
 
     # Before the body.
@@ -83,7 +83,7 @@ class Gateway:
             self._refuse(exchange, call, refusal, guard="schema")
             return
         call.rows = call.infer.inputs[0].array.shape[0]
-        call.verdict = worse(call.verdict, self._judging.before(call, call.infer, signature))
+        call.verdict = worse(call.verdict, self._judging.before(call, call.infer))
         if STEP[call.verdict.reaction] >= STEP["throttle"]:
             status = 400 if call.verdict.guard == "schema" else STATUS[call.verdict.reaction]
             self._refuse(exchange, call, Refused(status, call.verdict.why), guard="")

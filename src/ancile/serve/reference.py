@@ -9,7 +9,7 @@ from ancile.core.errors import AncileError
 from ancile.inputs.opener import open_data
 from ancile.numeric import np
 from ancile.serve.calibration import calibrate
-from ancile.serve.guards.sequence import Benign
+from ancile.serve.learned import Learned
 from ancile.serve.signature import Range, Signature, Spec, is_float
 from ancile.serve.tensors import TYPES
 
@@ -17,10 +17,10 @@ SLACK = 0.5  # of the span between lowest and highest value of the reference, on
 
 
 class Reference(NamedTuple):
-    """Signatures with ranges, and benign callers for each model that has them."""
+    """Signatures with ranges, and what was learned for each model that has a reference set."""
 
     signatures: dict[str, Signature]
-    benign: dict[str, Benign]
+    learned: dict[str, Learned]
 
 
 def references(named: str | None, signatures: Mapping[str, Signature]) -> Reference:
@@ -49,7 +49,7 @@ def references(named: str | None, signatures: Mapping[str, Signature]) -> Refere
     dtype = TYPES[spec.datatype]
     bounds = Range((low - span).astype(dtype), (high + span).astype(dtype))
     bounded = spec._replace(bounds=bounds)
-    return Reference({name: signature._replace(inputs=(bounded,))}, {name: calibrate(x)})
+    return Reference({name: signature._replace(inputs=(bounded,))}, {name: Learned(sequence=calibrate(x))})
 
 
 def _laid(shape: tuple[int, ...], spec: Spec) -> tuple[int, ...]:

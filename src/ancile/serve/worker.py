@@ -113,7 +113,7 @@ async def _serve(order: Order) -> None:
         seconds=config.segment_seconds,
         room=config.journal_bytes,
     )
-    settings = Settings(policy_of(config, profile=order.profile), learned.benign, config.rows)
+    settings = Settings(policy_of(config, profile=order.profile), learned.learned, config.rows)
     gateway = Gateway(backend, users, journal, settings)
     limits = Limits(body_bytes=config.body_bytes, answer_seconds=config.answer_seconds)
     door = Door(gateway, limits=limits, loop=loop, tick=gateway.tick)
@@ -148,7 +148,7 @@ async def _backend(order: Order, loop: asyncio.AbstractEventLoop) -> tuple[Backe
 
 def _serving(signatures: Mapping[str, Signature], learned: Reference, *, digest: str) -> Serving:
     models = {name: [one.document() for one in signature.inputs] for name, signature in signatures.items()}
-    return Serving(digest=digest, models=models, guarded=tuple(learned.benign))
+    return Serving(digest=digest, models=models, guarded=tuple(learned.learned))
 
 
 async def _refuses_strangers(address: tuple[str, int]) -> None:
