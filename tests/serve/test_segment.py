@@ -22,6 +22,7 @@ from ancile.serve.supervise import Sealer
 from ancile.serve.tensors import Tensor
 from ancile.trust.canonical import canonical, parse_canonical
 from ancile.trust.merkle import leaf_hash, node_hash, range_root
+from ancile.trust.statement import parse_statement
 from tests.cli.terminal import Place
 from tests.serve.test_inference import tensors
 
@@ -55,6 +56,8 @@ def test_a_statement_is_canonical_whatever_its_records_say(why: str) -> None:
     predicate = read["predicate"]
     assert predicate["records"].encode().split(b"\n") == list(data)
     assert (predicate["count"], predicate["first"][:19]) == (3, "1970-01-01T00:00:00")
+    found = parse_statement(statement)
+    assert (found.kind, found.subjects) == ("segment", {"verdicts/j/0": predicate["root"]})
 
 
 def test_a_journal_comes_in_parts_and_a_torn_line_is_told(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from ancile.core.subject import Subject, digest_of
 from ancile.trust.config import LedgerConfig
-from ancile.trust.events import MOST_SCANS, Erasure, Loss, Release
+from ancile.trust.events import MOST_SCANS, Erasure, Loss, Release, Segment
+from ancile.trust.merkle import root_of
 from tests.trust.keys_help import NOW
 
 DIGEST = digest_of(b"x")
@@ -65,6 +66,34 @@ def test_a_release_has_aware_times_in_order_and_names_scans_by_digest(
             scans=scans,
             version="1",
         )
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"stream": ""}, "names its stream"),
+        ({"torn": -1}, "names its stream"),
+        ({"first": datetime(2026, 1, 1)}, "aware"),  # noqa: DTZ001 - the fault
+        ({"last": NOW - timedelta(seconds=1)}, "first before the last"),
+        ({"count": 2}, "under its root"),
+        ({"records": "b"}, "under its root"),
+        ({"root": DIGEST}, "under its root"),
+    ],
+)
+def test_a_segment_holds_the_records_under_its_root(changed: dict[str, object], said: str) -> None:
+    fields: dict[str, object] = {
+        "stream": "verdicts",
+        "journal": "j/0",
+        "count": 1,
+        "first": NOW,
+        "last": NOW,
+        "root": f"sha256:{root_of([b'a']).hex()}",
+        "records": "a",
+        "version": "1",
+    }
+    assert msgspec.convert(fields, Segment).records == "a"
+    with pytest.raises(ValueError, match=said):
+        msgspec.convert(fields | changed, Segment)
 
 
 def test_an_unknown_word_in_the_table_of_the_ledger_is_refused() -> None:

@@ -17,8 +17,9 @@ from ancile.core.errors import AncileError
 from ancile.core.exhibit import Text
 from ancile.core.subject import digest_of, subject_of_parts
 from ancile.trust.canonical import canonical
-from ancile.trust.events import Erasure, KeyEvent, Loss, Release, RunStarted
+from ancile.trust.events import Erasure, KeyEvent, Loss, Release, RunStarted, Segment
 from ancile.trust.key import private_key
+from ancile.trust.merkle import root_of
 from ancile.trust.statement import (
     LARGEST,
     TYPE,
@@ -31,6 +32,7 @@ from tests.trust.keys_help import NOW, report, seeds
 
 KEY = private_key("author", "alice", seeds(1)).public
 GROUND = Ground(origin="example.org/log", index=3, statement_digest=digest_of(b"s"), author=KEY.id)
+LINES = [b'{"time":1}', b'{"time":2}', b'{"time":3}']
 PREDICATES: dict[str, Predicate] = {
     "report": report(),
     "decision": Decision(
@@ -52,6 +54,16 @@ PREDICATES: dict[str, Predicate] = {
         version="0.1.0",
     ),
     "key": KeyEvent(change="introduced", key=KEY.text, id=KEY.id, time=NOW, version="0.1.0"),
+    "segment": Segment(
+        stream="verdicts",
+        journal="j/0",
+        count=3,
+        first=NOW,
+        last=NOW + timedelta(seconds=1),
+        root=f"sha256:{root_of(LINES).hex()}",
+        records=b"\n".join(LINES).decode(),
+        version="0.1.0",
+    ),
     "erasure": Erasure(entry=3, leaf=digest_of(b"leaf"), reason="asked to", time=NOW, version="0.1.0"),
     "loss": Loss(
         kept=3, checkpoint="note", root=digest_of(b"root"), reason="disk", time=NOW, version="0.1.0"

@@ -7,7 +7,6 @@ shown without the others.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -23,7 +22,7 @@ from ancile.trust.canonical import canonical, parse_canonical
 from ancile.trust.dsse import unverified
 from ancile.trust.leaf import parse_leaf
 from ancile.trust.ledger import Ledger
-from ancile.trust.merkle import edge_root, leaf_hash, node_hash
+from ancile.trust.merkle import root_of
 from ancile.trust.statement import TYPE
 from ancile.version import __version__
 
@@ -47,7 +46,7 @@ class Segment(NamedTuple):
 
     def root(self) -> str:
         """Root of the Merkle tree over the lines. Cost: two hashes a line."""
-        return f"sha256:{_root(self.lines).hex()}"
+        return f"sha256:{root_of(self.lines).hex()}"
 
 
 def statement_of(segment: Segment) -> bytes:
@@ -133,17 +132,6 @@ def records_of(body: bytes) -> list[VerdictRecord]:
             "a segment's records are not those under its root", value="", remedy="run `ancile ledger verify`"
         )
     return [_RECORD.decode(line) for line in lines]
-
-
-def _root(lines: tuple[bytes, ...]) -> bytes:
-    """RFC 9162, section 2.1.1."""
-    edge: list[tuple[int, bytes]] = []
-    for line in lines:
-        height, hash_ = 0, leaf_hash(line)
-        while edge and edge[-1][0] == height:
-            hash_, height = node_hash(edge.pop()[1], hash_), height + 1
-        edge.append((height, hash_))
-    return edge_root([hash_ for _, hash_ in edge]) if edge else hashlib.sha256().digest()
 
 
 def _instant(microseconds: int) -> str:

@@ -1,4 +1,7 @@
-"""What a ledger holds beside reports and decisions: runs that began, releases, keys, erasures, and losses."""
+"""What a ledger holds beside reports and decisions.
+
+Runs that began, releases, keys, segments of streams, erasures, and losses.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,12 @@ import msgspec
 
 from ancile.core.report import Parameters
 from ancile.core.subject import DIGEST, Subject
+from ancile.trust.merkle import root_of
 
 Change = Literal["introduced", "rotated", "revoked"]
+UserChange = Literal["added", "rotated", "revoked", "role", "person", "factor", "removed"]
 
+MOST_KEYS = 1000  # of one user, that an event names
 MOST_SCANS = 100  # that a release names: those of one model's bytes are few
 
 
@@ -84,6 +90,39 @@ class KeyEvent(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError("a revocation has a reason, and every key event an aware time")
 
 
+class UserEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """Who may come in at the gateway was changed.
+
+    event   random name; an entry with the same one says the same change again, after a crash
+    change  a key was added, rotated, or all were revoked; the role was changed; a person was given a password
+            or a second factor, or was removed
+    user    whose
+    role    that the user has from then on; empty for a person
+    keys    ids of the API keys that it is about: digests of keyed hashes, from which nobody finds a key
+    until   when the keys end whose place a rotated one takes
+    by      who did it: empty for the local command line, else the name of a person
+    """
+
+    schema: Literal["ancile/user-event/v1"] = "ancile/user-event/v1"
+    event: str
+    change: UserChange
+    user: str
+    role: str = ""
+    keys: tuple[str, ...] = ()
+    until: datetime | None = None
+    by: str = ""
+    time: datetime
+    version: str
+
+    def __post_init__(self) -> None:
+        if not (self.event and self.user) or self.time.tzinfo is None:
+            raise ValueError("a change of a user has a name, a user and an aware time")
+        if len(self.keys) > MOST_KEYS or not all(map(DIGEST.fullmatch, self.keys)):
+            raise ValueError("keys are named by their sha256 ids, at most 1000")
+        if self.until is not None and self.until.tzinfo is None:
+            raise ValueError("a key ends at an aware time")
+
+
 class Erasure(msgspec.Struct, frozen=True, kw_only=True):
     """The body of an entry was erased; its leaf stays.
 
@@ -128,3 +167,33 @@ class Loss(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError("a loss names what is left and the root that was signed")
         if not self.reason or self.time.tzinfo is None:
             raise ValueError("a loss has a reason and an aware time")
+
+
+class Segment(msgspec.Struct, frozen=True, kw_only=True):
+    """Consecutive records of a stream, so that one of them is proved by its path under the root.
+
+    journal  that they were written to, with the number of this part of it
+    root     of the Merkle tree over the lines (RFC 9162, section 2.1), as ``sha256:<hex>``
+    torn     bytes of a last line that a crash cut off
+    records  lines of JSON, without the last one's end
+    """
+
+    schema: Literal["ancile/segment/v1"] = "ancile/segment/v1"
+    stream: str
+    journal: str
+    count: int
+    first: datetime
+    last: datetime
+    root: str
+    torn: int = 0
+    records: str
+    version: str
+
+    def __post_init__(self) -> None:
+        if not (self.stream and self.journal) or self.torn < 0:
+            raise ValueError("a segment names its stream and its journal")
+        if self.first.tzinfo is None or self.last.tzinfo is None or self.first > self.last:
+            raise ValueError("a segment's times are aware, the first before the last")
+        lines = self.records.encode("utf-8").split(b"\n")
+        if self.count != len(lines) or self.root != f"sha256:{root_of(lines).hex()}":
+            raise ValueError("a segment's records are those under its root")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 HASH_BYTES = 32
 EMPTY_ROOT = hashlib.sha256(b"").digest()  # RFC 6962 section 2.1: the tree without leaves
@@ -50,6 +50,17 @@ def edge_root(edge: Sequence[bytes]) -> bytes:
     for left in reversed(edge[:-1]):
         root = node_hash(left, root)
     return root
+
+
+def root_of(leaves: Iterable[bytes]) -> bytes:
+    """Root of the tree over the leaves' data (RFC 9162, section 2.1.1). Cost: two hashes a leaf."""
+    edge: list[tuple[int, bytes]] = []
+    for leaf in leaves:
+        height, hash_ = 0, leaf_hash(leaf)
+        while edge and edge[-1][0] == height:
+            hash_, height = node_hash(edge.pop()[1], hash_), height + 1
+        edge.append((height, hash_))
+    return edge_root([hash_ for _, hash_ in edge])
 
 
 def range_root(node: Node, start: int, stop: int) -> bytes:

@@ -1,4 +1,4 @@
-"""in-toto Statement v1 around a report, a decision, or an event: run, release, key, erasure, loss.
+"""in-toto Statement v1 around a report, a decision, or an event: run, release, key, segment, erasure, loss.
 
 https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md; canonical by RFC 8785, so that one
 statement has one digest.
@@ -17,12 +17,14 @@ from ancile.core.subject import Subject, digest_of, percent_encoded
 from ancile.core.text import plain
 from ancile.core.wire import builtins
 from ancile.trust.canonical import canonical, parse_canonical
-from ancile.trust.events import Erasure, KeyEvent, Loss, Release, RunStarted
+from ancile.trust.events import Erasure, KeyEvent, Loss, Release, RunStarted, Segment, UserEvent
 
 TYPE = "https://in-toto.io/Statement/v1"
 LARGEST = 16 << 20  # bytes; a report with 100 pictures of 64 KiB is about 9 MB
 
-Predicate: TypeAlias = Report | Decision | RunStarted | Release | KeyEvent | Erasure | Loss
+Predicate: TypeAlias = (
+    Report | Decision | RunStarted | Release | KeyEvent | UserEvent | Segment | Erasure | Loss
+)
 
 # what a leaf calls it: (predicateType, the noun)
 KINDS: dict[str, tuple[str, type[Predicate]]] = {
@@ -31,6 +33,8 @@ KINDS: dict[str, tuple[str, type[Predicate]]] = {
     "run": ("urn:ancile:run:v1", RunStarted),
     "release": ("urn:ancile:release:v1", Release),
     "key": ("urn:ancile:key-event:v1", KeyEvent),
+    "segment": ("urn:ancile:segment:v1", Segment),
+    "user": ("urn:ancile:user-event:v1", UserEvent),
     "erasure": ("urn:ancile:erasure:v1", Erasure),
     "loss": ("urn:ancile:loss:v1", Loss),
 }
@@ -39,7 +43,7 @@ KINDS: dict[str, tuple[str, type[Predicate]]] = {
 class Statement(NamedTuple):
     """A statement that was read.
 
-    kind      the entry's type in a leaf: report, decision, run, release, key, erasure or loss
+    kind      the entry's type in a leaf: report, decision, run, release, key, segment, erasure or loss
     digest    of the statement's exact bytes
     subjects  name to ``sha256:<hex>``: the whole first, then its parts as ``<whole>/<part>``
     """
@@ -82,6 +86,11 @@ def subjects_of(predicate: Predicate) -> dict[str, str]:
     """Name to digest of everything that ``predicate`` speaks of; names are percent-encoded and unique."""
     if isinstance(predicate, KeyEvent):
         return {"key": predicate.id}
+    if isinstance(predicate, Segment):
+        return {f"{predicate.stream}/{predicate.journal}": predicate.root}
+    if isinstance(predicate, UserEvent):
+        keys = {f"key-{number}": key for number, key in enumerate(predicate.keys)}
+        return {"user": digest_of(predicate.user.encode("utf-8")), **keys}
     if isinstance(predicate, Erasure):
         return {f"entry-{predicate.entry}": predicate.leaf}
     if isinstance(predicate, Loss):

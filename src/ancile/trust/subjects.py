@@ -24,6 +24,7 @@ from ancile.trust.statement import KINDS, parse_statement
 from ancile.trust.store import Stored
 
 FILE = "subjects-v1.db"
+SEGMENT = "segment"
 
 
 class Speaking(NamedTuple):
@@ -93,7 +94,7 @@ def _rows(ledger: Ledger, start: int, stop: int) -> Iterator[_Row]:
 def _row(stored: Stored) -> _Row:
     try:
         leaf = parse_leaf(stored.leaf or b"")
-        if leaf.kind not in KINDS:
+        if leaf.kind not in KINDS or leaf.kind == SEGMENT:  # a segment speaks of its own lines alone
             return _Row(stored.index)
         if stored.salt is None or stored.body is None:
             return _Row(stored.index, is_damaged=True)
