@@ -17,7 +17,7 @@ from ancile.core.errors import AncileError
 from ancile.core.exhibit import Text
 from ancile.core.subject import digest_of, subject_of_parts
 from ancile.trust.canonical import canonical
-from ancile.trust.events import Erasure, KeyEvent, Loss, Release, RunStarted, Segment
+from ancile.trust.events import Erasure, KeyEvent, Loss, Release, RunStarted, Segment, UserEvent
 from ancile.trust.key import private_key
 from ancile.trust.merkle import root_of
 from ancile.trust.statement import (
@@ -54,6 +54,17 @@ PREDICATES: dict[str, Predicate] = {
         version="0.1.0",
     ),
     "key": KeyEvent(change="introduced", key=KEY.text, id=KEY.id, time=NOW, version="0.1.0"),
+    "user": UserEvent(
+        event="ab" * 16,
+        change="rotated",
+        user="alice",
+        role="analyst",
+        keys=(digest_of(b"key"),),
+        until=NOW,
+        by="carol",
+        time=NOW,
+        version="0.1.0",
+    ),
     "segment": Segment(
         stream="verdicts",
         journal="j/0",

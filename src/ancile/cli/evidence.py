@@ -18,7 +18,8 @@ from ancile.trust.keys import list_keys
 from ancile.trust.leaf import parse_leaf
 from ancile.trust.notary import export_evidence
 
-CARRIED = ("report", "run", "decision", "release", "key")  # a revocation travels with what the key has signed
+# a revocation travels with what the key has signed
+CARRIED = ("report", "run", "decision", "release", "user", "key")
 
 
 @click.group()

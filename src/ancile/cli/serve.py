@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import math
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -41,6 +42,7 @@ def serve(
 
     Ends with SIGTERM or Ctrl-C, once running requests are answered and the records are in the ledger.
     """
+    from ancile.serve.keys import Users  # noqa: PLC0415 - not for --help
     from ancile.serve.supervise import Sealer, journal_of, listening, supervise  # noqa: PLC0415 - not for --help
     from ancile.serve.worker import Order, Serving  # noqa: PLC0415 - likewise
 
@@ -53,8 +55,8 @@ def serve(
         )
     config = home.config.get("serve", ServeConfig)
     policy = policy_of(config, profile=profile)
-    with listening(host, port) as bound, open_recorder(home) as recorder:
-        folder = home.folder / FOLDER
+    folder = home.folder / FOLDER
+    with listening(host, port) as bound, open_recorder(home) as recorder, Users(folder) as users:
         place = bound.getsockname()
         order = Order(
             folder=str(folder),
@@ -74,6 +76,7 @@ def serve(
             most=config.segment_records,
             now=recorder.clock.now,
             done=set(),
+            changes=lambda: users.hand_over(recorder.write),
         )
         if left := sealer.recover():
             talk(f"{left} records of a run before are now in the ledger")
@@ -105,7 +108,7 @@ def _introduce(home: Home, serving: object, policy: Policy, *, url: str) -> None
     if not ipaddress.ip_address(url.rpartition(":")[0].removeprefix("http://").strip("[]")).is_loopback:
         talk("keys and data travel in the clear: put something with TLS in front")
     with Users(home.folder / FOLDER) as users:
-        if not users.identities():
+        if not users.identities(datetime.now(UTC)):
             talk("nobody has a key yet: ancile user add NAME --role analyst")
     name, inputs = next(iter(serving.models.items()))
     talk(f'try: curl -H "Authorization: Bearer $KEY" {url}/v2/models/{name}{_example(inputs)}')

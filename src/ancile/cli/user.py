@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
@@ -10,6 +12,7 @@ import msgspec
 
 from ancile.cli.home import Home, need_home
 from ancile.cli.output import talk
+from ancile.cli.recorder import open_recorder
 from ancile.cli.serve import FOLDER
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
@@ -17,10 +20,13 @@ from ancile.render.json import written
 from ancile.serve.config import ServeConfig, policy_of
 from ancile.serve.keys import Users
 
+LONGEST_GRACE = 90 * 24.0  # hours
+KEPT = "keep it: it is not stored and cannot be shown again"
+
 
 @click.group()
 def user() -> None:
-    """Give out and take back the API keys of the gateway."""
+    """Give out and take back the API keys of the gateway; each change is an entry of the ledger."""
 
 
 @user.command()
@@ -29,15 +35,11 @@ def user() -> None:
 def add(name: str, *, role: str) -> None:
     """Make a key for NAME and print it once; a running gateway knows it within a second."""
     home = need_home(Path.cwd())
-    roles = policy_of(home.config.get("serve", ServeConfig)).roles
-    if role not in roles:
-        raise AncileError(
-            "no such role", value=plain(role), remedy=f"choose one of: {', '.join(sorted(roles))}"
-        )
-    with _users(home) as users:
+    _known(home, role)
+    with _changing(home) as users:
         key = users.add(name, role=role, now=datetime.now(UTC))
     click.echo(key)
-    talk("keep it: it is not stored and cannot be shown again")
+    talk(KEPT)
 
 
 @user.command("list")
@@ -45,24 +47,65 @@ def add(name: str, *, role: str) -> None:
 def list_(*, format_: str) -> None:
     """List users with their roles and how many keys let them in."""
     with _users(need_home(Path.cwd())) as users:
-        found = users.list()
+        found = users.list(datetime.now(UTC))
     if format_ == "json":
         click.echo(written([msgspec.to_builtins(one._asdict()) for one in found]), nl=False)
         return
     if not found:
         talk("nobody has a key yet: ancile user add NAME --role analyst")
     for one in found:
-        revoked = f", {one.revoked} revoked" if one.revoked else ""
-        click.echo(f"{plain(one.name, 40):24} {plain(one.role, 24):12} {_keys(one.keys)}{revoked}")
+        until = f", the first until {one.until}" if one.until else ""
+        revoked = f", {one.revoked} revoked or ended" if one.revoked else ""
+        click.echo(f"{plain(one.name, 40):24} {plain(one.role, 24):12} {_keys(one.keys)}{until}{revoked}")
+
+
+@user.command()
+@click.argument("name")
+@click.option(
+    "--grace",
+    type=click.FloatRange(0, LONGEST_GRACE),
+    default=24.0,
+    show_default=True,
+    help="Hours for which the keys before still let in.",
+)
+def rotate(name: str, *, grace: float) -> None:
+    """Make a new key for NAME and print it once; the keys before end after a time of grace."""
+    with _changing(need_home(Path.cwd())) as users:
+        key = users.rotate(name, grace=timedelta(hours=grace), now=datetime.now(UTC))
+    click.echo(key)
+    talk(f"{KEPT}; the keys before let in for {grace:g} hours more")
+
+
+@user.command()
+@click.argument("name")
+@click.argument("role")
+def role(name: str, role: str) -> None:
+    """Give NAME another ROLE; its keys stay, and a running gateway knows it within a second."""
+    home = need_home(Path.cwd())
+    _known(home, role)
+    with _changing(home) as users:
+        users.set_role(name, role, now=datetime.now(UTC))
+    talk(f"{name} is {role}")
 
 
 @user.command()
 @click.argument("name")
 def revoke(name: str) -> None:
     """Take all keys of NAME back; a running gateway refuses them within a second."""
-    with _users(need_home(Path.cwd())) as users:
+    home = need_home(Path.cwd())
+    with _users(home) as users:  # at once: a key that leaked does not wait for a passphrase
         count = users.revoke(name, now=datetime.now(UTC))
     talk(f"{_keys(count)} of {name} {'lets' if count == 1 else 'let'} in no more")
+    with _changing(home):
+        pass
+
+
+def _known(home: Home, role: str) -> None:
+    roles = policy_of(home.config.get("serve", ServeConfig)).roles
+    if role not in roles:
+        raise AncileError(
+            "no such role", value=plain(role), remedy=f"choose one of: {', '.join(sorted(roles))}"
+        )
 
 
 def _keys(count: int) -> str:
@@ -71,3 +114,11 @@ def _keys(count: int) -> str:
 
 def _users(home: Home) -> Users:
     return Users(home.folder / FOLDER)
+
+
+@contextmanager
+def _changing(home: Home) -> Iterator[Users]:
+    """Users, and what is changed of them in the ledger at the end, with what waited from before."""
+    with open_recorder(home) as recorder, _users(home) as users:
+        yield users
+        users.hand_over(recorder.write)

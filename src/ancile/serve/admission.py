@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Container, Mapping
+from datetime import UTC, datetime
 
+from ancile.serve.budgets import Unavailable
 from ancile.serve.call import STATUS, Call, Settings
 from ancile.serve.caller import Caller, Callers
 from ancile.serve.config import Role
@@ -18,6 +20,7 @@ from ancile.serve.verdict import ALLOW, STEP, Verdict, capped, worse
 
 BEARER = b"Bearer "
 MOST_RUNNING = 64  # requests of one identity under way: a slow upstream is not one identity's to fill
+UNCOUNTED = Verdict("deny", "quota", "what is left cannot be told now", 1.0)
 NOBODY = Role()  # whose role is not known any more may nothing
 
 
@@ -30,9 +33,10 @@ class Admission:
 
     def __init__(self, users: Users, settings: Settings, models: Container[str], counted: Counted) -> None:
         self._users, self._settings, self._models, self._counted = users, settings, models, counted
-        self._callers = Callers()
+        self._callers = Callers(settings.budgets)
         self._identities: dict[bytes, Identity] = {}
         self._version = -1
+        self._ends: datetime | None = None
         self.tick()
 
     def judge(self, exchange: Connection) -> Call | Refused:
@@ -50,16 +54,25 @@ class Admission:
                 identity, Verdict("deny", "permission", "the role may not ask for that"), 403
             )
         caller = self._callers.of(identity, role)
-        verdict = self._spent(caller, exchange.started)
+        try:
+            verdict = self._spent(caller, exchange.started)
+        except Unavailable:
+            return self._refused(identity, UNCOUNTED, 503)
         if STEP[verdict.reaction] >= STEP["throttle"]:
             return self._refused(identity, verdict, STATUS[verdict.reaction])
         return Call(caller, route, verdict)
 
     def tick(self) -> None:
-        """Take over keys that changed."""
-        version = self._users.version()
-        if version != self._version:
-            self._version, self._identities = version, self._users.identities()
+        """Take over keys that changed or ended."""
+        version, now = self._users.version(), datetime.now(UTC)
+        if version != self._version or (self._ends is not None and now >= self._ends):
+            self._version, self._identities = version, self._users.identities(now)
+            self._ends = self._users.next_end(now)
+
+    def close(self) -> None:
+        """Nobody asks any more: what was taken of a day and not spent goes back."""
+        self._callers.settle()
+        self._callers.budgets.close()
 
     def _identity(self, headers: Mapping[bytes, bytes]) -> Identity | None:
         given = headers.get(b"authorization", b"")
@@ -74,12 +87,12 @@ class Admission:
         verdict = self._held(rate(caller, now))
         if STEP[verdict.reaction] >= STEP["throttle"]:
             return verdict
-        return worse(verdict, self._held(quota(caller, time.time())))
+        return worse(verdict, self._held(quota(caller, time.time(), self._callers.budgets)))
 
     def _held(self, verdict: Verdict) -> Verdict:
         return verdict if verdict is ALLOW else capped(verdict, self._settings.policy.reactions)
 
     def _refused(self, who: Identity, verdict: Verdict, status: int) -> Refused:
         self._counted.add(refusal_of(verdict, who=who.name, role=who.role, status=status))
-        after = int(verdict.retry_after) + 1 if status == STATUS["throttle"] else None
+        after = int(verdict.retry_after) + 1 if status in (STATUS["throttle"], 503) else None
         return Refused(status, verdict.why, retry_after=after)

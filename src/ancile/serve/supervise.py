@@ -46,6 +46,7 @@ class Sealer(NamedTuple):
     folder  of the journals
     most    records of a segment
     done    segments that the ledger holds, of journals that could not be removed yet
+    changes puts what was changed of users into the ledger as well
     """
 
     ledger: Ledger
@@ -55,12 +56,14 @@ class Sealer(NamedTuple):
     most: int
     now: Callable[[], datetime]
     done: set[str]
+    changes: Callable[[], object] = lambda: None
 
     def seal(self, *, dead: bool = False) -> int:
         """Records sealed, each durable under a signed checkpoint before its journal is removed.
 
         dead  take journals that are still open as well: nobody writes to them any more
         """
+        self.changes()
         count = 0
         for path in waiting(self.folder, dead=dead):
             parts = []

@@ -1,4 +1,4 @@
-"""in-toto Statement v1 around a report, a decision, or an event: run, release, key, segment, erasure, loss.
+"""in-toto Statement v1 around a report, a decision, or an event of ``ancile.trust.events``.
 
 https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md; canonical by RFC 8785, so that one
 statement has one digest.

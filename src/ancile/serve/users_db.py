@@ -1,0 +1,109 @@
+"""The file of who may come in: one SQLite database, and the pepper that its hashes are keyed with.
+
+An older version is brought to this one in a single transaction; a newer one is refused.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from ancile.core.errors import AncileError
+from ancile.core.text import plain
+from ancile.trust.private_file import locked, make_private_folder, read_private, write_private
+
+DATABASE, PEPPER = "users.db", "pepper"
+PEPPER_BYTES = 32
+LEAST_DISTINCT = 12  # byte values of a pepper; of 32 random ones fewer come once in 10^16
+VERSION = 2
+WAIT_SECONDS = 10.0  # for another process that writes
+FIRST = """
+CREATE TABLE users (name TEXT PRIMARY KEY, role TEXT NOT NULL, made TEXT NOT NULL) STRICT;
+CREATE TABLE keys (hash BLOB PRIMARY KEY, name TEXT NOT NULL REFERENCES users, made TEXT NOT NULL,
+                   revoked TEXT) STRICT;
+"""
+SECOND = """
+ALTER TABLE keys ADD COLUMN until TEXT;
+CREATE TABLE events (id TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT;
+CREATE TABLE people (name TEXT PRIMARY KEY, password TEXT NOT NULL, totp BLOB, step INTEGER NOT NULL,
+                     failures INTEGER NOT NULL, locked REAL NOT NULL, made TEXT NOT NULL) STRICT;
+CREATE TABLE credentials (id BLOB PRIMARY KEY, name TEXT NOT NULL REFERENCES people ON DELETE CASCADE,
+                          public BLOB NOT NULL, count INTEGER NOT NULL, made TEXT NOT NULL) STRICT;
+CREATE TABLE sessions (hash BLOB PRIMARY KEY, name TEXT NOT NULL REFERENCES people ON DELETE CASCADE,
+                       csrf TEXT NOT NULL, made REAL NOT NULL, seen REAL NOT NULL) STRICT;
+"""
+STEPS = (FIRST, SECOND)  # from each version to the next
+
+
+def open_users(folder: Path) -> tuple[sqlite3.Connection, bytes]:
+    """The database and the pepper of a private folder; both are made where neither is there."""
+    make_private_folder(folder)
+    path = folder / DATABASE
+    with locked(folder):
+        if not (folder / PEPPER).exists():
+            _refuse_to_lose(path)
+            write_private(folder / PEPPER, secrets.token_bytes(PEPPER_BYTES), replace=False)
+        pepper = read_private(folder / PEPPER, limit=PEPPER_BYTES)
+        if len(pepper) != PEPPER_BYTES:
+            raise AncileError(
+                "the pepper is damaged", value=str(folder / PEPPER), remedy="restore it from a backup"
+            )
+        if len(set(pepper)) < LEAST_DISTINCT:
+            raise AncileError(
+                "the pepper is weak: it was not drawn at random",
+                value=str(folder / PEPPER),
+                remedy=f"move it and {DATABASE} away and make new keys",
+            )
+        if not path.exists():
+            path.touch(mode=0o600)
+        with faults(path):
+            db = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None)
+            try:
+                _prepare(db, path)
+            except BaseException:
+                db.close()
+                raise
+    return db, pepper
+
+
+def _prepare(db: sqlite3.Connection, path: Path) -> None:
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute("PRAGMA foreign_keys = ON")
+    db.execute("PRAGMA trusted_schema = OFF")
+    with closing(db.execute("PRAGMA user_version")) as cursor:
+        version = int(cursor.fetchone()[0])
+    if version > VERSION:
+        raise AncileError(
+            "the users were written by a newer ancile",
+            value=f"{path}: version {version}, this program reads {VERSION}",
+            remedy="update ancile: pip install --upgrade ancile",
+        )
+    if version < VERSION:
+        steps = "".join(STEPS[version:])
+        db.executescript(f"BEGIN; {steps} PRAGMA user_version = {VERSION}; COMMIT;")
+
+
+def _refuse_to_lose(path: Path) -> None:
+    if path.exists() and path.stat().st_size:
+        raise AncileError(
+            "the pepper is missing, without which no key can be recognised",
+            value=str(path.with_name(PEPPER)),
+            remedy=f"restore it from a backup, or move {DATABASE} away and make new keys",
+        )
+
+
+@contextmanager
+def faults(path: Path) -> Iterator[None]:
+    """What SQLite says, as an error with a remedy."""
+    try:
+        yield
+    except sqlite3.Error as reason:
+        raise AncileError(
+            "the users cannot be read or written",
+            value=plain(f"{path}: {reason}"),
+            remedy="free the file or the disk; where it is damaged, restore it from a backup",
+        ) from reason
