@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.cli.terminal import ASSESS, Place
+from tests.cli.terminal import ASSESS, Place, copied
 
 
 @pytest.fixture
@@ -31,7 +30,7 @@ def _home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def _assessed(_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("assessed") / "work"
-    shutil.copytree(_home, folder, symlinks=True)
+    copied(_home, folder)
     assert Place(folder)(*ASSESS, "-o", "report.json").code == 0
     return folder
 
@@ -39,10 +38,10 @@ def _assessed(_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def home(_home: Path, tmp_path: Path) -> Place:
     """A folder with model, data, an unencrypted key and a ledger."""
-    return Place(Path(shutil.copytree(_home, tmp_path / "home", symlinks=True)))
+    return Place(copied(_home, tmp_path / "home"))
 
 
 @pytest.fixture
 def assessed(_assessed: Path, tmp_path: Path) -> Place:
     """Such a folder in which the model was assessed, with the report in report.json."""
-    return Place(Path(shutil.copytree(_assessed, tmp_path / "assessed", symlinks=True)))
+    return Place(copied(_assessed, tmp_path / "assessed"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ancile.cli.main import run
+from ancile.cli.own_home import mark_place
 
 NET = """import numpy as np
 W = np.array([[1.0, -1.0], [-1.0, 1.0], [0.2, 0.1]], dtype=np.float32)
@@ -35,6 +37,13 @@ at_least = {at_least}
 parameters = {{ norm = "linf", eps = 0.05 }}
 """
 ASSESS = ("assess", "net.py:predict", "--data", "data.npz", "--eps", "0.05", "--effort", "quick", "--quiet")
+
+
+def copied(home: Path, folder: Path) -> Path:
+    """A copy of a home that counts as made where it is."""
+    shutil.copytree(home, folder, symlinks=True)
+    mark_place(folder / ".ancile")
+    return folder
 
 
 class Ended(NamedTuple):

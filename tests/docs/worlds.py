@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from ancile.cli.demo_models import NET, trained
+from ancile.cli.own_home import mark_place
+from ancile.core.config import HOME
 from ancile.core.extras import needs
 
 HELD_OUT = 3  # every third sample
@@ -23,6 +25,8 @@ def prepare(names: tuple[str, ...], folder: Path) -> None:
     """Put the files of each name into ``folder``; files are made once and copied."""
     for name in names:
         shutil.copytree(made(name), folder, dirs_exist_ok=True)
+    if (folder / HOME).exists():
+        mark_place(folder / HOME)
 
 
 @functools.cache

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ancile.cli.gating import read_bundle
+from ancile.cli.bundle_file import read_bundle
 from ancile.cli.home import need_home
 from ancile.cli.ledger import reading
 from ancile.cli.output import talk, write_whole

@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from ancile.cli.bundle_file import read_bundle
 from ancile.cli.home import Home
 from ancile.cli.ledger import kept_checkpoint, reading
 from ancile.cli.output import talk
-from ancile.cli.reading import no_waiting
+from ancile.cli.own_home import is_copy
 from ancile.cli.recorder import Recorder, open_recorder
 from ancile.cli.sight import sight
 from ancile.core.decision import Decision
-from ancile.core.errors import AncileError
 from ancile.core.measure import Scalar
 from ancile.core.report import Evidence, exit_code
 from ancile.core.subject import DIGEST, Subject
@@ -23,7 +23,6 @@ from ancile.govern.checks import decision_report
 from ancile.govern.gate import decide
 from ancile.govern.remedy import Naming
 from ancile.render.phrases import counted
-from ancile.trust.bundle import LARGEST
 from ancile.trust.ledger import Ledger
 from ancile.version import __version__
 
@@ -88,6 +87,11 @@ def decided_by(home: Home, recorder: Recorder, subject: Subject, asked: Question
 
 
 def _decision(home: Home, ledger: Ledger, subject: Subject, asked: Question) -> Decision:
+    if is_copy(home):
+        talk(
+            f"{home.folder} is a copy, or another user's: whoever packed it may have written what it asks for"
+        )
+        talk("where it is your own, name it: `ancile --home FOLDER gate`; else ask a gate of your own")
     seen = sight(home, ledger, subject, bundles=asked.bundles, kept=asked.kept)
     return decide(home.policy, subject, seen, now=datetime.now(UTC), version=__version__, naming=asked.naming)
 
@@ -104,16 +108,3 @@ def gate_answer(home: Home, recorder: Recorder, subject: Subject, asked: Questio
         if finding.status in ("WARN", "SKIP"):
             talk(f"gate: {finding.check}: {finding.detail}")
     return exit_code(report, strict=strict)
-
-
-def read_bundle(path: Path) -> bytes:
-    """The bytes of an evidence file."""
-    try:
-        with open(path, "rb", opener=no_waiting) as file:
-            return file.read(LARGEST + 1)
-    except OSError as reason:
-        raise AncileError(
-            "evidence cannot be read",
-            value=f"{path}: {reason.strerror}",
-            remedy="name a file that `ancile evidence export` wrote",
-        ) from reason

@@ -15,6 +15,7 @@ import click
 
 from ancile.cli.home import named_home
 from ancile.cli.output import talk, write_whole
+from ancile.cli.own_home import mark_place
 from ancile.cli.values import quoted
 from ancile.core.config import FILE, HOME
 from ancile.core.errors import AncileError
@@ -106,6 +107,7 @@ def _made(folder: Path, origin: str, author: str, protection: Protection) -> Pin
         for key in (signer, log):
             event = key_event(key.public, now=clock.now())
             record_key_event(ledger, event, author=signer, log=log, clock=clock.now)
+    mark_place(folder)
     return Pinned(origin, [signer.public.id], list(log.public.vkeys))
 
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ancile.cli.home import Home
+from ancile.cli.own_home import mark_proven
 from ancile.core.decision import Decision
 from ancile.core.errors import AncileError
 from ancile.core.private_memory import close_memory
@@ -92,6 +93,7 @@ def open_recorder(home: Home) -> Iterator[Recorder]:
     close_memory()
     secret = functools.cache(lambda: passphrase(os.environ, prompt="passphrase of the keys"))
     signer, sequencer = unlock_key(home.keys, "author", secret), unlock_key(home.keys, "log", secret)
+    mark_proven(home)
     with open_ledger(home.folder, clock=clock.now) as ledger:
         _require_signed(ledger, [*home.log.keys, *home.log.before])
         yield Recorder(ledger=ledger, author=signer, log=sequencer, clock=clock)

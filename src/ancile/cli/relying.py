@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from ancile.cli.gating import read_bundle
+from ancile.cli.bundle_file import read_bundle
 from ancile.cli.home import Home, find_config
 from ancile.cli.ledger import read_text, reading
+from ancile.cli.own_home import not_relied_on
 from ancile.core.config import FILE, find_upwards
 from ancile.core.errors import AncileError
 from ancile.core.subject import DIGEST
@@ -30,14 +31,12 @@ def relied_on(
     threshold: int,
     lists: Iterable[Path],
     quorum: Path | None,
-    model: Path,
 ) -> Pins:
     """Signers and logs of the flags; without any signer there, authors and logs of ancile.toml.
 
-    home   None where there is no ledger: a checkout with ancile.toml alone pins signers all the same
-    lists  files of what was revoked, beside what the home knows
+    home    None where there is no ledger: a checkout with ancile.toml alone pins signers all the same
+    lists   files of what was revoked, beside what the home knows
     quorum  file with logs and witnesses, C2SP tlog-policy
-    model   what is to be verified: an ancile.toml that came with it is told
     """
     given = list(signers)
     authors, vkeys = _named(given)
@@ -50,7 +49,6 @@ def relied_on(
     vkeys += logs
     config = home.config if home else find_config(Path.cwd())
     policy, log = config.get("policy", GatePolicy), config.get("ledger", LedgerConfig)
-    told_by = "" if authors or home else _beside(model)
     if not authors:
         authors = list(policy.authors)
         vkeys = vkeys or [*log.keys, *log.before, *(key for log in policy.logs for key in log.keys)]
@@ -69,7 +67,15 @@ def relied_on(
         revoked=revoked,
         rotated=said.rotated,
         quorum=quorum_in(quorum),
-    )._replace(told_by=told_by)
+    )
+
+
+def as_told(pins: Pins, home: Home | None, model: Path) -> Pins:
+    """Pins of an ancile.toml, which say so where that file may have come with what is to be verified."""
+    if home is None:
+        return pins._replace(told_by=_beside(model))
+    why = not_relied_on(home)
+    return pins._replace(told_by=str(home.config_file) if why else "", told_why=why)
 
 
 def _beside(model: Path) -> str:

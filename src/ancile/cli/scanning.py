@@ -85,16 +85,24 @@ def _home(wanted: Wanted, here: Path) -> Home | None:
 
 
 def _delivered(report: Report, wanted: Wanted, home: Home | None, way: Output) -> int:
-    if home is not None and wanted.record is not False:
+    if home is not None and _is_recorded(home, wanted.record):
         return _recorded(report, home, way)
     code = deliver(Record(report=report), way)
     why = "`ancile init` makes keys and a ledger"
-    if not wanted.digest:
+    if home is not None and wanted.record is None:
+        why = f"{home.folder} is a copy, or another user's: --record if it is your own"
+    elif not wanted.digest:
         why = "without digests it names no file"
     elif wanted.record is False:
         why = "--no-record leaves it out"
     talk(f"not evidence: nothing was signed ({why})")
     return code
+
+
+def _is_recorded(home: Home, record: bool | None) -> bool:
+    from ancile.cli.own_home import is_recorded  # noqa: PLC0415 - keys are not looked at without a home
+
+    return is_recorded(home, record)
 
 
 def _recorded(report: Report, home: Home, way: Output) -> int:

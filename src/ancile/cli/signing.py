@@ -6,7 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ancile.cli.gating import read_bundle
+from ancile.cli.bundle_file import read_bundle
 from ancile.cli.home import Home, need_home
 from ancile.cli.output import talk
 from ancile.cli.recorder import Recorder, open_recorder

@@ -6,11 +6,12 @@ import functools
 from pathlib import Path
 from typing import NamedTuple
 
-from ancile.cli.gating import read_bundle
+from ancile.cli.bundle_file import read_bundle
 from ancile.cli.home import Home, find_home, need_home
 from ancile.cli.output import apart, chosen, deliver
+from ancile.cli.own_home import is_recorded
 from ancile.cli.recorder import open_recorder
-from ancile.cli.relying import known_keys, relied_on, taken_back
+from ancile.cli.relying import as_told, known_keys, relied_on, taken_back
 from ancile.cli.signature_files import OPENSSF_SUFFIX, SIGSTORE, beside
 from ancile.core.errors import AncileError
 from ancile.core.report import Parameters, Record, Report
@@ -65,16 +66,17 @@ def verify_model(wanted: Wanted, ahead: Ahead | None, *, quiet: bool) -> int:
             threshold=wanted.threshold,
             lists=wanted.revoked,
             quorum=wanted.quorum,
-            model=wanted.model,
         )
-        verified = functools.partial(_own, wanted, _bundle_at(file), pins, ahead, quiet=quiet)
-    if home is None or wanted.record is False:
+        verified = functools.partial(_own, wanted, home, _bundle_at(file), pins, ahead=ahead, quiet=quiet)
+    if home is None or not is_recorded(home, wanted.record):
         return deliver(Record(report=verified()), way)
     with open_recorder(home) as recorder:
         return deliver(recorder.report(verified()), way)
 
 
-def _own(wanted: Wanted, bundle: bytes, pins: Pins, ahead: Ahead, *, quiet: bool) -> Report:
+def _own(
+    wanted: Wanted, home: Home | None, bundle: bytes, pins: Pins, *, ahead: Ahead, quiet: bool
+) -> Report:
     """The report; what differs from the policy's own way stands in its parameters, for a gate to see."""
     given = wanted.signers or wanted.logs
     parameters: Parameters = {"signers": [*sorted(pins.signers)]} if given else {}
@@ -82,7 +84,7 @@ def _own(wanted: Wanted, bundle: bytes, pins: Pins, ahead: Ahead, *, quiet: bool
         return verified_release(
             wanted.model,
             bundle,
-            pins,
+            pins if wanted.signers else as_told(pins, home, wanted.model),
             clock=system_clock(),
             ignored=wanted.ignore_unsigned,
             parameters=parameters,

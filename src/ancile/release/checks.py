@@ -165,13 +165,15 @@ def signer_told(facts: Verification) -> Iterator[Remark]:
     """On whom to rely was read from a file that lies with the model.
 
     Why   Whoever made the model may have made that file too: then anybody's signature counts, and a pass says
-          no more than that the files are whole.
+          no more than that the files are whole. A home beside it, with keys and ledger, can be part of the
+          download as well.
     Fix   Say who has to have signed: --signer; in a checkout of your own that can be a file of
           `ancile keys export` in it. Or verify from a folder of your own, with `ancile init` and
-          `ancile keys trust`.
+          `ancile keys trust`. A home that is your own, and was copied, you name: `ancile --home FOLDER verify`.
     """
     if facts.told_by:
-        yield fail("nothing but this file says who has to have signed", where=Location(path=facts.told_by))
+        why = f", and {facts.told_why}" if facts.told_why else ""
+        yield fail(f"nothing but this file says who has to have signed{why}", where=Location(path=facts.told_by))
     else:
         yield ok()
 

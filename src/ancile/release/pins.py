@@ -34,7 +34,8 @@ class Pins(NamedTuple):
     revoked    id of a signer, or digest of a statement or a subject, to the reason
     rotated    ids of two keys of one holder each: a key, and the one whose place it took
     quorum     logs and witnesses, of which enough must have cosigned; None asks for none
-    told_by    file that named the signers, where it came with what is verified; empty else
+    told_by    file that named the signers, where it may have come with what is verified; empty else
+    told_why   why it may, where that is not its place alone
     """
 
     signers: frozenset[str]
@@ -45,6 +46,7 @@ class Pins(NamedTuple):
     rotated: frozenset[tuple[str, str]] = frozenset()
     quorum: Policy | None = None
     told_by: str = ""
+    told_why: str = ""
 
 
 class Said(NamedTuple):

@@ -76,7 +76,8 @@ class Verification:
     revocations  how many signers, releases and digests the verifier knows to be taken back
     taken_back   why the release itself was revoked, empty where it was not
     has_logs     whether the verifier pinned any log
-    told_by      file that named the signers, where it came with the model; empty else
+    told_by      file that named the signers, where it may have come with the model; empty else
+    told_why     why it may, where that is not its place alone
     allow_classical  whether the verifier lets a signature without a post-quantum key through
     """
 
@@ -95,6 +96,7 @@ class Verification:
     revocations: int = 0
     taken_back: str = ""
     told_by: str = ""
+    told_why: str = ""
     allow_classical: bool = False
 
     @property
@@ -141,6 +143,7 @@ def verify_release(
         revocations=len(revoked),
         taken_back=taken_back[0] if taken_back else "",
         told_by=pins.told_by,
+        told_why=pins.told_why,
     )
 
 
