@@ -242,3 +242,16 @@ def test_with_no_time_allowed_every_answer_is_on_the_disk(home: Place) -> None:
         assert [client.infer(1.0, 1.0).status for _ in range(20)] == [200] * 20
         assert gateway.end() == 0
     assert sum(r.status == 200 for r in recorded(home)) == 20
+
+
+def test_a_day_goes_on_after_a_restart_and_after_a_kill(home: Place) -> None:
+    config = home.folder / "ancile.toml"
+    role = '\n[serve.roles.few]\nmay = ["infer"]\nrate = 1000.0\nburst = 100\ndaily = 6\n'
+    config.write_text(config.read_text("utf-8") + role, "utf-8")
+    alice = key(home, "alice", "few")
+    with running(home, "line.onnx") as gateway:
+        assert [gateway.client(alice).infer(1.0, 1.0).status for _ in range(3)] == [200] * 3
+        assert gateway.end() == 0
+    with running(home, "line.onnx") as gateway:
+        client = gateway.client(alice)
+        assert [client.infer(1.0, 1.0).status for _ in range(5)] == [200] * 3 + [429] * 2

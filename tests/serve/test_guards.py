@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ancile.core.errors import AncileError
+from ancile.serve.budgets import Counts
 from ancile.serve.calibration import calibrate
 from ancile.serve.caller import MOST_CALLERS, Caller, Callers
 from ancile.serve.config import LADDER, Role, ServeConfig, policy_of, shipped_profiles, shipped_roles
@@ -60,12 +61,12 @@ def test_no_run_of_requests_gets_more_than_burst_and_rate(gaps: list[float]) -> 
 
 
 def test_a_day_has_its_quota_and_a_clock_set_back_gives_no_second_one() -> None:
-    one = caller(daily=3)
+    one, counts = caller(daily=3), Counts()
     noon = 100 * DAY_SECONDS + DAY_SECONDS / 2
-    assert [quota(one, noon).reaction for _ in range(4)] == ["allow"] * 3 + ["throttle"]
-    assert quota(one, noon).retry_after == DAY_SECONDS / 2
-    assert quota(one, noon - DAY_SECONDS).reaction == "throttle"
-    assert quota(one, noon + DAY_SECONDS).reaction == "allow"
+    assert [quota(one, noon, counts).reaction for _ in range(4)] == ["allow"] * 3 + ["throttle"]
+    assert quota(one, noon, counts).retry_after == DAY_SECONDS / 2
+    assert quota(one, noon - DAY_SECONDS, counts).reaction == "throttle"
+    assert quota(one, noon + DAY_SECONDS, counts).reaction == "allow"
 
 
 def test_callers_are_bounded_and_the_one_that_asked_longest_ago_is_forgotten() -> None:

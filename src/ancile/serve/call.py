@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ancile.serve.backend import Cancel
+from ancile.serve.budgets import Budgets
 from ancile.serve.caller import Caller
 from ancile.serve.config import Policy
 from ancile.serve.inference import Infer
@@ -23,11 +24,13 @@ class Settings(NamedTuple):
 
     learned  of each model that has a reference set
     rows     samples of one request, at most
+    budgets  of a day; without, a count that ends with the process
     """
 
     policy: Policy
     learned: Mapping[str, Learned]
     rows: int
+    budgets: Budgets | None = None
 
 
 @dataclass(slots=True)

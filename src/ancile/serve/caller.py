@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+from ancile.serve.budgets import Budgets, Counts
 from ancile.serve.config import Role
 from ancile.serve.keys import Identity
 from ancile.serve.memory import Memory
@@ -17,17 +18,19 @@ class Caller:
     """One identity with its role, its clocks, and what the guards remember of it.
 
     arrival  GCRA's theoretical arrival time, seconds of the loop's clock
-    day      number of the UTC day that ``asked`` counts
+    day      number of the UTC day that ``left`` is of
+    left     requests of it that were taken from the budgets and not spent yet
+    again    Unix time at which the budgets are asked again, once they had none
     running  requests under way
     memory   for each model
     """
 
-    __slots__ = ("arrival", "asked", "day", "identity", "memory", "role", "running")
+    __slots__ = ("again", "arrival", "day", "identity", "left", "memory", "role", "running")
 
     def __init__(self, identity: Identity, role: Role) -> None:
         self.identity, self.role = identity, role
-        self.arrival = 0.0
-        self.day = self.asked = self.running = 0
+        self.arrival = self.again = 0.0
+        self.day = self.left = self.running = 0
         self.memory: dict[str, Memory] = {}
 
     def remembered(self, model: str) -> Memory:
@@ -39,9 +42,13 @@ class Caller:
 
 
 class Callers:
-    """All callers, the one that asked last at the end."""
+    """All callers, the one that asked last at the end.
 
-    def __init__(self) -> None:
+    budgets  that they take their days from; without, a count that ends with the process
+    """
+
+    def __init__(self, budgets: Budgets | None = None) -> None:
+        self.budgets = budgets or Counts()
         self._known: OrderedDict[str, Caller] = OrderedDict()
 
     def of(self, identity: Identity, role: Role) -> Caller:
@@ -51,12 +58,22 @@ class Callers:
         if caller is None:
             caller = self._known[name] = Caller(identity, role)
             if len(self._known) > MOST_CALLERS:
-                self._known.popitem(last=False)
+                self._settle(self._known.popitem(last=False)[1])
         else:
             self._known.move_to_end(name)
             if caller.role is not role:
                 caller.identity, caller.role = identity, role
         return caller
+
+    def settle(self) -> None:
+        """Give back what nobody has spent; before the end."""
+        for caller in self._known.values():
+            self._settle(caller)
+
+    def _settle(self, caller: Caller) -> None:
+        if caller.left:
+            self.budgets.give(caller.identity.name, caller.day, unspent=caller.left)
+            caller.left = 0
 
     def __len__(self) -> int:
         return len(self._known)

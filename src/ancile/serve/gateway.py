@@ -177,6 +177,11 @@ class Gateway:
         self.flush()
         self._journal.tick()
 
+    def close(self) -> None:
+        """Nobody asks any more."""
+        self.flush()
+        self._admission.close()
+
     def flush(self) -> None:
         """Write what was counted; where that fails it stays counted, and the journal refuses requests."""
         try:

@@ -28,6 +28,7 @@ from ancile.serve.keys import Users
 from ancile.serve.limits import Limits
 from ancile.serve.reference import Reference, references
 from ancile.serve.signature import Signature
+from ancile.serve.state import StateFile
 
 JOURNAL = "journal"
 COLLECTED_AFTER = 20_000  # objects, not 700: a request makes about a hundred and leaves none in a circle
@@ -113,7 +114,8 @@ async def _serve(order: Order) -> None:
         seconds=config.segment_seconds,
         room=config.journal_bytes,
     )
-    settings = Settings(policy_of(config, profile=order.profile), learned.learned, config.rows)
+    policy = policy_of(config, profile=order.profile)
+    settings = Settings(policy, learned.learned, config.rows, StateFile(folder))
     gateway = Gateway(backend, users, journal, settings)
     limits = Limits(body_bytes=config.body_bytes, answer_seconds=config.answer_seconds)
     door = Door(gateway, limits=limits, loop=loop, tick=gateway.tick)
@@ -128,7 +130,7 @@ async def _serve(order: Order) -> None:
         await stop.wait()
     finally:
         await door.drain()
-        gateway.flush()
+        gateway.close()
         await journal.close()
         backend.close()
         users.close()

@@ -1,0 +1,103 @@
+"""Budgets of a day in one SQLite file, so that a restart begins none anew; several workers share it.
+
+A block is one transaction, without waiting for the disk: a killed process loses none, a loss of power what
+the system had not written yet (30 s by Linux's default).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing, suppress
+from pathlib import Path
+
+from ancile.core.errors import AncileError
+from ancile.core.text import plain
+from ancile.serve.budgets import Spent, Unavailable, block
+from ancile.trust.private_file import locked, make_private_folder
+
+DATABASE = "state.db"
+VERSION = 1
+SCHEMA = """
+CREATE TABLE spent (who TEXT PRIMARY KEY, day INTEGER NOT NULL, taken INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+"""
+WAIT_SECONDS = 0.5  # for another worker's transaction, which takes some 30 us
+
+
+class StateFile:
+    """Budgets in a file of ``folder``; one thread at a time, any number of processes."""
+
+    def __init__(self, folder: Path) -> None:
+        make_private_folder(folder)
+        path = folder / DATABASE
+        with locked(folder):
+            if not path.exists():
+                path.touch(mode=0o600)
+            try:
+                self._db = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None)
+                try:
+                    _prepare(self._db, path)
+                except BaseException:
+                    self._db.close()
+                    raise
+            except sqlite3.Error as reason:
+                raise AncileError(
+                    "the budgets cannot be read or written",
+                    value=plain(f"{path}: {reason}"),
+                    remedy="free the file or the disk; a damaged one is moved away, with today's counts",
+                ) from reason
+
+    def take(self, who: str, day: int, *, limit: int) -> int:
+        """A block, in one transaction; Unavailable where the file takes none, as on a full disk."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                known = self._known(who, day)
+                granted = block(limit, taken=known.taken)
+                if granted:
+                    self._write(who, Spent(known.day, known.taken + granted))
+                self._db.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):  # a full disk has rolled back by itself
+                    self._db.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as reason:
+            raise Unavailable(str(reason)) from reason
+        return granted
+
+    def give(self, who: str, day: int, *, unspent: int) -> None:
+        """Of the day that is counted now; where the file takes it not, it is lost."""
+        with suppress(sqlite3.Error):
+            self._db.execute(
+                "UPDATE spent SET taken = max(0, taken - ?) WHERE who = ? AND day = ?", (unspent, who, day)
+            )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def _known(self, who: str, day: int) -> Spent:
+        row = self._db.execute("SELECT day, taken FROM spent WHERE who = ?", (who,)).fetchone()
+        return (Spent(day, 0) if row is None else Spent(*row)).at(day)
+
+    def _write(self, who: str, spent: Spent) -> None:
+        self._db.execute(
+            "INSERT INTO spent VALUES (?, ?, ?) "
+            "ON CONFLICT (who) DO UPDATE SET day = excluded.day, taken = excluded.taken",
+            (who, *spent),
+        )
+
+
+def _prepare(db: sqlite3.Connection, path: Path) -> None:
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = NORMAL")
+    db.execute("PRAGMA trusted_schema = OFF")
+    with closing(db.execute("PRAGMA user_version")) as cursor:
+        version = int(cursor.fetchone()[0])
+    if version > VERSION:
+        raise AncileError(
+            "the budgets were written by a newer ancile",
+            value=f"{path}: version {version}, this program reads {VERSION}",
+            remedy="update ancile: pip install --upgrade ancile",
+        )
+    if version == 0:
+        db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
