@@ -11,6 +11,7 @@ import msgspec
 
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
+from ancile.serve.incidents.rules import Rule
 
 Permission = Literal["health", "metadata", "infer"]
 Reaction = Literal["allow", "flag", "throttle", "deny"]
@@ -48,6 +49,7 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     profile          watch, standard or full
     reactions        guard to what it may do at most, over the profile
     roles            roles changed or added
+    incidents        rules changed or added, by which verdicts are incidents
     durable_seconds  how old the oldest record may be that is not on the disk when an answer leaves; 0: none
     segment_records  records of one segment of the ledger, at most
     segment_seconds  after which a segment ends
@@ -60,6 +62,7 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     profile: str = "standard"
     reactions: dict[str, Reaction] = {}
     roles: dict[str, Role] = {}
+    incidents: dict[str, Rule] = {}
     durable_seconds: float = 0.2
     segment_records: int = 5000
     segment_seconds: float = 10.0

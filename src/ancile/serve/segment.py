@@ -124,8 +124,12 @@ def predicate_of(body: bytes) -> Mapping[str, object]:
 
 
 def records_of(body: bytes) -> list[VerdictRecord]:
-    """The records of a segment, once their lines are those under its root."""
-    said = predicate_of(body)
+    """The records of a segment's entry, once their lines are those under its root."""
+    return records_in(predicate_of(body))
+
+
+def records_in(said: Mapping[str, object]) -> list[VerdictRecord]:
+    """The same, of what the entry says."""
     lines = tuple(str(said.get("records", "")).encode("utf-8").split(b"\n"))
     if Segment("", lines, 0).root() != said.get("root") or len(lines) != said.get("count"):
         raise AncileError(

@@ -1,0 +1,1 @@
+"""Incidents: what the verdicts of a ledger add up to, and who is told."""
