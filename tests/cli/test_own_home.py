@@ -57,13 +57,11 @@ def test_nothing_is_written_into_a_home_that_came_with_the_model(tmp_path: Path)
     assert ledger.read_bytes() == before
 
 
-def test_a_gate_says_that_its_rules_may_have_come_with_the_model(tmp_path: Path) -> None:
-    theirs = made(tmp_path / "theirs")
-    download = unpacked(theirs, tmp_path / "download")
-    weights = str(Path("model") / "weights.bin")
-    assert "is a copy" in download("gate", weights).err
-    assert "is a copy" not in download("--home", ".", "gate", weights).err
-    assert "is a copy" not in theirs("gate", weights).err
+def test_a_gate_says_that_its_rules_may_have_come_with_the_model(home: Place, tmp_path: Path) -> None:
+    download = unpacked(home, tmp_path / "download")
+    assert "is a copy" in download("gate", "net.py:predict").err
+    assert "is a copy" not in download("--home", ".", "gate", "net.py:predict").err
+    assert "is a copy" not in home("gate", "net.py:predict").err
 
 
 def test_a_home_verifies_where_it_was_made_and_after_a_move(tmp_path: Path) -> None:

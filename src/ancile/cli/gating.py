@@ -88,9 +88,7 @@ def decided_by(home: Home, recorder: Recorder, subject: Subject, asked: Question
 
 def _decision(home: Home, ledger: Ledger, subject: Subject, asked: Question) -> Decision:
     if is_copy(home):
-        talk(
-            f"{home.folder} is a copy, or another user's: whoever packed it may have written what it asks for"
-        )
+        talk(f"{home.folder} is a copy, or another user's: whoever packed it may have written its rules")
         talk("where it is your own, name it: `ancile --home FOLDER gate`; else ask a gate of your own")
     seen = sight(home, ledger, subject, bundles=asked.bundles, kept=asked.kept)
     return decide(home.policy, subject, seen, now=datetime.now(UTC), version=__version__, naming=asked.naming)
