@@ -20,7 +20,7 @@ from ancile.render.json import written
 from ancile.serve.config import ServeConfig, policy_of
 from ancile.serve.keys import Users
 
-LONGEST_GRACE = 90 * 24.0  # hours
+LONGEST_GRACE = 90 * 24  # hours
 KEPT = "keep it: it is not stored and cannot be shown again"
 
 
@@ -63,17 +63,17 @@ def list_(*, format_: str) -> None:
 @click.argument("name")
 @click.option(
     "--grace",
-    type=click.FloatRange(0, LONGEST_GRACE),
-    default=24.0,
+    type=click.IntRange(0, LONGEST_GRACE),
+    default=24,
     show_default=True,
     help="Hours for which the keys before still let in.",
 )
-def rotate(name: str, *, grace: float) -> None:
+def rotate(name: str, *, grace: int) -> None:
     """Make a new key for NAME and print it once; the keys before end after a time of grace."""
     with _changing(need_home(Path.cwd())) as users:
         key = users.rotate(name, grace=timedelta(hours=grace), now=datetime.now(UTC))
     click.echo(key)
-    talk(f"{KEPT}; the keys before let in for {grace:g} hours more")
+    talk(f"{KEPT}; the keys before let in for {grace} hours more")
 
 
 @user.command()
