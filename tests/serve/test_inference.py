@@ -49,7 +49,7 @@ def same(one: Tensor, other: Tensor) -> bool:
 def test_a_tensor_is_read_as_it_was_written(tensor: Tensor, binary: bool) -> None:
     """JSON keeps every bit too: each number is written as short as its own precision has it."""
     infer = Infer("7", (tensor,), (Wanted("a", binary=True), Wanted("b", binary=False)), binary)
-    message = write_request(infer, binary=binary)
+    message = write_request(infer, binary=binary).joined()
     length = message.headers.partition(b"Content-Length: ")[2].strip() or None
     again = parse_request(message.body, length)
     assert same(again.inputs[0], tensor)
@@ -77,8 +77,8 @@ def test_a_nested_list_is_a_flat_one() -> None:
 def test_of_a_key_that_comes_twice_nothing_but_what_was_read_travels_on() -> None:
     twice = b'{"inputs":[{"name":"evil","shape":[1],"datatype":"FP32","data":[9]}],' + request()[1:]
     infer = parse_request(twice, None)
-    assert b"evil" not in write_request(infer, binary=False).body
-    assert write_request(infer, binary=False).body.count(b"inputs") == 1
+    assert b"evil" not in write_request(infer, binary=False).joined().body
+    assert write_request(infer, binary=False).joined().body.count(b"inputs") == 1
 
 
 @pytest.mark.parametrize(

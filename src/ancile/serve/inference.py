@@ -15,7 +15,7 @@ import msgspec
 from ancile.core.extras import needs
 from ancile.core.text import plain
 from ancile.serve.framing import JSON, Refused
-from ancile.serve.tensors import Tensor, from_bytes, from_json, to_bytes, to_list
+from ancile.serve.tensors import Tensor, flat_floats, from_bytes, from_json, to_bytes, to_list
 
 orjson = needs("orjson", "serve")
 
@@ -110,8 +110,49 @@ class Message(NamedTuple):
     body: bytes
 
 
+class Pieces(NamedTuple):
+    """The same with the body in pieces: images are not copied once more to be one."""
+
+    headers: bytes
+    pieces: tuple[bytes, ...]
+
+    def joined(self) -> Message:
+        """With the body whole."""
+        return Message(self.headers, b"".join(self.pieces))
+
+
+# Flat lists of numbers, which most requests and answers are: read at once, and a third of the cost.
+
+
+class _FloatInput(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    shape: list[int]
+    datatype: str
+    data: list[float]
+
+
+class _FloatRequest(msgspec.Struct, forbid_unknown_fields=True):
+    inputs: list[_FloatInput]
+    id: str | None = None
+    model_name: str | None = None
+    model_version: str | None = None
+
+
+class _FloatOutput(msgspec.Struct):
+    name: str
+    shape: list[int]
+    datatype: str
+    data: list[float]
+
+
+class _FloatAnswer(msgspec.Struct):
+    outputs: list[_FloatOutput]
+
+
 _REQUEST = msgspec.json.Decoder(_Request)
 _ANSWER = msgspec.json.Decoder(_LooseAnswer)
+_FLOAT_REQUEST = msgspec.json.Decoder(_FloatRequest)
+_FLOAT_ANSWER = msgspec.json.Decoder(_FloatAnswer)
 
 
 def parse_request(body: bytes, head_length: bytes | None) -> Infer:
@@ -120,6 +161,29 @@ def parse_request(body: bytes, head_length: bytes | None) -> Infer:
     head_length  the header Inference-Header-Content-Length, where there is one
     Refused with status 400 for whatever is not exactly a request.
     """
+    return (_floats_asked(body) if head_length is None else None) or _parsed(body, head_length)
+
+
+def _floats_asked(body: bytes) -> Infer | None:
+    """A request of one flat list of floats and nothing special; None for any other."""
+    try:
+        read = _FLOAT_REQUEST.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    if len(read.inputs) != 1:
+        return None
+    tensor = _floats(read.inputs[0])
+    return None if tensor is None else Infer(read.id, (tensor,), (), binary=False)
+
+
+def _floats(one: _FloatInput | _FloatOutput) -> Tensor | None:
+    if not 0 < len(one.name) <= LONGEST_NAME:
+        return None
+    array = flat_floats(one.data, one.datatype, one.shape)
+    return None if array is None else Tensor(one.name, one.datatype, array)
+
+
+def _parsed(body: bytes, head_length: bytes | None) -> Infer:
     head, rest = _split(body, head_length)
     try:
         read = _REQUEST.decode(head)
@@ -140,7 +204,7 @@ def parse_request(body: bytes, head_length: bytes | None) -> Infer:
     return Infer(read.id, _tensors(read.inputs, rest), wanted, binary, head_length is not None)
 
 
-def write_request(infer: Infer, *, binary: bool) -> Message:
+def write_request(infer: Infer, *, binary: bool) -> Pieces:
     """The request as a server behind us gets it.
 
     binary  send the inputs as binary data; FP16 has no other form
@@ -159,11 +223,23 @@ def write_request(infer: Infer, *, binary: bool) -> Message:
 def parse_answer(body: bytes, head_length: bytes | None) -> tuple[Tensor, ...]:
     """The outputs in the body of a server's answer; Refused with status 502 for what is none."""
     try:
+        if head_length is None and (found := _floats_answered(body)):
+            return found
         head, rest = _split(body, head_length)
         read = _ANSWER.decode(head)
         return _tensors(read.outputs[: MOST_TENSORS + 1], rest)
     except (Refused, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise Refused(502, "the upstream's answer is none of the Open Inference Protocol v2") from None
+
+
+def _floats_answered(body: bytes) -> tuple[Tensor, ...]:
+    """The outputs where all are flat lists of floats, else none."""
+    try:
+        read = _FLOAT_ANSWER.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return ()
+    found = [_floats(one) for one in read.outputs[: MOST_TENSORS + 1]]
+    return () if None in found else tuple(one for one in found if one is not None)
 
 
 def write_answer(infer: Infer, outputs: Sequence[Tensor], *, model: str, version: str | None) -> Message:
@@ -179,7 +255,8 @@ def write_answer(infer: Infer, outputs: Sequence[Tensor], *, model: str, version
         document["model_version"] = version
     if infer.id is not None:
         document["id"] = infer.id
-    return _written(document, "outputs", outputs, [ways.get(one.name, infer.binary) for one in outputs])
+    flags = [ways.get(one.name, infer.binary) for one in outputs]
+    return _written(document, "outputs", outputs, flags).joined()
 
 
 def _split(body: bytes, head_length: bytes | None) -> tuple[bytes | memoryview, memoryview]:
@@ -221,7 +298,7 @@ def _tensors(given: Sequence[_Input | _LooseOutput], rest: memoryview) -> tuple[
 
 def _written(
     document: dict[str, object], key: str, tensors: Sequence[Tensor], binary: Sequence[bool]
-) -> Message:
+) -> Pieces:
     documents, pieces = [], []
     for tensor, is_binary in zip(tensors, binary, strict=True):
         one: dict[str, object] = {
@@ -237,6 +314,4 @@ def _written(
         documents.append(one)
     document[key] = documents
     head: bytes = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
-    if not pieces:
-        return Message(JSON, head)
-    return Message(BINARY % len(head), b"".join((head, *pieces)))
+    return Pieces(BINARY % len(head), (head, *pieces)) if pieces else Pieces(JSON, (head,))
