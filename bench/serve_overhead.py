@@ -36,7 +36,7 @@ SHAPES = {"a row of 30 features": (30,), "3x32x32 as binary tensors": (3, 32, 32
 ROLE = '\n[serve.roles.bench]\nmay = ["infer"]\nrate = 1e6\nburst = 1000000\ndaily = 1000000000000\n'
 PLANTED = """
 import hashlib
-import ancile.serve.gateway as gateway
+import ancile.serve.judging as gateway
 plain = gateway.digest_of_input
 def windows(infer, key):
     data = infer.inputs[0].array.tobytes() * 4

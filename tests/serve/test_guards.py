@@ -13,7 +13,7 @@ from ancile.core.errors import AncileError
 from ancile.serve.budgets import Counts
 from ancile.serve.calibration import calibrate
 from ancile.serve.caller import MOST_CALLERS, Caller, Callers
-from ancile.serve.config import LADDER, Role, ServeConfig, policy_of, shipped_profiles, shipped_roles
+from ancile.serve.config import Role, ServeConfig, policy_of, shipped_profiles, shipped_roles
 from ancile.serve.guards.quota import DAY_SECONDS, quota
 from ancile.serve.guards.rate import rate
 from ancile.serve.guards.rounding import rounding
@@ -21,6 +21,7 @@ from ancile.serve.guards.schema import schema
 from ancile.serve.guards.sequence import SLOTS, Benign, Window, bucket, sequence
 from ancile.serve.inference import Infer
 from ancile.serve.keys import Identity
+from ancile.serve.reaction import LADDER
 from ancile.serve.signature import Range, Signature, Spec
 from ancile.serve.tensors import Tensor
 from ancile.serve.verdict import STEP, Verdict, capped

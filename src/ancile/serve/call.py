@@ -16,7 +16,7 @@ from ancile.serve.memory import Memory
 from ancile.serve.routes import Route
 from ancile.serve.verdict import Verdict
 
-STATUS = {"throttle": 429, "deny": 403}
+STATUS = {"review": 403, "throttle": 429, "deny": 403}
 
 
 class Settings(NamedTuple):
@@ -37,7 +37,11 @@ class Settings(NamedTuple):
 class Call:
     """A request that was admitted.
 
-    memory  of its caller and model, once there is an input to judge
+    memory  of its caller and model, once there is an input of the model's shapes
+    digest  keyed, of the input; empty without one
+    number  the same as an integer
+    repeat  whether the caller sent this input before
+    plain   whether the answer is as exact as the role has it
     """
 
     caller: Caller
@@ -47,3 +51,7 @@ class Call:
     rows: int = 0
     cancel: Cancel | None = None
     memory: Memory | None = None
+    digest: str = ""
+    number: int = 0
+    repeat: bool = False
+    plain: bool = True

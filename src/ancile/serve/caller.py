@@ -7,6 +7,7 @@ from collections import OrderedDict
 from ancile.serve.budgets import Budgets, Counts
 from ancile.serve.config import Role
 from ancile.serve.keys import Identity
+from ancile.serve.ladder import Evidence
 from ancile.serve.memory import Memory
 
 MOST_CALLERS = (
@@ -23,15 +24,17 @@ class Caller:
     again    Unix time at which the budgets are asked again, once they had none
     running  requests under way
     memory   for each model
+    evidence  against it, from all guards
     """
 
-    __slots__ = ("again", "arrival", "day", "identity", "left", "memory", "role", "running")
+    __slots__ = ("again", "arrival", "day", "evidence", "identity", "left", "memory", "role", "running")
 
     def __init__(self, identity: Identity, role: Role) -> None:
         self.identity, self.role = identity, role
         self.arrival = self.again = 0.0
         self.day = self.left = self.running = 0
         self.memory: dict[str, Memory] = {}
+        self.evidence = Evidence()
 
     def remembered(self, model: str) -> Memory:
         """What is remembered of its requests for one model."""

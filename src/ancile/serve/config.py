@@ -12,11 +12,11 @@ import msgspec
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
 from ancile.serve.incidents.rules import Rule
+from ancile.serve.ladder import Ladder
+from ancile.serve.reaction import Reaction
 
 Permission = Literal["health", "metadata", "infer"]
-Reaction = Literal["allow", "flag", "throttle", "deny"]
-LADDER: tuple[Reaction, ...] = ("allow", "flag", "throttle", "deny")
-GUARDS = ("rate", "quota", "schema", "sequence")
+GUARDS = ("rate", "quota", "schema", "sequence", "evidence")
 MOST_DIGITS = 17  # beyond which a double has no more
 
 
@@ -47,9 +47,10 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """How the gateway reacts, and to whom.
 
     profile          watch, standard or full
-    reactions        guard to what it may do at most, over the profile
+    reactions        guard to what it may do at most, over the profile; one that may only allow is not run
     roles            roles changed or added
     incidents        rules changed or added, by which verdicts are incidents
+    ladder           how evidence of several guards adds up
     durable_seconds  how old the oldest record may be that is not on the disk when an answer leaves; 0: none
     segment_records  records of one segment of the ledger, at most
     segment_seconds  after which a segment ends
@@ -63,6 +64,7 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     reactions: dict[str, Reaction] = {}
     roles: dict[str, Role] = {}
     incidents: dict[str, Rule] = {}
+    ladder: Ladder = Ladder()
     durable_seconds: float = 0.2
     segment_records: int = 5000
     segment_seconds: float = 10.0
@@ -92,6 +94,7 @@ class Policy(NamedTuple):
     profile: str
     reactions: dict[str, Reaction]
     roles: dict[str, Role]
+    ladder: Ladder = Ladder()
 
 
 @cache
@@ -113,7 +116,9 @@ def policy_of(config: ServeConfig, *, profile: str | None = None) -> Policy:
         raise AncileError(
             "no such profile", value=plain(chosen), remedy=f"choose one of: {', '.join(shipped_profiles())}"
         )
-    return Policy(chosen, shipped_profiles()[chosen] | config.reactions, shipped_roles() | config.roles)
+    return Policy(
+        chosen, shipped_profiles()[chosen] | config.reactions, shipped_roles() | config.roles, config.ladder
+    )
 
 
 def _data(name: str) -> dict[str, object]:

@@ -21,7 +21,6 @@ from ancile.serve.keys import Users
 from ancile.serve.record import (
     Counted,
     VerdictRecord,
-    digest_of_input,
     framing_refusal,
     line_of,
 )
@@ -41,8 +40,12 @@ class Gateway:
         self._backend, self._journal = backend, journal
         self._counted = Counted(journal.add)
         self._admission = Admission(users, settings, backend.signatures, self._counted)
-        self._judging = Judging(settings, backend.signatures)
-        self._digest_key = users.hash(b"digests of inputs")
+        self._judging = Judging(
+            settings,
+            backend.signatures,
+            digest_key=users.hash(b"digests of inputs"),
+            answer_key=users.hash(b"answers"),
+        )
 
     # Before the body.
 
@@ -84,7 +87,7 @@ class Gateway:
             return
         call.rows = call.infer.inputs[0].array.shape[0]
         call.verdict = worse(call.verdict, self._judging.before(call, call.infer))
-        if STEP[call.verdict.reaction] >= STEP["throttle"]:
+        if STEP[call.verdict.reaction] >= STEP["review"]:
             status = 400 if call.verdict.guard == "schema" else STATUS[call.verdict.reaction]
             self._refuse(exchange, call, Refused(status, call.verdict.why), guard="")
             return
@@ -153,7 +156,7 @@ class Gateway:
                 guard=call.verdict.guard,
                 why=call.verdict.why,
                 status=status,
-                input="" if call.infer is None else digest_of_input(call.infer, self._digest_key),
+                input=call.digest,
                 rows=call.rows,
             )
         )

@@ -6,27 +6,32 @@ its requests, or None where the guard has nothing to go by; one that the policy 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from ancile.serve.call import Call, Settings
+from ancile.serve.guards.degrade import degraded
 from ancile.serve.guards.rounding import rounding
 from ancile.serve.guards.schema import schema
 from ancile.serve.guards.sequence import Window, sequence
 from ancile.serve.inference import Infer
+from ancile.serve.ladder import evidence
 from ancile.serve.learned import UNLEARNED, Learned
 from ancile.serve.memory import Memory
+from ancile.serve.record import digest_of_input
+from ancile.serve.scores import layout_of
 from ancile.serve.signature import Signature
 from ancile.serve.tensors import Tensor
 from ancile.serve.verdict import ALLOW, Verdict, capped, worse
 
-Before = Callable[[Memory, Infer], Verdict]
-After = Callable[[Memory, Call, Sequence[Tensor]], Verdict]
+Before = Callable[[Call, Memory, Infer], Verdict]
+After = Callable[[Call, Memory, Sequence[Tensor]], Verdict]
 Guard = TypeVar("Guard", Before, After)
 
 
 def _schema(settings: Settings, signature: Signature, _: Learned) -> Before:
-    return lambda _memory, infer: schema(infer, signature, rows=settings.rows)
+    return lambda _call, _memory, infer: schema(infer, signature, rows=settings.rows)
 
 
 def _sequence(_settings: Settings, _signature: Signature, learned: Learned) -> Before | None:
@@ -34,7 +39,7 @@ def _sequence(_settings: Settings, _signature: Signature, learned: Learned) -> B
     if benign is None:
         return None
 
-    def judge(memory: Memory, infer: Infer) -> Verdict:
+    def judge(_call: Call, memory: Memory, infer: Infer) -> Verdict:
         if memory.sequence is None:
             memory.sequence = Window(benign.width)
         return sequence(infer.inputs[0].array, memory.sequence, benign)  # type: ignore[arg-type]  # of floats
@@ -50,49 +55,84 @@ AFTER: Mapping[str, Callable[[Settings, Signature, Learned], After | None]] = {}
 
 
 class Judging:
-    """What the guards say, as far as the policy lets them.
+    """What the guards say, as far as the policy lets them, and what becomes of the answer.
 
     signatures  of the models that are served
+    digest_key  of the digests by which inputs are known
+    answer_key  of draws that change answers: another, as digests are recorded
+    clock       seconds that only go forward
     """
 
-    def __init__(self, settings: Settings, signatures: Mapping[str, Signature]) -> None:
-        self._settings = settings
-        self._before = {name: self._made(BEFORE, one) for name, one in signatures.items()}
-        self._after = {name: self._made(AFTER, one) for name, one in signatures.items()}
+    def __init__(
+        self,
+        settings: Settings,
+        signatures: Mapping[str, Signature],
+        *,
+        digest_key: bytes,
+        answer_key: bytes,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._policy, self._clock = settings.policy, clock
+        self._keys = digest_key, answer_key
+        self._before = {name: _made(BEFORE, settings, one) for name, one in signatures.items()}
+        self._after = {name: _made(AFTER, settings, one) for name, one in signatures.items()}
+        self._layouts = {name: layout_of(one) for name, one in signatures.items()}
 
     def before(self, call: Call, infer: Infer) -> Verdict:
-        """Of an input; what does not have the model's shapes is shown to no further guard."""
-        model = call.route.model
-        memory = call.memory = call.caller.remembered(model)
+        """Of an input; one that does not have the model's shapes is shown to no further guard."""
+        memory = call.caller.remembered(call.route.model)
+        call.digest = digest_of_input(infer, self._keys[0])
+        call.number = number = int(call.digest, 16)
+        call.repeat = memory.seen.before(number)
         said = ALLOW
-        for guard in self._before[model]:
-            found = guard(memory, infer)
+        for guard in self._before[call.route.model]:
+            found = guard(call, memory, infer)
             if found is not ALLOW:
-                said = worse(said, capped(found, self._settings.policy.reactions))
+                said = worse(said, self._held(call, found))
                 if found.guard == "schema":
-                    call.memory = None
-                    break
+                    return said
+        call.memory = memory
+        if call.caller.evidence.sums:
+            said = self._climbed(call, said)
+        call.plain = "degrade" not in (said.reaction, call.verdict.reaction) or memory.seen.plainly(number)
+        memory.seen.add(number, plain=call.plain)
         return said
 
     def after(self, call: Call, outputs: Sequence[Tensor]) -> list[Tensor]:
         """The answer that the caller gets."""
-        if call.memory is not None:
+        shown = list(outputs)
+        if call.memory is not None and call.infer is not None:
             for guard in self._after[call.route.model]:
-                found = guard(call.memory, call, outputs)
+                found = guard(call, call.memory, outputs)
                 if found is not ALLOW:
-                    call.verdict = worse(call.verdict, capped(found, self._settings.policy.reactions))
-        return rounding(outputs, digits=call.caller.role.digits)
+                    call.verdict = worse(call.verdict, self._held(call, found))
+            if not call.plain:
+                shown = degraded(shown, call.infer, self._layouts[call.route.model], key=self._keys[1])
+        return rounding(shown, digits=call.caller.role.digits)
 
-    def _made(
-        self,
-        table: Mapping[str, Callable[[Settings, Signature, Learned], Guard | None]],
-        signature: Signature,
-    ) -> tuple[Guard, ...]:
-        learned = self._settings.learned.get(signature.model, UNLEARNED)
-        reactions = self._settings.policy.reactions
-        made = [
-            make(self._settings, signature, learned)
-            for name, make in table.items()
-            if reactions.get(name, "deny") != "allow"
-        ]
-        return tuple(one for one in made if one is not None)
+    def _held(self, call: Call, found: Verdict) -> Verdict:
+        """A guard's word, as far as the policy lets it; it counts as evidence as it was said."""
+        call.caller.evidence.add(found.guard, self._clock(), self._policy.ladder)
+        return capped(found, self._policy.reactions)
+
+    def _climbed(self, call: Call, said: Verdict) -> Verdict:
+        if self._policy.reactions.get("evidence") == "allow":
+            return said
+        found = evidence(call.caller.evidence, self._clock(), self._policy.ladder)
+        return said if found is ALLOW else worse(said, capped(found, self._policy.reactions))
+
+
+def _made(
+    table: Mapping[str, Callable[[Settings, Signature, Learned], Guard | None]],
+    settings: Settings,
+    signature: Signature,
+) -> tuple[Guard, ...]:
+    """The guards of one model that have something to go by, and that the policy runs."""
+    learned = settings.learned.get(signature.model, UNLEARNED)
+    reactions = settings.policy.reactions
+    made = [
+        make(settings, signature, learned)
+        for name, make in table.items()
+        if reactions.get(name, "deny") != "allow"
+    ]
+    return tuple(one for one in made if one is not None)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ancile.serve.seen import Seen
+
 if TYPE_CHECKING:
     from ancile.serve.guards.sequence import Window
 
@@ -11,10 +13,12 @@ if TYPE_CHECKING:
 class Memory:
     """Its size does not grow with the requests.
 
+    seen      inputs that came before
     sequence  the last queries
     """
 
-    __slots__ = ("sequence",)
+    __slots__ = ("seen", "sequence")
 
     def __init__(self) -> None:
+        self.seen = Seen()
         self.sequence: Window | None = None

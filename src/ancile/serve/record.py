@@ -94,12 +94,13 @@ def digest_of_input(infer: Infer, key: bytes) -> str:
     hashed = hashlib.sha256(key)
     for tensor in infer.inputs:
         hashed.update(repr((tensor.name, tensor.datatype, tensor.array.shape)).encode())
-        texts = _texts(tensor.array.ravel()) if tensor.datatype == BYTES else [tensor.array.tobytes()]
-        hashed.update(b"".join(texts))
+        pieces = texts(tensor.array.ravel()) if tensor.datatype == BYTES else [tensor.array.tobytes()]
+        hashed.update(b"".join(pieces))
     return hashed.hexdigest()[:32]
 
 
-def _texts(values: Iterable[object]) -> list[bytes]:
+def texts(values: Iterable[object]) -> list[bytes]:
+    """Each behind its length."""
     return [len(one).to_bytes(4, "big") + one for one in values if isinstance(one, bytes)]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ancile.serve.config import LADDER, Reaction
+from ancile.serve.reaction import LADDER, Reaction
 
 STEP = {reaction: step for step, reaction in enumerate(LADDER)}
 

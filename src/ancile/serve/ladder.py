@@ -1,0 +1,82 @@
+"""Evidence of several guards adds up for an identity, decays, and takes it up the ladder.
+
+Each guard's verdicts count as a decaying sum n; its share of the evidence is 1 - exp(-n / many), below one
+however much it says. Levels above one are therefore reached only where several guards agree: what one of them
+takes for an attack, say somebody who moves one value of a form at a time, stays with its own reaction.
+"""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+
+from ancile.serve.reaction import Reaction
+from ancile.serve.verdict import ALLOW, Verdict
+
+COUNTED = frozenset(
+    ("sequence", "outlier", "confidence", "timing", "information", "squeezing", "trigger", "disagreement")
+)  # what rate, quota and schema find is mostly a client's mistake
+
+
+class Ladder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """From which level on an identity is answered otherwise.
+
+    half_seconds  in which evidence halves
+    many          verdicts of one guard after which its share is 1 - 1/e
+    degrade, review, throttle  levels; evidence of g guards stays below g
+    """
+
+    half_seconds: float = 3600.0
+    many: float = 5.0
+    degrade: float = 1.5
+    review: float = 2.5
+    throttle: float = 3.5
+
+    def __post_init__(self) -> None:
+        if not (1 <= self.half_seconds <= 1e7 and 0 < self.many <= 1e6):
+            raise ValueError("half_seconds are 1 to 1e7, many is above 0")
+        if not 0 < self.degrade <= self.review <= self.throttle:
+            raise ValueError("degrade, review and throttle are above 0 and rise")
+
+
+class Evidence:
+    """What guards said of one identity.
+
+    sums  of each guard's verdicts, as of ``at``, seconds of the caller's clock
+    """
+
+    __slots__ = ("at", "sums")
+
+    def __init__(self) -> None:
+        self.sums: dict[str, float] = {}
+        self.at = 0.0
+
+    def add(self, guard: str, now: float, ladder: Ladder) -> None:
+        """One more verdict; guards that do not count change nothing."""
+        if guard in COUNTED:
+            self._decay(now, ladder)
+            self.sums[guard] = self.sums.get(guard, 0.0) + 1.0
+
+    def level(self, now: float, ladder: Ladder) -> float:
+        """The shares of all guards together."""
+        if not self.sums:
+            return 0.0
+        self._decay(now, ladder)
+        return sum(-math.expm1(-n / ladder.many) for n in self.sums.values())
+
+    def _decay(self, now: float, ladder: Ladder) -> None:
+        left = 0.5 ** (max(0.0, now - self.at) / ladder.half_seconds)
+        self.sums = {guard: n * left for guard, n in self.sums.items() if n * left > 1e-3}
+        self.at = max(self.at, now)
+
+
+def evidence(found: Evidence, now: float, ladder: Ladder) -> Verdict:
+    """What the evidence against an identity asks for."""
+    level = found.level(now, ladder)
+    if level < ladder.degrade:
+        return ALLOW
+    reaction: Reaction = "degrade"
+    if level >= ladder.review:
+        reaction = "throttle" if level >= ladder.throttle else "review"
+    return Verdict(reaction, "evidence", "several guards agree on this identity", ladder.half_seconds / 4)
