@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ancile.cli import signature_writing
-from ancile.cli.signature_writing import clear_leftovers, write_bundle
+from ancile.cli.signature_writing import clear_leftovers, require_room, write_bundle
 from ancile.trust.bundle import parse_bundle
 from tests.cli.terminal import Place
 
@@ -154,3 +154,56 @@ def test_a_replacement_that_cannot_be_named_leaves_nothing(
         write_bundle(target, b"second")
     assert [*tmp_path.iterdir()] == [target]
     assert target.read_bytes() == b"first"
+
+
+def entries(place: Place) -> int:
+    return len(place("ledger", "log", "--format", "json").out.splitlines())
+
+
+def no_room(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_is_found_before_the_release_is_recorded(
+    home: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model_in(home)
+    before = entries(home)
+    monkeypatch.setattr(os, "posix_fallocate", no_room)
+    ended = home("sign", "model")
+    assert ended.code == 2
+    assert ended.err.splitlines()[-2] == "ancile: error: no space left on device: model.ancile.json"
+    assert not (home.folder / "model.ancile.json").exists()
+    assert entries(home) == before
+
+
+def test_a_disk_that_fills_up_after_that_leaves_the_release_in_the_ledger(
+    home: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What its hint says gives the bundle all the same."""
+    model_in(home)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "link", no_room)
+        ended = home("sign", "model")
+    assert ended.code == 2
+    command = ended.err.splitlines()[-1].partition("ancile evidence export FILE ")[2].split()
+    assert home("evidence", "export", "kept.json", *command).code == 0
+    assert home("verify", "model", "--signature", "kept.json").code == 0
+
+
+def test_room_is_taken_on_a_file_system_that_is_too_small(tmp_path: Path) -> None:
+    """Whether the system has one to give is for it to say: as root, and where mounting is allowed."""
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(small)], check=False, capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        require_room(small / "bundle.json", 1 << 16)
+        with pytest.raises(OSError, match="No space left"):
+            require_room(small / "bundle.json", 2 << 20)
+        assert list(small.iterdir()) == []
+    finally:
+        subprocess.run(["umount", str(small)], check=True)

@@ -38,6 +38,27 @@ def write_bundle(path: Path, data: bytes) -> None:
         write_whole(path, data)
 
 
+def require_room(path: Path, size: int) -> None:
+    """Take as many bytes where a bundle will lie, and give them back: OSError where the disk has no room.
+
+    A release that is recorded cannot be taken out again: a full disk is found before that.
+    """
+    try:
+        descriptor = os.open(Path(os.path.realpath(path)).parent, UNNAMED, 0o600)
+    except OSError as reason:
+        if reason.errno in LACKING:
+            return
+        raise
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    except OSError as reason:
+        if reason.errno not in LACKING:
+            reason.filename = str(path)
+            raise
+    finally:
+        os.close(descriptor)
+
+
 def clear_leftovers(target: Path) -> None:
     """Take away what killed processes left beside a bundle that they were about to write.
 

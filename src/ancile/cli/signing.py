@@ -12,7 +12,7 @@ from ancile.cli.output import talk
 from ancile.cli.recorder import Recorder, open_recorder
 from ancile.cli.relying import quorum_in
 from ancile.cli.signature_files import OPENSSF_SUFFIX, OWN, SIGSTORE, beside, require_place
-from ancile.cli.signature_writing import clear_leftovers, write_bundle
+from ancile.cli.signature_writing import clear_leftovers, require_room, write_bundle
 from ancile.cli.witnessing import witnessed
 from ancile.core.errors import AncileError
 from ancile.core.subject import Subject
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from ancile.cli.sign_keyless import SecondKeyless
 
 SHORT = timedelta(days=2)  # an expiry within it is told with its time
+# Bytes of a bundle beside the statement, which stands in base64 in it: keys, signatures, proof, rotations
+ROOM, ROOM_PER_BYTE = 1 << 18, 2
 
 
 class Wanted(NamedTuple):
@@ -70,7 +72,8 @@ def sign_model(wanted: Wanted, ahead: Ahead, *, quiet: bool) -> None:
         )
     expiry(wanted.expires, now=system_clock().now())  # a fault in it is told before any work
     home, model = need_home(Path.cwd()), wanted.model
-    before = parse_bundle(read_bundle(wanted.cosign)) if wanted.cosign is not None else None
+    given = read_bundle(wanted.cosign) if wanted.cosign is not None else None
+    before = parse_bundle(given) if given is not None else None
     target = wanted.output or wanted.cosign or beside(model)
     second = _second(wanted)
     for file, mark in [(target, OWN)] + ([(second.target, SIGSTORE)] if second else []):
@@ -83,8 +86,11 @@ def sign_model(wanted: Wanted, ahead: Ahead, *, quiet: bool) -> None:
             require_no_listing(model, manifest)
         statement, said = _statement(wanted, home, recorder, manifest, before)
         classical = second.bundle(manifest) if second else b""
-        data = _recorded(home, recorder, statement, quorum=witnesses)
-    write_bundle(target, data if before is None else joined(before, data))
+        require_room(target, ROOM_PER_BYTE * len(statement) + ROOM + (len(given) if given else 0))
+        if second:
+            require_room(second.target, len(classical))
+        index, data = _recorded(home, recorder, statement, quorum=witnesses)
+    _written(target, data if before is None else joined(before, data), entry=index)
     subject = manifest.subject()
     talk(f"{counted(max(len(subject.parts), 1), 'file')}, {subject.digest}")
     talk(f"{said} by {recorder.author.public.id[:23]}…; bundle in {target}")
@@ -166,14 +172,28 @@ def _scans(home: Home, recorder: Recorder, subject: Subject, *, allow_failed_sca
     return found
 
 
-def _recorded(home: Home, recorder: Recorder, statement: bytes, *, quorum: Policy | None) -> bytes:
-    """The bundle of the statement, once it stands in the ledger, and once witnesses have seen it there."""
+def _written(target: Path, data: bytes, *, entry: int) -> None:
+    """Write the bundle; where that fails after all, it can be had from the ledger."""
+    try:
+        write_bundle(target, data)
+    except OSError as reason:
+        raise AncileError(
+            "the release is recorded, and its bundle cannot be written",
+            value=f"entry {entry}; {plain(str(target))}: {reason.strerror}",
+            remedy=f"mend that, then: ancile evidence export FILE --index {entry}",
+        ) from reason
+
+
+def _recorded(
+    home: Home, recorder: Recorder, statement: bytes, *, quorum: Policy | None
+) -> tuple[int, bytes]:
+    """Entry and bundle of the statement, once it stands in the ledger and witnesses have seen it there."""
     ledger = recorder.ledger
     signers = [key.public for key in list_keys(home.keys) if key.public.purpose == "author"]
     at = record(ledger, statement, author=recorder.author, log=recorder.log, clock=recorder.clock.now)
     if quorum is not None:
         ledger.store_checkpoint(witnessed(ledger, at.checkpoint, quorum))
-    return export_evidence(
+    return at.index, export_evidence(
         ledger,
         [at.index, *author_events(ledger, {key.id for key in signers})],
         logs=[*home.log.keys, *home.log.before],
