@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import traceback
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -26,7 +27,7 @@ else:
 ONCE = frozenset(  # fields that two readers may take differently when they come twice
     (b"content-length", b"transfer-encoding", b"host", b"authorization", b"inference-header-content-length")
 )
-HEADER_OVERHEAD = 4  # ": " and CRLF, which count as bytes of the head
+RARE = frozenset((b"transfer-encoding", b"upgrade", b"content-encoding", b"expect"))  # worth a look
 PASSED_OVER = 1 << 20  # bytes of a refused body that are read so that the client comes to read the answer
 LINGER_SECONDS = 2.0  # for the same reason
 GRACE_SECONDS = 5.0  # in which whoever answers tells that it took too long
@@ -165,14 +166,12 @@ class Connection(asyncio.Protocol):
             return
         self._complete = False
         try:
-            room = self._keeper.limits.header_bytes - self._raw
-            if self._in_head and len(data) > room:
-                self._feed(data[:room])
-                if self._reads_head():
-                    self._fail(Refused(431, "the head is too large"))
-                    return
-                data = data[room:]
-            self._feed(data)
+            if self._in_head and self._raw + len(data) > self._keeper.limits.header_bytes:
+                data = self._feed_head(data)
+            self._raw += len(data)
+            if not self._in_head:
+                self._check_raw()
+            self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._fail(Refused(400, "no other protocol is spoken here"))
         except Refused as refusal:
@@ -185,19 +184,23 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError:
             self._fail(Refused(400, "malformed request"))
 
-    def _feed(self, data: bytes) -> None:
-        self._raw += len(data)
-        if not self._in_head and self._raw > self._most_raw():
-            raise Refused(413, "the body is too large")
-        self._parser.feed_data(data)
+    def _feed_head(self, data: bytes) -> bytes:
+        """Feed what a head may still have; the rest belongs to a body, or the head is too large."""
+        room = self._keeper.limits.header_bytes - self._raw
+        self._raw += room
+        self._parser.feed_data(data[:room])
+        if self._reads_head():
+            raise Refused(431, "the head is too large")
+        return data[room:]
 
     def _reads_head(self) -> bool:
         return self._in_head
 
-    def _most_raw(self) -> int:
-        if self._skip:
-            return PASSED_OVER
-        return CHUNKED_FACTOR * self._keeper.limits.body_bytes + self._keeper.limits.header_bytes
+    def _check_raw(self) -> None:
+        limits = self._keeper.limits
+        most = PASSED_OVER if self._skip else CHUNKED_FACTOR * limits.body_bytes + limits.header_bytes
+        if self._raw > most:
+            raise Refused(413, "the body is too large")
 
     # What the parser calls. An exception in here reaches us as the context of the parser's own.
 
@@ -244,14 +247,8 @@ class Connection(asyncio.Protocol):
             raise Refused(400, "version 1.1 of HTTP is spoken here")
         if b"host" not in headers or not self.target.startswith(b"/"):
             raise Refused(400, "a request has one Host and a path")
-        if headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
-            raise Refused(400, "the only transfer coding is chunked, alone")
-        if b"upgrade" in headers:
-            raise Refused(400, "no other protocol is spoken here")
-        if b"content-encoding" in headers:
-            raise Refused(415, "bodies come as they are, without a coding")
-        if headers.get(b"expect", b"100-continue").lower() != b"100-continue":
-            raise Refused(417, "that expectation is not met")
+        if not RARE.isdisjoint(headers):
+            _check_rare(headers)
         length = headers.get(b"content-length", b"0")
         if not length.isdigit():
             raise Refused(400, "Content-Length is a number")
@@ -341,6 +338,17 @@ class Connection(asyncio.Protocol):
             self._write(refusal.status, JSON, worded(refusal.why), keep=False)
         self.busy = False
         self._transport.close()
+
+
+def _check_rare(headers: Mapping[bytes, bytes]) -> None:
+    if headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+        raise Refused(400, "the only transfer coding is chunked, alone")
+    if b"upgrade" in headers:
+        raise Refused(400, "no other protocol is spoken here")
+    if b"content-encoding" in headers:
+        raise Refused(415, "bodies come as they are, without a coding")
+    if headers.get(b"expect", b"100-continue").lower() != b"100-continue":
+        raise Refused(417, "that expectation is not met")
 
 
 def worded(why: str) -> bytes:
