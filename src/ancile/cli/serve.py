@@ -43,6 +43,7 @@ def serve(
     Ends with SIGTERM or Ctrl-C, once running requests are answered and the records are in the ledger.
     """
     from ancile.serve.keys import Users  # noqa: PLC0415 - not for --help
+    from ancile.serve.incidents.alerter import alerting  # noqa: PLC0415 - likewise
     from ancile.serve.supervise import Sealer, journal_of, listening, supervise  # noqa: PLC0415 - not for --help
     from ancile.serve.worker import Order, Serving  # noqa: PLC0415 - likewise
 
@@ -56,7 +57,12 @@ def serve(
     config = home.config.get("serve", ServeConfig)
     policy = policy_of(config, profile=profile)
     folder = home.folder / FOLDER
-    with listening(host, port) as bound, open_recorder(home) as recorder, Users(folder) as users:
+    with (
+        listening(host, port) as bound,
+        open_recorder(home) as recorder,
+        Users(folder) as users,
+        alerting(recorder.ledger, config, folder=folder, say=talk) as alerter,
+    ):
         place = bound.getsockname()
         order = Order(
             folder=str(folder),
@@ -77,6 +83,7 @@ def serve(
             now=recorder.clock.now,
             done=set(),
             changes=lambda: users.hand_over(recorder.write),
+            heard=alerter.tick,
         )
         if left := sealer.recover():
             talk(f"{left} records of a run before are now in the ledger")

@@ -11,6 +11,7 @@ import msgspec
 
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
+from ancile.serve.incidents.config import Alerts
 from ancile.serve.incidents.rules import Rule
 from ancile.serve.ladder import Ladder
 from ancile.serve.reaction import Reaction
@@ -50,6 +51,7 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     reactions        guard to what it may do at most, over the profile; one that may only allow is not run
     roles            roles changed or added
     incidents        rules changed or added, by which verdicts are incidents
+    alerts           who is told of incidents
     ladder           how evidence of several guards adds up
     durable_seconds  how old the oldest record may be that is not on the disk when an answer leaves; 0: none
     segment_records  records of one segment of the ledger, at most
@@ -64,6 +66,7 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     reactions: dict[str, Reaction] = {}
     roles: dict[str, Role] = {}
     incidents: dict[str, Rule] = {}
+    alerts: Alerts = Alerts()
     ladder: Ladder = Ladder()
     durable_seconds: float = 0.2
     segment_records: int = 5000

@@ -47,6 +47,7 @@ class Sealer(NamedTuple):
     most    records of a segment
     done    segments that the ledger holds, of journals that could not be removed yet
     changes puts what was changed of users into the ledger as well
+    heard   is called whenever all that could be sealed is
     """
 
     ledger: Ledger
@@ -57,6 +58,7 @@ class Sealer(NamedTuple):
     now: Callable[[], datetime]
     done: set[str]
     changes: Callable[[], object] = lambda: None
+    heard: Callable[[], object] = lambda: None
 
     def seal(self, *, dead: bool = False) -> int:
         """Records sealed, each durable under a signed checkpoint before its journal is removed.
@@ -79,6 +81,7 @@ class Sealer(NamedTuple):
             path.unlink()
             sync_folder(self.folder)
             self.done.difference_update(parts)
+        self.heard()
         return count
 
     def recover(self) -> int:

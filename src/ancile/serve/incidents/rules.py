@@ -11,6 +11,7 @@ import msgspec
 
 Shared = Literal["who", "role", "model", "guard"]
 Severity = Literal["low", "medium", "high"]
+SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high")
 MOST_COUNT = 1_000_000
 
 

@@ -1,0 +1,117 @@
+"""Incidents are told once, as they open, by a process that has no key."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from ancile.serve.config import ServeConfig
+from ancile.serve.incidents import alerter as alerting_module
+from ancile.serve.incidents.alerter import FILE, Alerter, alerting
+from ancile.serve.incidents.config import Alerts, Webhook
+from ancile.serve.incidents.rules import shipped_rules
+from ancile.trust.ledger import open_ledger
+from tests.cli.terminal import Place
+from tests.serve.incidents.test_command import recorded, walk
+from tests.serve.incidents.test_sender import SECRET, Hook, hooked
+
+
+def now() -> int:
+    return int(time.time())
+
+
+@contextmanager
+def following(home: Place, hook: Hook, said: list[str]) -> Iterator[Alerter]:
+    """An alerter for the home's ledger, which tells this hook."""
+    to = Alerts(
+        hosts=("127.0.0.1",),
+        networks=("127.0.0.0/8",),
+        webhooks=(Webhook(url=hook.url, secret_variable="ANCILE_TEST_HOOK"),),
+        attempts=1,
+    )
+    folder = home.folder / ".ancile"
+    with (
+        open_ledger(folder, clock=lambda: datetime.now(UTC), create=False) as ledger,
+        alerting(ledger, ServeConfig(alerts=to), folder=folder, say=said.append) as alerter,
+    ):
+        yield alerter
+
+
+def until(fact: Callable[[], bool], tick: Callable[[], None]) -> bool:
+    """Whether something comes true while an alerter ticks."""
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        tick()
+        if fact():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_an_incident_is_told_when_it_opens_and_never_again(
+    home: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANCILE_TEST_HOOK", SECRET)
+    said: list[str] = []
+    kept = home.folder / ".ancile" / FILE
+    with hooked(200) as hook:
+        with following(home, hook, said) as alerter:
+            alerter.tick()
+            recorded(home, walk(7, at=now()))
+            assert until(kept.exists, alerter.tick)
+            recorded(home, walk(7, at=now()))
+            alerter.tick()
+        with following(home, hook, said):
+            pass
+    ((_, body),) = hook.came
+    document = json.loads(body)
+    assert (document["rule"], document["who"][0]["name"]) == ("probing", "mallory")
+    assert said == []
+    assert document["id"] in home("incident", "list").out
+
+
+def test_a_target_that_fails_is_told_to_whoever_serves(home: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANCILE_TEST_HOOK", SECRET)
+    said: list[str] = []
+    with hooked(403) as hook, following(home, hook, said):
+        recorded(home, walk(7, at=now()))
+    assert len(said) == 1
+    assert "could not be told to 127.0.0.1" in said[0]
+
+
+def test_what_is_less_severe_is_not_told_and_what_waits_is_bounded(
+    home: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alerting_module, "MOST_WAITING", 2)
+    said: list[str] = []
+    hook = Webhook(url="https://127.0.0.1/", secret_variable="ABSENT")
+    to = Alerts(hosts=("127.0.0.1",), webhooks=(hook,), severity="high")
+    with open_ledger(home.folder / ".ancile", clock=lambda: datetime.now(UTC), create=False) as ledger:
+        alerter = Alerter(
+            ledger, to, shipped_rules(), folder=tmp_path, environment=dict(os.environ), say=said.append
+        )
+        recorded(home, [record for who in "abcd" for record in walk(5, who=who, at=now())])
+        alerter.tick()
+        assert len(said) == 3  # of one for each identity and one for all of them
+        assert all("too many incidents wait" in one for one in said)
+        alerter.close()
+    assert ["is empty" in one for one in said[3:]] == [True, True]
+
+
+def test_without_targets_nothing_is_followed(home: Place) -> None:
+    said: list[str] = []
+    folder = home.folder / ".ancile"
+    with (
+        open_ledger(folder, clock=lambda: datetime.now(UTC), create=False) as ledger,
+        alerting(ledger, ServeConfig(), folder=folder, say=said.append) as alerter,
+    ):
+        recorded(home, walk(7, at=now()))
+        alerter.tick()
+    assert not (folder / FILE).exists()
