@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from ancile.serve.door import Door
 from ancile.serve.framing import JSON, Connection, Refused
 from ancile.serve.limits import Limits
+from ancile.serve.tls import Tls
 
 
 class Echo:
@@ -56,9 +57,9 @@ class Slow(Echo):
 class Opened:
     """A door that is open, and the loop that it turns in."""
 
-    def __init__(self, service: Echo, limits: Limits) -> None:
+    def __init__(self, service: Echo, limits: Limits, tls: Tls | None) -> None:
         self.loop = asyncio.new_event_loop()
-        self.door = Door(service, limits=limits, loop=self.loop, tick=lambda _: None)
+        self.door = Door(service, limits=limits, loop=self.loop, tick=lambda _: None, tls=tls)
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
         self.loop.run_until_complete(self.door.open(self._socket))
@@ -73,7 +74,8 @@ class Opened:
         asyncio.run_coroutine_threadsafe(self.door.drain(), self.loop).result(20)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join()
-        self.loop.run_until_complete(asyncio.sleep(0))
+        for _ in range(8):  # what was accepted last comes to its end
+            self.loop.run_until_complete(asyncio.sleep(0))
         self.loop.close()
 
     def ask(self, data: bytes) -> bytes:
@@ -97,9 +99,9 @@ def all_of(client: socket.socket) -> bytes:
 
 
 @contextmanager
-def opened(service: Echo, limits: Limits | None = None) -> Iterator[Opened]:
+def opened(service: Echo, limits: Limits | None = None, tls: Tls | None = None) -> Iterator[Opened]:
     """A door in front of a service, closed at the end."""
-    one = Opened(service, limits or Limits())
+    one = Opened(service, limits or Limits(), tls)
     try:
         yield one
     finally:

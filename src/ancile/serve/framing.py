@@ -18,6 +18,7 @@ import msgspec
 
 from ancile.core.extras import needs
 from ancile.serve.limits import Limits
+from ancile.serve.tls import certificate_of
 
 if TYPE_CHECKING:
     import httptools
@@ -92,6 +93,7 @@ class Connection(asyncio.Protocol):
 
     method, target, headers, body  of that request; names of headers in lower case
     held                           what the service keeps for it
+    address, certificate           of the client: its IP address, the URI in its verified certificate
     due                            loop time at which the sweep ends the connection
     """
 
@@ -111,6 +113,7 @@ class Connection(asyncio.Protocol):
         "address",
         "body",
         "busy",
+        "certificate",
         "due",
         "headers",
         "held",
@@ -122,7 +125,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, keeper: Keeper, service: Service, loop: asyncio.AbstractEventLoop) -> None:
         self._keeper, self._service, self.loop = keeper, service, loop
-        self.address = ""
+        self.address = self.certificate = ""
         self.busy = self._closing = self._skip = self._complete = False
         self._in_head, self._keep = True, False
         self._raw = self._size = 0
@@ -139,6 +142,7 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
         self.address = str(peer[0]) if isinstance(peer, tuple) else ""
+        self.certificate = certificate_of(transport)
         self._parser = httptools.HttpRequestParser(self)
         self.due = self.loop.time() + self._keeper.limits.head_seconds
         if not self._keeper.enter(self):
