@@ -14,7 +14,8 @@ from ancile.cli.home import Home, need_home
 from ancile.cli.output import talk
 from ancile.cli.recorder import open_recorder
 from ancile.core.errors import AncileError
-from ancile.serve.config import GUARDS, Policy, ServeConfig, policy_of
+from ancile.serve.config import GUARDS, LEARNED, Policy, ServeConfig, policy_of
+from ancile.serve.identity.config import placed
 
 FOLDER = "serve"  # of a home: users, pepper, journal
 SHOWN_VALUES = 100  # of an input in the ready line
@@ -109,7 +110,7 @@ def _introduce(home: Home, serving: object, policy: Policy, *, url: str) -> None
     talk(f"serving {', '.join(serving.models)} at {url}{digest}")
     reactions = {guard: str(policy.reactions.get(guard, "deny")) for guard in GUARDS}
     if not serving.guarded:
-        reactions["sequence"] = "off without --reference"
+        reactions |= dict.fromkeys(LEARNED, "off without --reference")
     shown = ", ".join(f"{guard} {reaction}" for guard, reaction in reactions.items())
     talk(f"profile {policy.profile}: identity deny, {shown}")
     if not ipaddress.ip_address(url.rpartition(":")[0].removeprefix("http://").strip("[]")).is_loopback:

@@ -44,6 +44,8 @@ class Call:
     plain   whether the answer is as exact as the role has it
     """
 
+    began   when the model was asked, by the guards' clock
+    seconds that it took
     caller: Caller
     route: Route
     verdict: Verdict
@@ -55,3 +57,5 @@ class Call:
     number: int = 0
     repeat: bool = False
     plain: bool = True
+    began: float = 0.0
+    seconds: float = 0.0

@@ -17,7 +17,8 @@ from ancile.serve.ladder import Ladder
 from ancile.serve.reaction import Reaction
 
 Permission = Literal["health", "metadata", "infer"]
-GUARDS = ("rate", "quota", "schema", "sequence", "evidence")
+GUARDS = ("rate", "quota", "schema", "sequence", "outlier", "confidence", "timing", "evidence")
+LEARNED = ("sequence", "outlier", "confidence")  # from a reference set; without one they have nothing to say
 MOST_DIGITS = 17  # beyond which a double has no more
 
 

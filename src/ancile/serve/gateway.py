@@ -93,7 +93,9 @@ class Gateway:
             return
         call.caller.running += 1
         call.cancel = self._backend.ask(
-            call.infer, signature, lambda outcome: self._answered(exchange, call, signature, outcome)
+            self._judging.question(call, call.infer),
+            signature,
+            lambda outcome: self._answered(exchange, call, signature, outcome),
         )
 
     def _said(self, route: Route) -> object:

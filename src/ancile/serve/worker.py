@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from ancile.core.errors import AncileError
+from ancile.serve.answers import with_margins
 from ancile.serve.backend import Backend
 from ancile.serve.call import Settings
 from ancile.serve.config import ServeConfig, policy_of
@@ -103,7 +104,7 @@ def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
 async def _serve(order: Order) -> None:
     loop, folder, config = asyncio.get_running_loop(), Path(order.folder), order.config
     backend, digest = await _backend(order, loop)
-    learned = references(order.reference, backend.signatures)
+    learned = await with_margins(backend, references(order.reference, backend.signatures))
     backend.signatures = learned.signatures
     users = Users(folder)
     journal = Journal(
