@@ -11,16 +11,19 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from ancile.serve.call import Call, Settings
+from ancile.serve.guards.confidence import confidence
 from ancile.serve.guards.degrade import degraded
+from ancile.serve.guards.outlier import outlier
 from ancile.serve.guards.rounding import rounding
 from ancile.serve.guards.schema import schema
 from ancile.serve.guards.sequence import Window, sequence
+from ancile.serve.guards.timing import Times
 from ancile.serve.inference import Infer
 from ancile.serve.ladder import evidence
 from ancile.serve.learned import UNLEARNED, Learned
 from ancile.serve.memory import Memory
 from ancile.serve.record import digest_of_input
-from ancile.serve.scores import layout_of
+from ancile.serve.scores import layout_of, scores_in
 from ancile.serve.signature import Signature
 from ancile.serve.tensors import Tensor
 from ancile.serve.verdict import ALLOW, Verdict, capped, worse
@@ -47,11 +50,60 @@ def _sequence(_settings: Settings, _signature: Signature, learned: Learned) -> B
     return judge
 
 
+def _outlier(_settings: Settings, _signature: Signature, learned: Learned) -> Before | None:
+    found = learned.outlier
+    if found is None:
+        return None
+
+    def judge(call: Call, memory: Memory, infer: Infer) -> Verdict:
+        if call.repeat:
+            return ALLOW
+        said, memory.outlier = outlier(infer.inputs[0].array, memory.outlier, found)  # type: ignore[arg-type]  # of floats
+        return said
+
+    return judge
+
+
+def _confidence(_settings: Settings, signature: Signature, learned: Learned) -> After | None:
+    ranks, layout = learned.margins, layout_of(signature)
+    if ranks is None:
+        return None
+
+    def judge(call: Call, memory: Memory, outputs: Sequence[Tensor]) -> Verdict:
+        scores = None if call.repeat else scores_in(outputs, layout, rows=call.rows)
+        if scores is None:
+            return ALLOW
+        said, memory.confidence = confidence(scores, memory.confidence, ranks)
+        return said
+
+    return judge
+
+
+def _timing(_settings: Settings, _signature: Signature, _learned: Learned) -> After | None:
+    times: dict[int, Times] = {}
+
+    def judge(call: Call, memory: Memory, _: Sequence[Tensor]) -> Verdict:
+        if call.repeat:
+            return ALLOW
+        size = call.rows.bit_length()
+        table = times.get(size)
+        if table is None:
+            table = times[size] = Times()
+        said, memory.timing = table.judge(call.seconds, memory.timing)
+        return said
+
+    return judge
+
+
 BEFORE: Mapping[str, Callable[[Settings, Signature, Learned], Before | None]] = {
     "schema": _schema,  # first: the others take what it lets through
     "sequence": _sequence,
+    "outlier": _outlier,
 }
-AFTER: Mapping[str, Callable[[Settings, Signature, Learned], After | None]] = {}
+AFTER: Mapping[str, Callable[[Settings, Signature, Learned], After | None]] = {
+    "confidence": _confidence,
+    "timing": _timing,
+}
 
 
 class Judging:
@@ -96,11 +148,19 @@ class Judging:
             said = self._climbed(call, said)
         call.plain = "degrade" not in (said.reaction, call.verdict.reaction) or memory.seen.plainly(number)
         memory.seen.add(number, plain=call.plain)
+        call.began = self._clock()
         return said
+
+    def question(self, call: Call, infer: Infer) -> Infer:
+        """What the model is asked: for all outputs, as guards look at scores that the caller did not name."""
+        if not infer.outputs or call.memory is None:
+            return infer
+        return infer._replace(outputs=(), binary=any(one.binary for one in infer.outputs))
 
     def after(self, call: Call, outputs: Sequence[Tensor]) -> list[Tensor]:
         """The answer that the caller gets."""
         shown = list(outputs)
+        call.seconds = self._clock() - call.began
         if call.memory is not None and call.infer is not None:
             for guard in self._after[call.route.model]:
                 found = guard(call, call.memory, outputs)

@@ -15,10 +15,12 @@ class Memory:
 
     seen      inputs that came before
     sequence  the last queries
+    outlier, confidence, timing  sums of how rare inputs, margins and times are
     """
 
-    __slots__ = ("seen", "sequence")
+    __slots__ = ("confidence", "outlier", "seen", "sequence", "timing")
 
     def __init__(self) -> None:
         self.seen = Seen()
         self.sequence: Window | None = None
+        self.outlier = self.confidence = self.timing = 0.0

@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ancile.core.errors import AncileError
 from ancile.inputs.opener import open_data
 from ancile.numeric import np
 from ancile.serve.calibration import calibrate
+from ancile.serve.guards.outlier import usual
 from ancile.serve.learned import Learned
 from ancile.serve.signature import Range, Signature, Spec, is_float
 from ancile.serve.tensors import TYPES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 SLACK = 0.5  # of the span between lowest and highest value of the reference, on both sides
 
 
 class Reference(NamedTuple):
-    """Signatures with ranges, and what was learned for each model that has a reference set."""
+    """Signatures with ranges; for each model that has a reference set its samples and what they say."""
 
     signatures: dict[str, Signature]
     learned: dict[str, Learned]
+    samples: dict[str, NDArray[np.floating]]
 
 
 def references(named: str | None, signatures: Mapping[str, Signature]) -> Reference:
     """What the data set ``named`` says of the one model; without one the signatures as they are."""
     if named is None:
-        return Reference(dict(signatures), {})
+        return Reference(dict(signatures), {}, {})
     if len(signatures) != 1:
         raise AncileError(
             "a reference set is for one model",
@@ -49,7 +54,11 @@ def references(named: str | None, signatures: Mapping[str, Signature]) -> Refere
     dtype = TYPES[spec.datatype]
     bounds = Range((low - span).astype(dtype), (high + span).astype(dtype))
     bounded = spec._replace(bounds=bounds)
-    return Reference({name: signature._replace(inputs=(bounded,))}, {name: Learned(sequence=calibrate(x))})
+    return Reference(
+        {name: signature._replace(inputs=(bounded,))},
+        {name: Learned(sequence=calibrate(x), outlier=usual(x))},
+        {name: x},
+    )
 
 
 def _laid(shape: tuple[int, ...], spec: Spec) -> tuple[int, ...]:
