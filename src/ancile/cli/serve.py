@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+from msgspec import structs
 
 from ancile.cli.home import Home, need_home
 from ancile.cli.output import talk
@@ -68,7 +69,7 @@ def serve(
         order = Order(
             folder=str(folder),
             socket=bound.fileno(),
-            config=config,
+            config=structs.replace(config, oidc=placed(config.oidc, home.config_file.parent)),
             profile=policy.profile,
             model=None if model is None else str(model),
             upstream=upstream,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Container, Mapping
-from datetime import UTC, datetime
+from collections.abc import Container
 
 from ancile.serve.budgets import Unavailable
 from ancile.serve.call import STATUS, Call, Settings
@@ -13,12 +12,12 @@ from ancile.serve.config import Role
 from ancile.serve.framing import Connection, Refused
 from ancile.serve.guards.quota import quota
 from ancile.serve.guards.rate import rate
+from ancile.serve.identity.recognition import Recognition
 from ancile.serve.keys import Identity, Users
 from ancile.serve.record import ANONYMOUS, Counted, refusal_of
 from ancile.serve.routes import route_of
 from ancile.serve.verdict import ALLOW, STEP, Verdict, capped, worse
 
-BEARER = b"Bearer "
 MOST_RUNNING = 64  # requests of one identity under way: a slow upstream is not one identity's to fill
 UNCOUNTED = Verdict("deny", "quota", "what is left cannot be told now", 1.0)
 NOBODY = Role()  # whose role is not known any more may nothing
@@ -32,19 +31,16 @@ class Admission:
     """
 
     def __init__(self, users: Users, settings: Settings, models: Container[str], counted: Counted) -> None:
-        self._users, self._settings, self._models, self._counted = users, settings, models, counted
+        self._settings, self._models, self._counted = settings, models, counted
         self._callers = Callers(settings.budgets)
-        self._identities: dict[bytes, Identity] = {}
-        self._version = -1
-        self._ends: datetime | None = None
-        self.tick()
+        self._recognition = Recognition(users, settings.known)
 
     def judge(self, exchange: Connection) -> Call | Refused:
         """The call of somebody who may ask for this now."""
-        identity = self._identity(exchange.headers)
-        if identity is None:
+        identity = self._recognition.of(exchange)
+        if isinstance(identity, Refused):
             self._counted.add(ANONYMOUS)
-            return Refused(401, "an API key is asked for: Authorization: Bearer ancile_…")
+            return identity
         role = self._settings.policy.roles.get(identity.role, NOBODY)
         route = route_of(exchange.method, exchange.target)
         if route is None or (route.model and route.model not in self._models):
@@ -63,27 +59,13 @@ class Admission:
         return Call(caller, route, verdict)
 
     def tick(self) -> None:
-        """Take over keys that changed or ended."""
-        version, now = self._users.version(), datetime.now(UTC)
-        if version != self._version or (self._ends is not None and now >= self._ends):
-            self._version, self._identities = version, self._users.identities(now)
-            self._ends = self._users.next_end(now)
+        """Take over who changed."""
+        self._recognition.tick()
 
     def close(self) -> None:
         """Nobody asks any more: what was taken of a day and not spent goes back."""
         self._callers.settle()
         self._callers.budgets.close()
-
-    def close(self) -> None:
-        """Nobody asks any more: what was taken of a day and not spent goes back."""
-        self._callers.settle()
-        self._callers.budgets.close()
-
-    def _identity(self, headers: Mapping[bytes, bytes]) -> Identity | None:
-        given = headers.get(b"authorization", b"")
-        if not given.startswith(BEARER):
-            return None
-        return self._identities.get(self._users.hash(given[len(BEARER) :]))
 
     def _spent(self, caller: Caller, now: float) -> Verdict:
         """What is left of rate, quota and concurrency; what one refuses takes nothing of the next."""

@@ -10,6 +10,7 @@ from ancile.serve.backend import Cancel
 from ancile.serve.budgets import Budgets
 from ancile.serve.caller import Caller
 from ancile.serve.config import Policy
+from ancile.serve.identity.config import Identities
 from ancile.serve.inference import Infer
 from ancile.serve.learned import Learned
 from ancile.serve.memory import Memory
@@ -25,12 +26,14 @@ class Settings(NamedTuple):
     learned  of each model that has a reference set
     rows     samples of one request, at most
     budgets  of a day; without, a count that ends with the process
+    known    who may come in without an API key
     """
 
     policy: Policy
     learned: Mapping[str, Learned]
     rows: int
     budgets: Budgets | None = None
+    known: Identities = Identities()
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ import msgspec
 
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
+from ancile.serve.identity.config import Oidc, faults_of
 from ancile.serve.incidents.config import Alerts
 from ancile.serve.incidents.rules import Rule
 from ancile.serve.ladder import Ladder
@@ -54,6 +55,8 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     incidents        rules changed or added, by which verdicts are incidents
     alerts           who is told of incidents
     ladder           how evidence of several guards adds up
+    oidc             whose tokens are taken, beside API keys
+    certificates     URI in a client's certificate to role; one with ``/*`` at its end is for all below it
     durable_seconds  how old the oldest record may be that is not on the disk when an answer leaves; 0: none
     segment_records  records of one segment of the ledger, at most
     segment_seconds  after which a segment ends
@@ -69,6 +72,8 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     incidents: dict[str, Rule] = {}
     alerts: Alerts = Alerts()
     ladder: Ladder = Ladder()
+    oidc: Oidc | None = None
+    certificates: dict[str, str] = {}
     durable_seconds: float = 0.2
     segment_records: int = 5000
     segment_seconds: float = 10.0
@@ -82,6 +87,8 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             raise ValueError(f"no such guard: {min(unknown)}; there are {', '.join(GUARDS)}")
         if self.profile not in shipped_profiles():
             raise ValueError(f"no such profile: {self.profile}; there are {', '.join(shipped_profiles())}")
+        if wrong := faults_of(self.oidc, self.certificates, shipped_roles() | self.roles):
+            raise ValueError(wrong)
         if not (0 <= self.durable_seconds <= 60 and 0 < self.segment_seconds <= 3600):
             raise ValueError("durable_seconds are 0 to 60, segment_seconds up to 3600")
         if not (0 < self.segment_records <= 100_000 and 1 << 20 <= self.journal_bytes <= 1 << 40):

@@ -24,6 +24,7 @@ from ancile.serve.call import Settings
 from ancile.serve.config import ServeConfig, policy_of
 from ancile.serve.door import Door
 from ancile.serve.gateway import Gateway
+from ancile.serve.identity.config import Identities
 from ancile.serve.journal import Journal
 from ancile.serve.keys import Users
 from ancile.serve.limits import Limits
@@ -116,7 +117,8 @@ async def _serve(order: Order) -> None:
         room=config.journal_bytes,
     )
     policy = policy_of(config, profile=order.profile)
-    settings = Settings(policy, learned.learned, config.rows, StateFile(folder))
+    known = Identities(config.oidc, config.certificates)
+    settings = Settings(policy, learned.learned, config.rows, StateFile(folder), known)
     gateway = Gateway(backend, users, journal, settings)
     limits = Limits(body_bytes=config.body_bytes, answer_seconds=config.answer_seconds)
     door = Door(gateway, limits=limits, loop=loop, tick=gateway.tick)

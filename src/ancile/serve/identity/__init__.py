@@ -1,0 +1,1 @@
+"""Who somebody is that asks the gateway, and what he may."""

@@ -1,0 +1,59 @@
+"""A certificate stands for the identity that its URI names, where no header names another."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from ancile.serve.framing import Refused
+from ancile.serve.identity.config import Identities
+from ancile.serve.identity.recognition import Recognition
+from ancile.serve.keys import Identity, Users
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+ROLES = {"spiffe://example.org/batch": "service", "spiffe://example.org/team/*": "analyst"}
+
+
+class Asked(NamedTuple):
+    headers: dict[bytes, bytes] = {}  # noqa: RUF012 - never changed
+    address: str = "127.0.0.1"
+    certificate: str = ""
+
+
+@pytest.mark.parametrize(
+    ("uri", "role"),
+    [
+        ("spiffe://example.org/batch", "service"),
+        ("spiffe://example.org/team/a", "analyst"),
+        ("spiffe://example.org/team/a/b", "analyst"),
+        ("spiffe://example.org/team", None),
+        ("spiffe://example.org/teams/a", None),
+        ("spiffe://example.org/batch/x", None),
+        ("spiffe://other.org/batch", None),
+        ("spiffe://example.org/team/*", "analyst"),
+        ("", None),
+    ],
+)
+def test_a_uri_has_the_role_of_itself_or_of_what_is_above_it(
+    uri: str, role: str | None, tmp_path: Path
+) -> None:
+    with Users(tmp_path / "serve") as users:
+        found = Recognition(users, Identities(certificates=ROLES)).of(Asked(certificate=uri))
+    if role is None:
+        assert isinstance(found, Refused)
+    else:
+        assert found == Identity(f"cert:{uri}", role, "certificate")
+
+
+def test_a_key_goes_before_a_certificate_and_a_wrong_key_is_not_saved_by_it(tmp_path: Path) -> None:
+    with Users(tmp_path / "serve") as users:
+        key = users.add("alice", role="analyst", now=NOW).encode()
+        recognition = Recognition(users, Identities(certificates=ROLES))
+        both = Asked({b"authorization": b"Bearer " + key}, certificate="spiffe://example.org/batch")
+        assert recognition.of(both) == Identity("alice", "analyst")
+        for given in (b"Bearer x", b"Bearer ", b"bearer " + key, b"Basic YTpi", b"", key):
+            wrong = Asked({b"authorization": given}, certificate="spiffe://example.org/batch")
+            assert isinstance(recognition.of(wrong), Refused)
