@@ -18,6 +18,7 @@ from ancile.core.report import Verdict
 from ancile.scan import part as parts
 from ancile.scan.examine import examine_part
 from ancile.scan.files import find_files
+from ancile.scan.neighbours import in_archive
 from ancile.scan.part import Part
 from bar import Bar
 from project import HERE
@@ -51,9 +52,14 @@ def others(entry: Entry) -> Iterator[tuple[str, Verdict]]:
     """
     members = members_of(entry)
     for name, data in wrappings(members).items():
-        yield name, examine_part(Part(name, data)).verdict
+        yield name, examine_part(_alone(name, data)).verdict
     if entry.path.is_file() and entry.family != "script-as-weights":
-        yield "without its extension", examine_part(Part("model", entry.path.read_bytes())).verdict
+        yield "without its extension", examine_part(_alone("model", entry.path.read_bytes())).verdict
+
+
+def _alone(name: str, data: bytes) -> Part:
+    """A file with nothing beside it."""
+    return Part(name, data, neighbours=in_archive({}, name))
 
 
 def differences(wanted: list[Entry]) -> tuple[int, list[str]]:

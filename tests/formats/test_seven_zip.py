@@ -56,6 +56,29 @@ def test_what_another_writer_packs_comes_out(text: str) -> None:
     assert examine_part(Part("file", data)).verdict == "block"
 
 
+def test_empty_files_are_named_and_folders_are_not() -> None:
+    """Of three entries without a stream the second is a file: 7zFormat.txt, kEmptyStream and kEmptyFile."""
+    told = "d\0e.pkl\0f\0".encode("utf-16-le")
+    header = b"\x01\x05\x03\x0e\x01\xe0\x0f\x01\x40\x11" + bytes((len(told) + 1,)) + b"\0" + told + b"\0\0"
+    data = b"7z\xbc\xaf\x27\x1c\x00\x04" + bytes(4) + struct.pack("<QQI", 0, len(header), 0) + header
+    found = read_seven_zip(data)
+    assert (found.names, found.empties) == ((), ("e.pkl",))
+    assert [one.check for one in examine_part(Part("file", data)).findings] == ["file-empty"]
+
+
+def test_a_model_in_an_archive_has_its_data_beside_it() -> None:
+    onnx = bytes.fromhex("3a") + _told(b"\x2a" + _told(b"\x70\x01\x6a" + _told(b"\x0a\x08location\x12\x01b")))
+    onnx += b"\x42\x02\x10\x0d"  # an operator set
+    beside = made(onnx + b"words", COPIED, (len(onnx), 5))
+    alone = made(onnx, COPIED, (len(onnx),), ("a",))
+    assert examine_part(Part("file", beside)).verdict == "data-only"
+    assert examine_part(Part("file", alone)).verdict == "incomplete"
+
+
+def _told(data: bytes) -> bytes:
+    return bytes((len(data),)) + data
+
+
 def test_members_of_one_folder_are_told_apart() -> None:
     data = made(b"words" + HELD, COPIED, (5, len(HELD)))
     assert read_seven_zip(data).folders[0].sizes == (5, len(HELD))

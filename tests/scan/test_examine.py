@@ -7,6 +7,7 @@ import gc
 import gzip
 import io
 import lzma
+import pickle
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -82,9 +83,25 @@ def test_text_is_data_and_what_nobody_knows_is_incomplete() -> None:
     assert "file-unknown-format" in checks(found)
 
 
-def test_an_empty_file_is_incomplete_and_an_empty_member_is_ordinary() -> None:
+def test_an_empty_file_is_incomplete_alone_and_in_every_archive() -> None:
     assert examined(b"").verdict == "incomplete"
-    assert examined(zipped(b"")).verdict == "data-only"
+    for packed in (zipped(b"", "model.pkl"), tarred(b"", name="model.pkl")):
+        assert checks(examined(packed)) >= {"file-empty"}
+        assert examined(gzip.compress(packed)).verdict == "incomplete"
+
+
+@pytest.mark.parametrize("name", ["lib/__init__.py", "py.typed", ".gitkeep", "p/.data/extern_modules"])
+def test_a_member_that_is_empty_by_custom_is_data(name: str) -> None:
+    assert examined(zipped(b"", name)).verdict == "data-only"
+    assert examined(tarred(b"", name=name)).verdict == "data-only"
+
+
+def test_a_tensor_without_numbers_is_data() -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("archive/data.pkl", pickle.dumps({}, 2))
+        archive.writestr("archive/data/0", b"")
+    assert "file-empty" not in checks(examined(out.getvalue()))
 
 
 def test_a_pickle_hidden_in_what_nobody_knows_is_blocked() -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
+import lzma
 import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import onnx
@@ -50,6 +54,17 @@ def test_external_data_that_is_not_there_leaves_the_model_incomplete(tmp_path: P
     found = scanned(tmp_path / "m.onnx")
     assert checks(found) == {"onnx-external-data-missing"}
     assert found.verdict == "incomplete"
+
+
+@pytest.mark.parametrize(
+    "pack", [gzip.compress, lzma.compress, lambda data: gzip.compress(bz2.compress(data))]
+)
+def test_a_compressed_model_has_its_data_beside_it(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    """Whoever unpacks it has both in one folder."""
+    (tmp_path / "m.onnx.gz").write_bytes(pack(model("m.data")))
+    assert checks(scanned(tmp_path / "m.onnx.gz")) == {"onnx-external-data-missing"}
+    (tmp_path / "m.data").write_bytes(bytes(8))
+    assert scanned(tmp_path / "m.onnx.gz").verdict == "data-only"
 
 
 def test_a_tensor_that_ends_behind_its_file_is_told(tmp_path: Path) -> None:

@@ -34,9 +34,10 @@ CODERS = 8
     CODER_SIZES,
     COUNTS,
     EMPTY,
+    EMPTY_FILES,
     NAMES,
     ENCODED,
-) = (*(0x00, 0x01, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x0E, 0x11, 0x17),)
+) = (*(0x00, 0x01, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0A, 0x0B, 0x0C, 0x0D, 0x0E, 0x0F, 0x11, 0x17),)
 COPY, LZMA1, LZMA2, DELTA = b"\x00", b"\x03\x01\x01", b"\x21", b"\x03"
 BZIP2, DEFLATE = b"\x04\x02\x02", b"\x04\x01\x08"
 JUMPS = {
@@ -84,13 +85,15 @@ class Folder(NamedTuple):
 class SevenZip(NamedTuple):
     """What the header says.
 
-    names  of the members that hold anything, in the order of the folders
-    end    of the archive; what stands behind belongs to nothing
+    names    of the members that hold anything, in the order of the folders
+    end      of the archive; what stands behind belongs to nothing
+    empties  names of empty files
     """
 
     folders: tuple[Folder, ...]
     names: tuple[str, ...]
     end: int
+    empties: tuple[str, ...] = ()
 
 
 @dataclass
@@ -229,17 +232,18 @@ def _archive(raw: bytes, length: int, end: int) -> SevenZip:
         raise SevenZipError("the header is none")
     folders: tuple[Folder, ...] = ()
     names: tuple[str, ...] = ()
+    empties: tuple[str, ...] = ()
     while (kind := reader.byte()) != END:
         if kind == 0x04:  # main streams
             folders = _folders(_streams(reader), length)
         elif kind == FILES:
-            names = _names(reader)
+            names, empties = _names(reader)
         elif kind == 0x02:  # archive properties
             while reader.byte() != END:
                 reader.take(reader.number())
         else:
             raise SevenZipError(f"the header holds a part of kind {kind}", unread=True)
-    return SevenZip(folders, names, end)
+    return SevenZip(folders, names, end, empties)
 
 
 def _streams(reader: _Reader) -> _Streams:
@@ -364,17 +368,23 @@ def _folders(found: _Streams, length: int) -> tuple[Folder, ...]:
     return tuple(folders)
 
 
-def _names(reader: _Reader) -> tuple[str, ...]:
-    """Names of the files that hold anything."""
+def _names(reader: _Reader) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of the files that hold anything, and of empty files; what is neither is a folder."""
     count = reader.count()
     names: list[str] = []
-    empty = [False] * count
+    empty, files = [False] * count, [False] * count
     while (kind := reader.byte()) != END:
         part = _Reader(reader.take(reader.number()))
         if kind == EMPTY:
             empty = part.bits(count)
+        elif kind == EMPTY_FILES:  # one bit for each that is empty
+            files = part.bits(sum(empty))
         elif kind == NAMES:
             if part.byte():
                 raise SevenZipError("the names stand in another stream", unread=True)
             names = part.take(len(part.data) - 1).decode("utf-16-le", "replace").split("\0")[:count]
-    return tuple(name for name, is_empty in zip(names, empty, strict=False) if not is_empty)
+    without = [name for name, is_empty in zip(names, empty, strict=False) if is_empty]
+    return (
+        tuple(name for name, is_empty in zip(names, empty, strict=False) if not is_empty),
+        tuple(name for name, is_file in zip(without, files, strict=False) if is_file),
+    )

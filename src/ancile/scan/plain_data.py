@@ -17,6 +17,7 @@ from ancile.scan.tensor_values import examine_values
 
 MARKER = re.compile(r"(.*/)?(__init__\.py|py\.typed|\.[^/]+)")  # of packages, types, tools; empty by custom
 TEXT_BYTES = 64 << 20
+OF_TORCH = "/.data/"  # of a torch.package archive, which lists there what it takes from elsewhere
 FEW_CONTROLS = 20  # characters of a text for each control character in it
 SHOWN_HEAD = 8
 ENCODED = 20  # letters in which something may be encoded
@@ -60,8 +61,9 @@ def is_empty(part: Part) -> bool:
 
 
 def examine_empty(part: Part) -> Iterator[Formatted | Part]:
-    """An empty member of an archive is ordinary, as is a marker; an empty file is told."""
-    is_told = not part.members and not MARKER.fullmatch(part.path)
+    """An empty file is told, alone and in an archive alike; not one that is so by custom, and no tensor."""
+    name = part.members[-1] if part.members else part.path
+    is_told = not (part.torch or name.startswith("(") or MARKER.fullmatch(name) or OF_TORCH in name)
     yield Formatted("empty", examine(DATA_CHECKS, DataFacts(part, is_empty=is_told)))
 
 

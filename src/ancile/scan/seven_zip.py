@@ -8,6 +8,7 @@ from ancile.core.check import examine
 from ancile.formats.seven_zip import SevenZip, SevenZipError, read_seven_zip, unpack_folder
 from ancile.formats.seven_zip import is_seven_zip as begins_as_seven_zip
 from ancile.scan.archive_checks import ARCHIVE_CHECKS, ArchiveFacts, leaves
+from ancile.scan.neighbours import in_archive
 from ancile.scan.part import Formatted, Part, Spent
 from ancile.scan.places import Place
 
@@ -48,6 +49,9 @@ def _take_members(
     if rest.strip(b"\0"):
         inner.append(part.inner("(behind it)", rest))
     names = iter(archive.names)
+    every = (size for folder in archive.folders for size in folder.sizes)
+    sizes = dict.fromkeys(archive.empties, 0) | dict(zip(archive.names, every, strict=False))
+    inner += [part.inner(name, b"") for name in archive.empties]
     for folder in archive.folders:
         part.allowance.take(folder.size, packed=folder.packed_bytes)
         try:
@@ -58,6 +62,6 @@ def _take_members(
         pos = 0
         for size in folder.sizes:
             name = next(names, "(without a name)")
-            if held:
-                inner.append(part.inner(name, held[pos : pos + size]))
+            if held or not size:
+                inner.append(part.inner(name, held[pos : pos + size], neighbours=in_archive(sizes, name)))
             pos += size

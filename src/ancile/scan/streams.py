@@ -29,7 +29,9 @@ def examine_compressed(part: Part) -> Iterator[Formatted | Part]:
     if found.cut:
         facts = facts._replace(unread=(Place(f"more than {limit} bytes when unpacked", 0),))
     try:
-        inner.append(part.inner(f"({found.kind})", found.data, packed=len(part.data)))
+        # Who unpacks it has what it holds in the same place, beside the same files
+        held = part.inner(f"({found.kind})", found.data, packed=len(part.data), neighbours=part.neighbours)
+        inner.append(held)
         if not is_blank(found.rest, 0, len(found.rest)):
             inner.append(part.inner("(behind it)", found.rest))
     except Spent as reason:

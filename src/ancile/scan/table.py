@@ -91,6 +91,7 @@ FORMATS: tuple[Row, ...] = (
         may=lambda part: beginnings.may_be_machine_code(part.head),
     ),
     Row("media", "media:is_media", "media:examine_media", b"\x89\xffGR\0"),
+    Row("desktop", "desktop:is_desktop", "desktop:examine_desktop", b"\0"),
     Row("hdf5", "hdf5:is_hdf5", "hdf5:examine_hdf5", may=lambda part: beginnings.superblock(part.data) >= 0),
     PICKLE,
     Row("onnx", "onnx:is_onnx", "onnx:examine_onnx", may=_may_be_message),
