@@ -100,7 +100,7 @@ def test_the_mean_of_passes_is_steadier_than_one_and_climbs_along_the_slope() ->
 def test_a_soft_climb_reaches_the_corner_that_is_best_on_a_linear_model(estimated: bool) -> None:
     model, samples = problem(3, n=8, features=8, classes=2)
     job = job_of(model, samples, EPS)
-    found = softly(job, estimated=estimated)(samples.x, samples.y, Streams(0, samples.ids))
+    found = softly(job, job.model, estimated=estimated)(samples.x, samples.y, Streams(0, samples.ids))
     x, y = torch.from_numpy(samples.x), torch.from_numpy(samples.y)
     best = margin(model(x + EPS * slope(model, x, y).sign()), y)
     got = margin(model(torch.from_numpy(found)), y)

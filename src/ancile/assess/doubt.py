@@ -12,24 +12,21 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from ancile.assess.behaviour import crossing, lead, steadiness
+from ancile.assess.behaviour import crossing, steadiness
 from ancile.assess.doubts import Doubt
 from ancile.assess.levels import levels_of
+from ancile.assess.passes import HALF, PASSES, fooled, rights
 from ancile.assess.plan import BY_LABELS, step
 from ancile.assess.run import (
-    BATCH,
     UNBROKEN,
     Effect,
     Job,
     State,
-    predicted,
     spending,
     step_seed,
-    wrong,
 )
-from ancile.assess.strike import Found, broken, farthest, strike
+from ancile.assess.strike import broken, farthest, strike
 from ancile.assess.watch import Watched
-from ancile.attacks.streams import Streams
 from ancile.core.errors import AncileError
 from ancile.core.strength import Effort
 from ancile.core.text import plain
@@ -164,22 +161,26 @@ def _again(look: _Look) -> None:
     if not (found.doubtful or found.unsteady or found.crowded or met or found.blind > MORE * len(look.right)):
         return
     found.again = True
-    fewer = 1
+    fewer, once = 1, look.job.model
+    if found.unsteady or found.crowded:
+        look = _by_passes(look)
+        _in_expectation(look)
     if found.unsteady:
         look, fewer = _on_average(look)
     # The more is tried, the more often is luck taken for an example where lots are drawn
     wide = not found.unsteady or found.flat or bool(met)
-    found.stood_in += _straight(look, levels=wide)
+    if wide and not look.job.stop():
+        found.stood_in += _straight(look)
     if wide and not look.job.stop():
         found.stood_in += _inside(look)
-    if found.unsteady or found.crowded:
-        _sharpened(look)
-    elif not look.job.stop():
-        found.stood_in += _soft(look, estimated=False, place=-107)
-        _soft(look, estimated=True, place=-108)
+    if not look.job.stop():
+        if not found.unsteady:
+            found.stood_in += _soft(look, once, estimated=False, place=-107)
+        if wide:
+            _soft(look, once, estimated=True, place=-108)
     _searched(look, "square", place=-110, fewer=fewer)
     by_labels = BY_LABELS.get(look.job.constraint.norm)
-    if by_labels and found.flat and not found.unsteady:
+    if by_labels and (found.flat or found.stepped) and not found.unsteady:
         _searched(look, by_labels, place=-117)
 
 
@@ -204,62 +205,48 @@ def _paying(look: _Look, attack: Callable[[NDArray[np.intp]], int]) -> int:
     return broke
 
 
-def _on_average(look: _Look) -> tuple[_Look, int]:
-    """The same look at the mean of passes, and how many there are; claims that do not hold there are none.
+def _by_passes(look: _Look) -> _Look:
+    """The same look at all that most passes get right; claims that several passes do not hold up are none.
 
-    What only the first pass got wrong is attacked as well: most passes decide in the end.
+    What only the first pass got wrong is attacked as well.
     """
-    from ancile.assess.softened import PASSES, Averaged  # noqa: PLC0415 - needs an extra
-
-    job, state = look.job._replace(model=Watched(Averaged(look.job.model))), look.state
+    job, state = look.job, look.state
     claimed = look.right[state.broken_by[look.right] != UNBROKEN]
     if len(claimed):
-        scores = predicted(job.model, state.x_adv[claimed])
-        lucky = claimed[~wrong(scores, job.samples.y[claimed])]
+        lucky = claimed[~fooled(rights(job.model, state.x_adv[claimed], job.samples.y[claimed]))]
         state.broken_by[lucky], state.scores[lucky] = UNBROKEN, np.nan
         state.x_adv[lucky] = job.samples.x[lucky]
         look.found.recanted = len(lucky)
-    mostly = np.flatnonzero(~wrong(predicted(job.model, job.samples.x), job.samples.y))
-    return look._replace(job=job, right=np.union1d(look.right, mostly)), PASSES
+    mostly = rights(job.model, job.samples.x, job.samples.y).mean(axis=0) > HALF
+    return look._replace(right=np.union1d(look.right, np.flatnonzero(mostly)))
 
 
-def _sharpened(look: _Look) -> None:
-    """Climb to what is most wrong, broken samples too: the farther, the fewer passes are right."""
-    from ancile.assess.softened import on_average, softly  # noqa: PLC0415 - needs an extra
+def _on_average(look: _Look) -> tuple[_Look, int]:
+    """The same look at the mean of passes, and how many there are."""
+    from ancile.assess.softened import Averaged  # noqa: PLC0415 - needs an extra
+
+    return look._replace(job=look.job._replace(model=Watched(Averaged(look.job.model)))), PASSES
+
+
+def _in_expectation(look: _Look) -> None:
+    """Climb to what misleads most passes, broken samples too: the farther, the fewer passes are right."""
+    from ancile.assess.lots import Ground, misled  # noqa: PLC0415 - needs an extra
     from ancile.assess.white import straight_search  # noqa: PLC0415 - needs an extra
 
-    job, state = look.job, look.state
-    climbs = [("gradients of repeated passes", on_average(job, job.model))]
+    job, lots = look.job, look.found.unsteady
+    grounds = [Ground("gradients of many passes", job.model, lots)]
     with suppress(AncileError):  # a network that cannot be run so has been told of
-        calm = straight_search(job)
-        climbs.append(("gradients without chance", on_average(job, calm)))
-        climbs.append(("gradients without chance, averaged", softly(job, estimated=False, on=calm)))
-    before = look.right[state.broken_by[look.right] != UNBROKEN]
-    for place, (name, find) in enumerate(climbs):
-        broken(job, state, Effect(name=name, blind=False), _left(look), find, place=-113 - place)
-        for start in range(0, len(before), BATCH):
-            if not job.stop():
-                _worsened(look, find, before[start : start + BATCH])
+        grounds.append(Ground("gradients of stand-ins, many passes", straight_search(job), lots))
+    for on in grounds:
+        misled(job, look.state, look.right, on, effort=look.effort)
 
 
-def _worsened(look: _Look, find: Found, rows: NDArray[np.intp]) -> None:
-    """Other examples in place of these, where they are more wrong."""
-    job, state = look.job, look.state
-    x, y = job.samples.x[rows], job.samples.y[rows]
-    got = find(x, y, Streams(step_seed(job.seed, -120), job.samples.ids[rows]))
-    old, new = predicted(job.model, state.x_adv[rows]), predicted(job.model, got)
-    better = wrong(new, y) & (lead(new, y) > lead(old, y)) & job.constraint.holds(got, x)
-    state.x_adv[rows[better]], state.scores[rows[better]] = got[better], new[better]
-
-
-def _soft(look: _Look, *, estimated: bool, place: int) -> int:
+def _soft(look: _Look, on: GradientModel, *, estimated: bool, place: int) -> int:
     """Climb on gradients that are averaged over the ball, or estimated from differences of scores."""
     from ancile.assess.softened import softly  # noqa: PLC0415 - needs an extra
 
-    name, find = (
-        f"{'estimated' if estimated else 'averaged'} gradients",
-        softly(look.job, estimated=estimated),
-    )
+    name = f"{'estimated' if estimated else 'averaged'} gradients"
+    find = softly(look.job, on, estimated=estimated)
 
     def attack(rows: NDArray[np.intp]) -> int:
         return broken(look.job, look.state, Effect(name=name, blind=estimated), rows, find, place=place)
@@ -267,18 +254,17 @@ def _soft(look: _Look, *, estimated: bool, place: int) -> int:
     return _paying(look, attack)
 
 
-def _straight(look: _Look, *, levels: bool) -> int:
+def _straight(look: _Look) -> int:
     """The whole cascade, climbing on stand-ins for operations that cut or flatten gradients."""
     from ancile.assess.white import straight_search  # noqa: PLC0415 - needs an extra
 
     try:
-        search, name = straight_search(look.job), "straightened gradients"
-        return _climbed(look, search, name, place=-112, levels=levels)
+        return _climbed(look, straight_search(look.job), "straightened gradients", place=-112)
     except AncileError as fault:  # a network that cannot be run so is searched in other ways
         why = plain(str(fault), 60)
         name = f"doubt: straightened gradients are not to be had: {why}"
         look.state.log.append(Effect(name=name, blind=False))
-    return _levelled(look, look.job.model, "gradients", place=-122) if levels else 0
+    return _levelled(look, look.job.model, "gradients", place=-122)
 
 
 def _inside(look: _Look) -> int:
@@ -291,14 +277,14 @@ def _inside(look: _Look) -> int:
     return 0
 
 
-def _climbed(look: _Look, search: GradientModel, name: str, *, place: int, levels: bool = True) -> int:
-    """The cascade on this form of the network, on the levels of the data as well where asked."""
+def _climbed(look: _Look, search: GradientModel, name: str, *, place: int) -> int:
+    """The cascade on this form of the network, and on the levels of the data."""
     from ancile.assess.white import straightened  # noqa: PLC0415 - needs an extra
 
     look.found.searched += (name,)
     found, effect = straightened(look.job, search, effort=look.effort), Effect(name=name, blind=False)
     broke = broken(look.job, look.state, effect, _left(look), found, place=place)
-    return broke + (_levelled(look, search, name, place=place - 20) if levels else 0)
+    return broke + _levelled(look, search, name, place=place - 20)
 
 
 def _levelled(look: _Look, search: GradientModel, name: str, *, place: int) -> int:

@@ -105,8 +105,9 @@ def unsteady_model(result: Result) -> Iterator[Remark]:
     """Two passes over the same samples disagree.
 
     Why   A model that draws lots, or that was left in training mode, is judged on throws of the dice, and
-          its gradients point another way each time.
-    Fix   Switch it to eval mode; if randomness is the defence, average over draws and attack the average.
+          its gradients point another way each time. Whoever may ask again gets another answer, so a sample
+          counts as robust only where nine of ten passes over its worst example are right.
+    Fix   Switch it to eval mode; if randomness is the defence, let the model decide by many draws itself.
     """
     steady = result.doubt.steadiness
     if result.unsteady:

@@ -120,6 +120,7 @@ def trust_table(result: Result, *, undermined: bool = False) -> Table:
         low, high = min(result.passes), max(result.passes)
         told = f"{100 * low:.1f} to {100 * high:.1f} % in {len(result.passes)} passes"
         rows.append(("robust accuracy from pass to pass", told, "the same in all"))
+        rows.append(("right in most passes, if not beyond doubt", f"{100 * result.mostly:.1f} %", "the same"))
     if result.traits.access == "white-box" and (took := result.blind_count + doubt.stood_in):
         rows.append(("broken by going around gradients", f"{took} of {result.n}", "next to none"))
     rows.append(

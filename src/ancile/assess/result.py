@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ancile.assess.passes import HALF, fooled, rights
 from ancile.assess.run import UNBROKEN, Job, Samples, State, predicted, wrong
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
@@ -16,10 +17,9 @@ if TYPE_CHECKING:
     from ancile.assess.doubts import Doubt
     from ancile.assess.plan import Step
     from ancile.attacks.constraint import Constraint
-    from ancile.models.model import Model, Traits
+    from ancile.models.model import Traits
 
 JUDGED = "clean"  # the phase of a cascade that attacks nothing
-PASSES, HALF = 10, 0.5  # over a model that draws lots, and the share of them that decides
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +33,7 @@ class Result:
     faults           what the model raised, each time it did
     unsteady         share of samples whose label differs between two clean passes
     passes           robust accuracy in each of several passes, of a model that draws lots
+    mostly           share that most of these passes get right on the worst example, if not beyond doubt
     doubt            what a second look at all this found
     dropped          claims that the fresh pass at the end did not confirm
     broken_by        (n,) place in the log of ``state``, ``UNBROKEN`` where none or dropped
@@ -55,6 +56,7 @@ class Result:
     dropped: int
     doubt: Doubt
     passes: tuple[float, ...] = ()
+    mostly: float = 0.0
 
     @property
     def n(self) -> int:
@@ -132,8 +134,8 @@ def concluded(job: Job, state: State, *, first: NDArray[np.float64], complete: b
 
     first  clean scores of the pass before the attacks
 
-    A model that draws lots is asked several times, and most of its answers count. Where the model has died
-    in between, what was confirmed when it was found stands in for that pass.
+    A model that draws lots is asked several times: a sample stands where most answers are right beyond doubt.
+    Where the model has died in between, what was confirmed when it was found stands in for that pass.
     """
     samples, faults = job.samples, list(state.faults)
     claimed = state.broken_by != UNBROKEN
@@ -146,16 +148,19 @@ def concluded(job: Job, state: State, *, first: NDArray[np.float64], complete: b
     correct = _right(first, samples.y) & _right(again, samples.y)
     misread = wrong(attacked, samples.y)
     passes: tuple[float, ...] = ()
+    mostly = 0.0
     if not faults and (doubt.unsteady or (first.argmax(axis=1) != again.argmax(axis=1)).any()):
         # One pass of a model that draws lots is a throw of the dice: what most passes say counts
         try:
-            clean = _passes(job.model, samples.x, samples.y)
-            worst = _passes(job.model, state.x_adv, samples.y)
+            clean = rights(job.model, samples.x, samples.y)
+            worst = rights(job.model, state.x_adv, samples.y)
         except AncileError as fault:
             faults.append(plain(str(fault)))
         else:
-            correct, misread = clean.mean(axis=0) > HALF, worst.mean(axis=0) <= HALF
+            answered = np.isfinite(first).all(axis=1) & np.isfinite(again).all(axis=1)
+            correct, misread = answered & (clean.mean(axis=0) > HALF), fooled(worst)
             passes = tuple(float(share) for share in (worst & correct).mean(axis=1))
+            mostly = float((correct & (worst.mean(axis=0) > HALF)).mean())
     confirmed = claimed & misread & job.constraint.holds(state.x_adv, samples.x)
     kept = confirmed.reshape((-1,) + (1,) * (samples.x.ndim - 1))
     return Result(
@@ -176,13 +181,9 @@ def concluded(job: Job, state: State, *, first: NDArray[np.float64], complete: b
         dropped=int((claimed & ~confirmed).sum()),
         doubt=doubt,
         passes=passes,
+        mostly=mostly,
     )
 
 
 def _right(scores: NDArray[np.float64], y: NDArray[np.int64]) -> NDArray[np.bool_]:
     return np.asarray(~wrong(scores, y) & np.isfinite(scores).all(axis=1))
-
-
-def _passes(model: Model, x: NDArray[np.float32], y: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """(PASSES, n) whether each pass got each sample right."""
-    return np.stack([_right(predicted(model, x), y) for _ in range(PASSES)])

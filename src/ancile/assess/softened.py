@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ancile.assess.passes import PASSES
 from ancile.assess.watch import Watched
 from ancile.attacks.ball import Ball, per_sample
 from ancile.attacks.losses import margin
@@ -33,8 +34,6 @@ else:
 
 MEMORY = 0.95  # of the heading that is kept from step to step
 FIRST = 0.25  # of eps: the first step, the last is nearly 0
-PASSES = 8  # of a model that draws lots: a third of the spread of one pass is left
-MEAN_STEPS = 24  # on the mean of passes
 
 
 class Softened(Around[GradientModel]):
@@ -148,34 +147,20 @@ def drift(
 
 
 def softly(
-    job: Job, *, estimated: bool, on: GradientModel | None = None
+    job: Job, on: GradientModel, *, estimated: bool
 ) -> Callable[[NDArray[np.float32], NDArray[np.int64], Streams], NDArray[np.float32]]:
-    """A climb on gradients over a neighbourhood of the ball's size, of another model where one is given."""
+    """A climb on gradients over a neighbourhood of the ball's size."""
     constraint, steps, draws = job.constraint, *((30, 32) if estimated else (20, 8))
     size = job.samples.x[0].size
     share = {"linf": 1.0, "l2": size**-0.5}.get(constraint.norm, 1.0 / size)
     reach = torch.from_numpy(np.asarray(constraint.unit * share * constraint.eps))
     model = Softened(
-        on or job.model,
+        on,
         reach=reach.to(device=job.model.device, dtype=job.model.dtype),
         draws=draws,
         estimated=estimated,
         seed=job.seed,
     )
-    return _drifting(job, model, steps)
-
-
-def on_average(
-    job: Job, model: GradientModel
-) -> Callable[[NDArray[np.float32], NDArray[np.int64], Streams], NDArray[np.float32]]:
-    """A climb to the most wrong point of a model that answers with a mean, or as if nothing were drawn."""
-    return _drifting(job, model, MEAN_STEPS)
-
-
-def _drifting(
-    job: Job, model: GradientModel, steps: int
-) -> Callable[[NDArray[np.float32], NDArray[np.int64], Streams], NDArray[np.float32]]:
-    constraint = job.constraint
 
     def found(x: NDArray[np.float32], y: NDArray[np.int64], _: Streams) -> NDArray[np.float32]:
         inputs = torch.from_numpy(x).to(device=model.device, dtype=model.dtype)
