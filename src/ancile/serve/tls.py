@@ -10,6 +10,7 @@ import asyncio
 import ipaddress
 import ssl
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -136,7 +137,7 @@ class Knock(asyncio.Protocol):
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._door, self._tls, self._inside, self._loop = door, tls, inside, loop
-        self._held = b""
+        self._held, self._handed_over = b"", False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin the handshake where its address has one left."""
@@ -149,19 +150,20 @@ class Knock(asyncio.Protocol):
         self._tls.under_way += 1
         task = self._loop.create_task(self._shake(below))  # one for a connection, none for a request
         self._door.knocking.add(task)
-        task.add_done_callback(self._done)
+        task.add_done_callback(partial(self._done, below))
 
     def data_received(self, data: bytes) -> None:
         """Keep what comes right behind the handshake."""
         if len(self._held) < MOST_HELD:
             self._held += data
 
-    def _done(self, task: asyncio.Task[None]) -> None:
+    def _done(self, below: asyncio.Transport, task: asyncio.Task[None]) -> None:
         self._tls.under_way -= 1
         self._door.knocking.discard(task)
+        if not self._handed_over:  # failed, or was cancelled before it began
+            below.abort()
 
     async def _shake(self, below: asyncio.Transport) -> None:
-        inner = None
         try:
             inner = await self._loop.start_tls(
                 below,
@@ -173,14 +175,13 @@ class Knock(asyncio.Protocol):
             )
         except (OSError, TimeoutError):  # ssl.SSLError is an OSError; whoever fails here is nobody yet
             return
-        finally:
-            if inner is None:
-                below.abort()
-        if inner is not None:
-            inner.set_protocol(self._inside)
-            self._inside.connection_made(inner)
-            if self._held:
-                self._inside.data_received(self._held)
+        if inner is None:
+            return
+        self._handed_over = True
+        inner.set_protocol(self._inside)
+        self._inside.connection_made(inner)
+        if self._held:
+            self._inside.data_received(self._held)
 
 
 def _no_password() -> str:
