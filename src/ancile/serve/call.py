@@ -45,10 +45,10 @@ class Call:
     number  the same as an integer
     repeat  whether the caller sent this input before
     plain   whether the answer is as exact as the role has it
-    """
-
     began   when the model was asked, by the guards' clock
     seconds that it took
+    """
+
     caller: Caller
     route: Route
     verdict: Verdict
