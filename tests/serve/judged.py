@@ -54,7 +54,10 @@ class World:
     ) -> None:
         self.now = 1000.0
         made = ServeConfig(profile=profile, **config)
-        settings = Settings(policy_of(made), {} if learned is None else {"m": learned}, made.rows)
+        self.unix = 1e9
+        settings = Settings(
+            policy_of(made), {} if learned is None else {"m": learned}, made.rows, wall=lambda: self.unix
+        )
         self.judging = Judging(
             settings, {"m": signature}, digest_key=b"d", answer_key=b"a", clock=lambda: self.now
         )
@@ -71,5 +74,10 @@ class World:
     def answer(self, caller: Caller, infer: Infer, scores: object) -> tuple[Verdict, np.ndarray, np.ndarray]:
         """Verdict, label and scores as the caller gets them, where the model gives these scores."""
         call = self.before(caller, infer)
+        label, shown = self.shown(call, scores)
+        return call.verdict, label, shown
+
+    def shown(self, call: Call, scores: object) -> tuple[np.ndarray, np.ndarray]:
+        """Label and scores; the call's verdict has then heard the guards after the model."""
         label, shown = self.judging.after(call, answered(scores))
-        return call.verdict, label.array, shown.array
+        return label.array, shown.array

@@ -32,6 +32,7 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     status: int
     input: str
     rows: int
+    changed: str
     n: int
 
 

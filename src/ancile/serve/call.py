@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ class Settings(NamedTuple):
     learned  of each model that has a reference set
     rows     samples of one request, at most
     budgets  of a day; without, a count that ends with the process
+    wall     seconds of Unix time
     known    who may come in without an API key
     """
 
@@ -33,6 +35,7 @@ class Settings(NamedTuple):
     learned: Mapping[str, Learned]
     rows: int
     budgets: Budgets | None = None
+    wall: Callable[[], float] = time.time
     known: Identities = Identities()
 
 
@@ -46,6 +49,12 @@ class Call:
     repeat  whether the caller sent this input before
     plain   whether the answer is as exact as the role has it
     began   when the model was asked, by the guards' clock
+    plain   whether the answer is as exact as the role has it
+    came    when it had come in whole, and since when the gateway is at it, by time.perf_counter
+    spent   seconds that the gateway was at it
+    asked   when the model was asked, and the seconds until its outcome; 0 where it was not
+    trace   W3C traceparent that an upstream gets, and the caller's span; empty without
+    changed  what the answer is beside rounded
     seconds that it took
     """
 
@@ -59,6 +68,15 @@ class Call:
     digest: str = ""
     number: int = 0
     repeat: bool = False
+    came: float = 0.0
+    since: float = 0.0
+    spent: float = 0.0
+    asked: float = 0.0
+    model_seconds: float = 0.0
+    sampled: bool = False
+    trace: bytes = b""
+    parent: bytes = b""
+    changed: tuple[str, ...] = ()
     plain: bool = True
     began: float = 0.0
     seconds: float = 0.0

@@ -178,6 +178,7 @@ class Gateway:
     def tick(self, now: float) -> None:
         """Deadlines of the model, keys that changed, counts and files of the record."""
         self._backend.tick(now)
+                changed=",".join(call.changed),
         self._admission.tick()
         self.flush()
         self._journal.tick()

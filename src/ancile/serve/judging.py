@@ -6,15 +6,16 @@ its requests, or None where the guard has nothing to go by; one that the policy 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
+from ancile.serve.budgets import Counts
 from ancile.serve.call import Call, Settings
+from ancile.serve.guards.allowance import Allowance, allowed, bits_of
 from ancile.serve.guards.confidence import confidence
-from ancile.serve.guards.degrade import degraded
 from ancile.serve.guards.outlier import outlier
-from ancile.serve.guards.rounding import rounding
 from ancile.serve.guards.schema import schema
 from ancile.serve.guards.sequence import Window, sequence
 from ancile.serve.guards.timing import Times
@@ -24,12 +25,14 @@ from ancile.serve.learned import UNLEARNED, Learned
 from ancile.serve.memory import Memory
 from ancile.serve.record import digest_of_input
 from ancile.serve.scores import layout_of, scores_in
-from ancile.serve.signature import Signature
+from ancile.serve.showing import shown
+from ancile.serve.signature import Signature, is_float
 from ancile.serve.tensors import Tensor
 from ancile.serve.verdict import ALLOW, Verdict, capped, worse
 
 Before = Callable[[Call, Memory, Infer], Verdict]
 After = Callable[[Call, Memory, Sequence[Tensor]], Verdict]
+UNKNOWN_CLASSES = 10  # of a model that does not say how many it has
 Guard = TypeVar("Guard", Before, After)
 
 
@@ -95,10 +98,56 @@ def _timing(_settings: Settings, _signature: Signature, _learned: Learned) -> Af
     return judge
 
 
+def _information(settings: Settings, signature: Signature, _: Learned) -> Before | None:
+    layout, budgets = layout_of(signature), settings.budgets or Counts()
+    classes = layout.classes if layout.classes > 0 or not layout.scores else UNKNOWN_CLASSES
+    other = sum(
+        math.prod(max(axis, 1) for axis in one.shape[1:])
+        for one in signature.outputs
+        if is_float(one.datatype) and one.name != layout.scores
+    )
+
+    def judge(call: Call, memory: Memory, infer: Infer) -> Verdict:
+        role = call.caller.role
+        if not role.bits_daily or call.repeat:
+            return ALLOW
+        if memory.information is None:
+            memory.information = Allowance("bits", signature.model, call.caller.identity.name)
+        bits = math.ceil(bits_of(role, classes=classes, other=other) * infer.inputs[0].array.shape[0])
+        return allowed(
+            "information",
+            memory.information,
+            bits,
+            limit=role.bits_daily,
+            time=settings.wall(),
+            budgets=budgets,
+        )
+
+    return judge
+
+
+def _noise(settings: Settings, signature: Signature, _: Learned) -> Before | None:
+    budgets = settings.budgets or Counts()
+
+    def judge(call: Call, memory: Memory, infer: Infer) -> Verdict:
+        role = call.caller.role
+        if not role.epsilon or call.repeat:
+            return ALLOW
+        if memory.noise is None:
+            memory.noise = Allowance("epsilon", signature.model, call.caller.identity.name)
+        limit = int(role.epsilon_daily / role.epsilon)
+        rows = infer.inputs[0].array.shape[0]
+        return allowed("noise", memory.noise, rows, limit=limit, time=settings.wall(), budgets=budgets)
+
+    return judge
+
+
 BEFORE: Mapping[str, Callable[[Settings, Signature, Learned], Before | None]] = {
     "schema": _schema,  # first: the others take what it lets through
     "sequence": _sequence,
     "outlier": _outlier,
+    "information": _information,
+    "noise": _noise,
 }
 AFTER: Mapping[str, Callable[[Settings, Signature, Learned], After | None]] = {
     "confidence": _confidence,
@@ -159,16 +208,15 @@ class Judging:
 
     def after(self, call: Call, outputs: Sequence[Tensor]) -> list[Tensor]:
         """The answer that the caller gets."""
-        shown = list(outputs)
         call.seconds = self._clock() - call.began
-        if call.memory is not None and call.infer is not None:
+        if call.infer is None:
+            raise TypeError("an answer to nothing")
+        if call.memory is not None:
             for guard in self._after[call.route.model]:
                 found = guard(call, call.memory, outputs)
                 if found is not ALLOW:
                     call.verdict = worse(call.verdict, self._held(call, found))
-            if not call.plain:
-                shown = degraded(shown, call.infer, self._layouts[call.route.model], key=self._keys[1])
-        return rounding(shown, digits=call.caller.role.digits)
+        return shown(call, outputs, call.infer, self._layouts[call.route.model], key=self._keys[1])
 
     def _held(self, call: Call, found: Verdict) -> Verdict:
         """A guard's word, as far as the policy lets it; it counts as evidence as it was said."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ancile.serve.seen import Seen
 
 if TYPE_CHECKING:
+    from ancile.serve.guards.allowance import Allowance
     from ancile.serve.guards.sequence import Window
 
 
@@ -15,12 +16,15 @@ class Memory:
 
     seen      inputs that came before
     sequence  the last queries
+    information, noise  what is left of the budgets of a day
     outlier, confidence, timing  sums of how rare inputs, margins and times are
     """
 
-    __slots__ = ("confidence", "outlier", "seen", "sequence", "timing")
+    __slots__ = ("confidence", "information", "noise", "outlier", "seen", "sequence", "timing")
 
     def __init__(self) -> None:
         self.seen = Seen()
         self.sequence: Window | None = None
+        self.information: Allowance | None = None
+        self.noise: Allowance | None = None
         self.outlier = self.confidence = self.timing = 0.0

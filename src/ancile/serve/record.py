@@ -22,6 +22,7 @@ class VerdictRecord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tru
     said   the reaction: allow, flag, throttle, deny
     guard  that said it
     input  keyed digest of the tensors: equal inputs have equal ones; without the key nobody can try inputs
+    changed  what the answer was beside rounded: noise, degrade, watermark
     n      how many
     """
 
@@ -35,6 +36,7 @@ class VerdictRecord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tru
     status: int
     input: str = ""
     rows: int = 0
+    changed: str = ""
     n: int = 1
 
 

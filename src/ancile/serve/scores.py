@@ -116,12 +116,13 @@ def row_draws(infer: Infer, key: bytes, count: int) -> NDArray[np.float64]:
     The same row has the same numbers, alone or among others; -0.0 is 0.0. A row that is all but the same has
     others.
     """
-    pieces = [_rows(one) for one in infer.inputs]
-    found = [
-        np.frombuffer(hashlib.shake_128(key + b"".join(row)).digest(8 * count), "<u8")
-        for row in zip(*pieces, strict=True)
-    ]
+    found = [np.frombuffer(hashlib.shake_128(key + row).digest(8 * count), "<u8") for row in row_bytes(infer)]
     return np.array(found) * 2.0**-64
+
+
+def row_bytes(infer: Infer) -> list[bytes]:
+    """The values of each row over all inputs; equal rows have equal ones."""
+    return [b"".join(row) for row in zip(*(_rows(one) for one in infer.inputs), strict=True)]
 
 
 def _rows(tensor: Tensor) -> list[bytes]:
