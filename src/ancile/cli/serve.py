@@ -44,8 +44,9 @@ def serve(
 
     Ends with SIGTERM or Ctrl-C, once running requests are answered and the records are in the ledger.
     """
-    from ancile.serve.keys import Users  # noqa: PLC0415 - not for --help
+    from ancile.serve.identity.permissions import digest_in_force, read_policies  # noqa: PLC0415 - likewise
     from ancile.serve.incidents.alerter import alerting  # noqa: PLC0415 - likewise
+    from ancile.serve.keys import Users  # noqa: PLC0415 - not for --help
     from ancile.serve.supervise import Sealer, journal_of, listening, supervise  # noqa: PLC0415 - not for --help
     from ancile.serve.worker import Order, Serving  # noqa: PLC0415 - likewise
 
@@ -58,6 +59,7 @@ def serve(
         )
     config = home.config.get("serve", ServeConfig)
     policy = policy_of(config, profile=profile)
+    policies = read_policies(config.policies, home.config_file.parent)
     folder = home.folder / FOLDER
     with (
         listening(host, port) as bound,
@@ -75,6 +77,7 @@ def serve(
             upstream=upstream,
             models=names,
             reference=reference,
+            policies=policies,
         )
         sealer = Sealer(
             ledger=recorder.ledger,
@@ -93,6 +96,7 @@ def serve(
         def told(serving: Serving) -> None:
             _introduce(home, serving, policy, url=_url(place[0], place[1]))
 
+        sealer = sealer._replace(policy=digest_in_force(policy, policies))
         supervise(order, bound, sealer, told=told, say=talk)
 
 

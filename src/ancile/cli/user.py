@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import get_args
 
 import click
 import msgspec
@@ -17,8 +18,9 @@ from ancile.cli.serve import FOLDER
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
 from ancile.render.json import written
-from ancile.serve.config import ServeConfig, policy_of
-from ancile.serve.keys import Users
+from ancile.serve.config import Permission, ServeConfig, policy_of
+from ancile.serve.identity.config import role_of
+from ancile.serve.keys import Identity, Users
 
 LONGEST_GRACE = 90 * 24  # hours
 KEPT = "keep it: it is not stored and cannot be shown again"
@@ -98,6 +100,58 @@ def revoke(name: str) -> None:
     talk(f"{_keys(count)} of {name} {'lets' if count == 1 else 'let'} in no more")
     with _changing(home):
         pass
+
+
+@user.command()
+@click.argument("name")
+@click.argument("action", type=click.Choice(get_args(Permission)))
+@click.argument("model", default="")
+@click.option("--role", help="Of an identity that is no user: one of a token or a certificate.")
+def explain(name: str, action: str, model: str, *, role: str | None) -> int:
+    """Say whether NAME may do ACTION with MODEL, and by which policies; exit 1 where not.
+
+    Without MODEL the gateway itself is asked. An identity of a token is oidc:NAME, of a certificate cert:URI.
+    """
+    from ancile.serve.identity.permissions import Permissions, read_policies  # noqa: PLC0415 - Cedar, for this alone
+
+    home = need_home(Path.cwd())
+    config = home.config.get("serve", ServeConfig)
+    policies = read_policies(config.policies, home.config_file.parent)
+    who = _identity(home, name, role)
+    roles = policy_of(config).roles
+    said = Permissions(roles, policies).decide(who, msgspec.convert(action, Permission), model)
+    may = "may" if said.allowed else "may not"
+    of = f" of {plain(model)}" if model else ""
+    click.echo(f"{plain(name)} ({plain(who.role) or 'no role'}) {may} ask for {action}{of}: {said.why}")
+    held = ", ".join(roles[who.role].may) if who.role in roles else "nothing"
+    talk(f"policies: {config.policies or 'those that come with ancile'}; the role may: {held}")
+    return 0 if said.allowed else 1
+
+
+@user.command()
+def schema() -> None:
+    """Print what policies in Cedar may speak of, and those that come with ancile."""
+    from ancile.serve.identity.permissions import schema as spoken  # noqa: PLC0415 - Cedar, for this alone
+    from ancile.serve.identity.permissions import shipped  # noqa: PLC0415 - likewise
+
+    click.echo("".join(f"// {line}\n" for line in spoken().strip().splitlines()))
+    click.echo(shipped(), nl=False)
+
+
+def _identity(home: Home, name: str, role: str | None) -> Identity:
+    source = {"oidc": "oidc", "cert": "certificate"}.get(name.partition(":")[0], "key")
+    if role is not None:
+        return Identity(name, role, source)
+    if source == "certificate":
+        known = home.config.get("serve", ServeConfig).certificates
+        return Identity(name, role_of(name.removeprefix("cert:"), known) or "", source)
+    with _users(home) as users:
+        for one in users.list(datetime.now(UTC)):
+            if one.name == name:
+                return Identity(name, one.role)
+    raise AncileError(
+        "no such user", value=plain(name), remedy="see `ancile user list`; for a token say --role ROLE"
+    )
 
 
 def _known(home: Home, role: str) -> None:

@@ -8,10 +8,10 @@ from collections.abc import Container
 from ancile.serve.budgets import Unavailable
 from ancile.serve.call import STATUS, Call, Settings
 from ancile.serve.caller import Caller, Callers
-from ancile.serve.config import Role
 from ancile.serve.framing import Connection, Refused
 from ancile.serve.guards.quota import quota
 from ancile.serve.guards.rate import rate
+from ancile.serve.identity.permissions import NOBODY, Permissions
 from ancile.serve.identity.recognition import Recognition
 from ancile.serve.keys import Identity, Users
 from ancile.serve.record import ANONYMOUS, Counted, refusal_of
@@ -20,7 +20,7 @@ from ancile.serve.verdict import ALLOW, STEP, Verdict, capped, worse
 
 MOST_RUNNING = 64  # requests of one identity under way: a slow upstream is not one identity's to fill
 UNCOUNTED = Verdict("deny", "quota", "what is left cannot be told now", 1.0)
-NOBODY = Role()  # whose role is not known any more may nothing
+FORBIDDEN = Refused(403, "the role may not ask for that")
 
 
 class Admission:
@@ -34,6 +34,7 @@ class Admission:
         self._settings, self._models, self._counted = settings, models, counted
         self._callers = Callers(settings.budgets)
         self._recognition = Recognition(users, settings.known)
+        self._permissions = Permissions(settings.policy.roles, settings.known.policies)
 
     def judge(self, exchange: Connection) -> Call | Refused:
         """The call of somebody who may ask for this now."""
@@ -45,10 +46,10 @@ class Admission:
         route = route_of(exchange.method, exchange.target)
         if route is None or (route.model and route.model not in self._models):
             return self._refused(identity, Verdict("deny", "route", "no such route or model here"), 404)
-        if route.needs not in role.may:
-            return self._refused(
-                identity, Verdict("deny", "permission", "the role may not ask for that"), 403
-            )
+        said = self._permissions.decide(identity, route.needs, route.model)
+        if not said.allowed:
+            self._refused(identity, Verdict("deny", "permission", said.why), 403)
+            return FORBIDDEN  # which policies there are is nobody's to learn by asking
         caller = self._callers.of(identity, role)
         try:
             verdict = self._spent(caller, exchange.started)

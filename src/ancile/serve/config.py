@@ -87,6 +87,7 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     ladder           how evidence of several guards adds up
     oidc             whose tokens are taken, beside API keys
     certificates     URI in a client's certificate to role; one with ``/*`` at its end is for all below it
+    policies         file in Cedar that says who may what, in place of the policies that come with ancile
     durable_seconds  how old the oldest record may be that is not on the disk when an answer leaves; 0: none
     segment_records  records of one segment of the ledger, at most
     segment_seconds  after which a segment ends
@@ -104,6 +105,7 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     ladder: Ladder = Ladder()
     oidc: Oidc | None = None
     certificates: dict[str, str] = {}
+    policies: str = ""
     durable_seconds: float = 0.2
     segment_records: int = 5000
     segment_seconds: float = 10.0

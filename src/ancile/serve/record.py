@@ -48,6 +48,7 @@ class Refusal(NamedTuple):
     said: str
     guard: str
     status: int
+    why: str = ""
 
 
 def line_of(record: VerdictRecord) -> bytes:
@@ -80,6 +81,7 @@ class Counted:
                         role=one.role,
                         said=one.said,
                         guard=one.guard,
+                        why=one.why,
                         status=one.status,
                         n=count,
                     )
@@ -116,4 +118,5 @@ def framing_refusal(status: int) -> Refusal:
 
 def refusal_of(verdict: Verdict, *, who: str, role: str, status: int) -> Refusal:
     """A verdict on somebody, before the body."""
-    return Refusal(who, role, verdict.reaction, verdict.guard, status)
+    why = verdict.why if verdict.guard == "permission" else ""  # which policies: as few as there are
+    return Refusal(who, role, verdict.reaction, verdict.guard, status, why)

@@ -49,8 +49,8 @@ class Segment(NamedTuple):
         return f"sha256:{root_of(self.lines).hex()}"
 
 
-def statement_of(segment: Segment) -> bytes:
-    """The canonical statement of a segment."""
+def statement_of(segment: Segment, *, policy: str = "") -> bytes:
+    """The canonical statement of a segment; ``policy`` is the digest of what was in force."""
     times, root = [_RECORD.decode(line).time for line in segment.lines], segment.root()
     document = canonical(
         {
@@ -61,6 +61,7 @@ def statement_of(segment: Segment) -> bytes:
                 "schema": "ancile/segment/v1",
                 "stream": STREAM,
                 "journal": segment.journal,
+                "policy": policy,
                 "count": len(segment.lines),
                 "first": _instant(min(times)),
                 "last": _instant(max(times)),

@@ -46,6 +46,7 @@ class Sealer(NamedTuple):
     folder  of the journals
     most    records of a segment
     done    segments that the ledger holds, of journals that could not be removed yet
+    policy  digest of what is in force while the journals are written; empty where that cannot be told
     changes puts what was changed of users into the ledger as well
     heard   is called whenever all that could be sealed is
     """
@@ -57,6 +58,7 @@ class Sealer(NamedTuple):
     most: int
     now: Callable[[], datetime]
     done: set[str]
+    policy: str = ""
     changes: Callable[[], object] = lambda: None
     heard: Callable[[], object] = lambda: None
 
@@ -72,7 +74,7 @@ class Sealer(NamedTuple):
             for part in segments(path, most=self.most):
                 parts.append(part.journal)
                 if part.journal not in self.done:
-                    envelope = sign(statement_of(part), [self.author])
+                    envelope = sign(statement_of(part, policy=self.policy), [self.author])
                     self.ledger.append([Draft(KIND, self.author.public.id_bytes, envelope)])
                     self.done.add(part.journal)
                     count += len(part.lines)

@@ -46,6 +46,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     upstream   URL of it
     models     that the upstream is asked for
     reference  data set that shows benign inputs
+    policies   in Cedar, as they were read; None for those that come with ancile
     """
 
     folder: str
@@ -56,6 +57,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     upstream: str | None = None
     models: tuple[str, ...] = ()
     reference: str | None = None
+    policies: str | None = None
 
 
 class Serving(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -117,7 +119,7 @@ async def _serve(order: Order) -> None:
         room=config.journal_bytes,
     )
     policy = policy_of(config, profile=order.profile)
-    known = Identities(config.oidc, config.certificates)
+    known = Identities(config.oidc, config.certificates, order.policies)
     settings = Settings(policy, learned.learned, config.rows, StateFile(folder), known)
     gateway = Gateway(backend, users, journal, settings)
     limits = Limits(body_bytes=config.body_bytes, answer_seconds=config.answer_seconds)

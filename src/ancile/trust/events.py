@@ -172,6 +172,7 @@ class Loss(msgspec.Struct, frozen=True, kw_only=True):
 class Segment(msgspec.Struct, frozen=True, kw_only=True):
     """Consecutive records of a stream, so that one of them is proved by its path under the root.
 
+    policy   digest of the policy that was in force; empty where that could not be told
     journal  that they were written to, with the number of this part of it
     root     of the Merkle tree over the lines (RFC 9162, section 2.1), as ``sha256:<hex>``
     torn     bytes of a last line that a crash cut off
@@ -186,6 +187,7 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     last: datetime
     root: str
     torn: int = 0
+    policy: str = ""
     records: str
     version: str
 

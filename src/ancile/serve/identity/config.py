@@ -79,6 +79,15 @@ def faults_of(oidc: Oidc | None, certificates: Mapping[str, str], roles: Iterabl
     return ""
 
 
+def role_of(uri: str, certificates: Mapping[str, str]) -> str | None:
+    """The role of a certificate's URI: its own, else of the nearest ``/*`` above; None for a stranger."""
+    role, above = certificates.get(uri), uri
+    while role is None and "/" in above:
+        above = above.rpartition("/")[0]
+        role = certificates.get(f"{above}/*")
+    return role
+
+
 def placed(oidc: Oidc | None, folder: Path) -> Oidc | None:
     """The same, a file of keys found from ``folder``."""
     if oidc is None or not oidc.jwks or "://" in oidc.jwks:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from ancile.serve.framing import Refused
-from ancile.serve.identity.config import Identities
+from ancile.serve.identity.config import Identities, role_of
 from ancile.serve.keys import PREFIX, Identity, Users
 
 if TYPE_CHECKING:
@@ -71,11 +71,7 @@ class Recognition:
         return self._tokens.of(token, hashed, asking.address) or STRANGER
 
     def _certified(self, uri: str) -> Identity | None:
-        role = self._certificates.get(uri)
-        above = uri
-        while role is None and "/" in above:
-            above = above.rpartition("/")[0]
-            role = self._certificates.get(f"{above}/*")
+        role = role_of(uri, self._certificates)
         return None if role is None else Identity(f"cert:{uri}", role, "certificate")
 
     def tick(self) -> None:
