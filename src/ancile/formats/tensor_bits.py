@@ -133,16 +133,16 @@ def nulls(stream: bytes, numbers: bytes, width: int) -> float:
 
     numbers  bytes that the stream was packed from; with eight bits of each, there is nothing to compare
     """
-    each = 8 // width
-    few = numbers.translate(None, _without(width))
-    expected = len(stream) * (len(few) / len(numbers)) ** each if numbers else 0.0
-    return (stream.count(0) - expected) / math.sqrt(expected + each) if width < 8 else 0.0
-
-
-@lru_cache(maxsize=8)
-def _without(width: int) -> bytes:
-    """Every byte whose low bits are not all zero."""
-    return bytes(byte for byte in range(256) if byte & ((1 << width) - 1))
+    if width == 8 or not numbers:
+        return 0.0
+    each, n = 8 // width, len(numbers)
+    held, step = int.from_bytes(numbers, "little"), 1
+    while step < width:  # into the lowest bit of each byte, whether any of its low bits is set
+        held |= held >> step
+        step *= 2
+    zero = n - (held & _repeated(1, n)).bit_count()
+    expected = len(stream) * (zero / n) ** each
+    return (stream.count(0) - expected) / math.sqrt(expected + each)
 
 
 class Smooth(NamedTuple):

@@ -42,13 +42,28 @@ def range_of(held: bytes, kind: str) -> Range:
     items = len(held) // size
     if kind == "i8":
         return Range(items)
+    found, top = Range(items), TOP.get(kind, HALF_TOP)
+    if _is_ordinary(held[size - 1 : items * size : size], kind):
+        return found
     exponents = _exponents(held, kind)
-    top = TOP.get(kind, HALF_TOP)
-    found = Range(items)
     if exponents.pop(top, 0):
         found = _not_finite(held[: items * size], kind, only_zeros=not any(exponents))
     exponents.pop(0, None)  # zeros
     return _gap(found, exponents, 1 << EXPONENT_LOW[kind]) if kind != "f16" else found
+
+
+def _is_ordinary(high: bytes, kind: str) -> bool:
+    """Whether the high bytes alone show that every number is finite, and none far from the others.
+
+    It is so of most numbers, and how many there are of each exponent then says nothing more.
+    """
+    present = {byte & 0x7F for byte in _present(high)}
+    if kind == "f16":
+        return max(present, default=0) >> 2 != HALF_TOP
+    step = 1 << EXPONENT_LOW[kind]
+    is_finite = max(present, default=0) * step < TOP[kind] // step * step
+    rows = sorted(present - {0})
+    return is_finite and all((above - below - 1) * step + 1 < GAP for below, above in pairwise(rows))
 
 
 def _exponents(held: bytes, kind: str) -> Counter[int]:

@@ -94,32 +94,42 @@ class Lists(msgspec.Struct, frozen=True, eq=False):
 
 
 @cache
-def _files() -> dict[str, dict[str, Any]]:
-    """What each file says, by its name."""
-    return {one.name: msgspec.json.decode(one.read_bytes()) for one in HOME.iterdir()}
+def _texts() -> dict[str, bytes]:
+    """Every file as it is, by its name."""
+    return {one.name: one.read_bytes() for one in HOME.iterdir()}
 
 
 @cache
-def _by_top() -> dict[str, tuple[str, ...]]:
-    """Top-level module to the files that speak of it."""
-    found: dict[str, dict[str, None]] = {}
-    for file, held in _files().items():
-        modules = [] if file == FEARED else [module for kind in KINDS for module in held.get(kind, ())]
-        for top in {module.partition(".")[0] for module in modules}:
-            found.setdefault(top, {})[file] = None
-    return {top: tuple(some) for top, some in found.items()}
+def _file(name: str) -> dict[str, Any]:
+    """What a file says."""
+    held: dict[str, Any] = msgspec.json.decode(_texts()[name])
+    return held
+
+
+def _speaks_of(file: str, top: str) -> bool:
+    """Whether a file speaks of a top-level module: most do not have its name at all."""
+    text, name = _texts()[file], top.encode("utf-8", "surrogatepass")
+    if file == FEARED or not (b'"%b"' % name in text or b'"%b.' % name in text):
+        return False
+    return any(module.partition(".")[0] == top for kind in KINDS for module in _file(file).get(kind, ()))
+
+
+@lru_cache(ASKED)
+def _by_top(top: str) -> tuple[str, ...]:
+    """The files that speak of a top-level module."""
+    return tuple(file for file in _texts() if _speaks_of(file, top))
 
 
 def lists(module: str | None = None) -> Lists:
     """The lists as far as they speak of this module; all of them without one."""
     if module is None:
-        return _read(tuple(one for one in _files() if one != FEARED))
+        return _read(tuple(one for one in _texts() if one != FEARED))
     return _of_module(module)
 
 
 @lru_cache(ASKED)
 def _of_module(module: str) -> Lists:
-    return _read(_by_top().get(module.partition(".")[0], ()))
+    return _read(_by_top(module.partition(".")[0]))
 
 
 def feared() -> frozenset[str]:
@@ -136,7 +146,7 @@ def _read(some: tuple[str, ...]) -> Lists:
     compiled: set[str] = set()
     left_out: dict[tuple[str, str], str] = {}
     hooks: set[tuple[str, str]] = set()
-    for held in (_files()[file] for file in some):
+    for held in map(_file, some):
         compiled |= set(held.get("compiled", ()))
         for module, said in held.get("left_out", {}).items():
             left_out |= {(module, one.partition(": ")[0]): one.partition(": ")[2] for one in said}
@@ -146,7 +156,7 @@ def _read(some: tuple[str, ...]) -> Lists:
                 names[module, path] = rule
             packages[module.partition(".")[0]] = held["package"]
         partial |= {held["package"]} if held.get("partial") else set()
-    words = _files()[FEARED]
+    words = _file(FEARED)
     return Lists(
         names=names,
         packages={top: name for top, name in packages.items() if name != "python"},
