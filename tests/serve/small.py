@@ -110,7 +110,7 @@ def running(place: Place, *arguments: str) -> Iterator[Running]:
         found = None
         while found is None and process.poll() is None:
             time.sleep(0.02)
-            found = re.search(r"at http://127.0.0.1:(\d+)[^\0]*try:", said.read_text("utf-8"))
+            found = re.search(r"at https?://127.0.0.1:(\d+)[^\0]*try:", said.read_text("utf-8"))
         assert found is not None, said.read_text("utf-8")
         gateway = Running(process, int(found[1]), said, [])
         yield gateway

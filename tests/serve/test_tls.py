@@ -12,7 +12,8 @@ import pytest
 
 from ancile.core.errors import AncileError
 from ancile.serve.framing import JSON, Connection
-from ancile.serve.tls import Tls, TlsConfig
+from ancile.serve.tls import Tls
+from ancile.serve.tls_config import TlsConfig
 from tests.serve.loop import Echo, Opened, all_of, opened
 from tests.serve.pki import Authority
 
@@ -46,7 +47,7 @@ def config(pair: tuple[Path, Path], ca: Path | None = None, **limits: float) -> 
     return TlsConfig(
         certificate=str(pair[0]),
         key=str(pair[1]),
-        client_ca=None if ca is None else str(ca),
+        client_ca="" if ca is None else str(ca),
         handshake_burst=int(limits.get("burst", 200)),
         handshakes=limits.get("rate", 20.0),
     )

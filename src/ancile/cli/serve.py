@@ -17,6 +17,7 @@ from ancile.cli.recorder import open_recorder
 from ancile.core.errors import AncileError
 from ancile.serve.config import GUARDS, LEARNED, Policy, ServeConfig, policy_of
 from ancile.serve.identity.config import placed
+from ancile.serve.tls_config import tls_in_force
 
 FOLDER = "serve"  # of a home: users, pepper, journal
 SHOWN_VALUES = 100  # of an input in the ready line
@@ -28,6 +29,9 @@ SHOWN_VALUES = 100  # of an input in the ready line
 @click.option("--name", "names", multiple=True, help="A model that the upstream serves; repeat for more.")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True)
+@click.option("--tls-cert", metavar="FILE", help="Speak TLS with this certificate (PEM, with its chain).")
+@click.option("--tls-key", metavar="FILE", help="Its private key (PEM, unencrypted).")
+@click.option("--client-ca", metavar="FILE", help="Let in only clients with a certificate of this authority.")
 @click.option("--profile", help="watch, standard or full; else that of ancile.toml.")
 @click.option("--reference", help="Data as benign callers send it: ranges, and what a walk is.")
 def serve(
@@ -37,6 +41,9 @@ def serve(
     names: tuple[str, ...],
     host: str,
     port: int,
+    tls_cert: str | None,
+    tls_key: str | None,
+    client_ca: str | None,
     profile: str | None,
     reference: str | None,
 ) -> None:
@@ -59,6 +66,8 @@ def serve(
         )
     config = home.config.get("serve", ServeConfig)
     policy = policy_of(config, profile=profile)
+    below = home.config_file.parent
+    tls = tls_in_force(config.tls, below, certificate=tls_cert, key=tls_key, client_ca=client_ca)
     policies = read_policies(config.policies, home.config_file.parent)
     folder = home.folder / FOLDER
     with (
@@ -71,7 +80,7 @@ def serve(
         order = Order(
             folder=str(folder),
             socket=bound.fileno(),
-            config=structs.replace(config, oidc=placed(config.oidc, home.config_file.parent)),
+            config=structs.replace(config, oidc=placed(config.oidc, below), tls=tls),
             profile=policy.profile,
             model=None if model is None else str(model),
             upstream=upstream,
@@ -94,14 +103,14 @@ def serve(
             talk(f"{left} records of a run before are now in the ledger")
 
         def told(serving: Serving) -> None:
-            _introduce(home, serving, policy, url=_url(place[0], place[1]))
+            _introduce(home, serving, policy, url=_url(place[0], place[1], tls=tls is not None))
 
         sealer = sealer._replace(policy=digest_in_force(policy, policies))
         supervise(order, bound, sealer, told=told, say=talk)
 
 
-def _url(host: str, port: int) -> str:
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+def _url(host: str, port: int, *, tls: bool) -> str:
+    return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _introduce(home: Home, serving: object, policy: Policy, *, url: str) -> None:
@@ -118,8 +127,9 @@ def _introduce(home: Home, serving: object, policy: Policy, *, url: str) -> None
         reactions |= dict.fromkeys(LEARNED, "off without --reference")
     shown = ", ".join(f"{guard} {reaction}" for guard, reaction in reactions.items())
     talk(f"profile {policy.profile}: identity deny, {shown}")
-    if not ipaddress.ip_address(url.rpartition(":")[0].removeprefix("http://").strip("[]")).is_loopback:
-        talk("keys and data travel in the clear: put something with TLS in front")
+    scheme, _, place = url.partition("://")
+    if scheme == "http" and not ipaddress.ip_address(place.rpartition(":")[0].strip("[]")).is_loopback:
+        talk("keys and data travel in the clear: give --tls-cert and --tls-key")
     with Users(home.folder / FOLDER) as users:
         if not users.identities(datetime.now(UTC)):
             talk("nobody has a key yet: ancile user add NAME --role analyst")

@@ -16,6 +16,7 @@ from ancile.serve.incidents.config import Alerts
 from ancile.serve.incidents.rules import Rule
 from ancile.serve.ladder import Ladder
 from ancile.serve.reaction import Reaction
+from ancile.serve.tls_config import TlsConfig
 
 Permission = Literal["health", "metadata", "infer"]
 GUARDS = (
@@ -88,6 +89,7 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     oidc             whose tokens are taken, beside API keys
     certificates     URI in a client's certificate to role; one with ``/*`` at its end is for all below it
     policies         file in Cedar that says who may what, in place of the policies that come with ancile
+    tls              certificate of the listener; without one it speaks in the clear
     durable_seconds  how old the oldest record may be that is not on the disk when an answer leaves; 0: none
     segment_records  records of one segment of the ledger, at most
     segment_seconds  after which a segment ends
@@ -106,6 +108,7 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     oidc: Oidc | None = None
     certificates: dict[str, str] = {}
     policies: str = ""
+    tls: TlsConfig | None = None
     durable_seconds: float = 0.2
     segment_records: int = 5000
     segment_seconds: float = 10.0

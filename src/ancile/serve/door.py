@@ -11,10 +11,9 @@ from socket import socket
 
 from ancile.serve.framing import Connection, Service
 from ancile.serve.limits import Limits
-from ancile.serve.tls import Knock, Tls
+from ancile.serve.tls import BACKLOG, Handshakes, Tls
 
 SWEEP_SECONDS = 1.0
-BACKLOG = 1024
 DRAIN_SECONDS = 10.0  # that running requests have once the end was asked for
 POLL_SECONDS = 0.02
 
@@ -22,9 +21,8 @@ POLL_SECONDS = 0.02
 class Door:
     """All connections of one listener; ``open`` it, then ``drain`` it.
 
-    tick      called once a sweep, with the loop's time
-    tls       where connections begin with a handshake
-    knocking  those that are in it
+    tick  called once a sweep, with the loop's time
+    tls   where connections begin with a handshake
     """
 
     def __init__(
@@ -39,21 +37,23 @@ class Door:
         self.limits = limits
         self.draining = False
         self.date = b""
-        self.knocking: set[asyncio.Task[None]] = set()
         self._service, self._loop, self._tick, self._tls = service, loop, tick, tls
         self._inside: set[Connection] = set()
         self._addresses: Counter[str] = Counter()
         self._server: asyncio.Server | None = None
+        self._handshakes: Handshakes | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     async def open(self, listening: socket) -> None:
         """Accept connections on a bound socket."""
         self._sweep()
-        self._server = await self._loop.create_server(self._made, sock=listening, backlog=BACKLOG)
+        if self._tls is not None:
+            self._handshakes = Handshakes(listening, self._tls, self._made, self._loop)
+        else:
+            self._server = await self._loop.create_server(self._made, sock=listening, backlog=BACKLOG)
 
-    def _made(self) -> asyncio.Protocol:
-        inside = Connection(self, self._service, self._loop)
-        return inside if self._tls is None else Knock(self, self._tls, inside, self._loop)
+    def _made(self) -> Connection:
+        return Connection(self, self._service, self._loop)
 
     def enter(self, connection: Connection) -> bool:
         """Whether there is room for it, in all and for its address."""
@@ -82,23 +82,17 @@ class Door:
         for connection in [one for one in self._inside if one.due < now]:
             connection.end()
         self._tick(now)
-        if self._tls is not None:
-            self._tls.tick(now)
+        if self._handshakes is not None:
+            self._handshakes.tick(now)
         self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
-
-    async def _shut_out(self) -> None:
-        """End the handshakes that are under way."""
-        for task in self.knocking:
-            task.cancel()
-        if self.knocking:
-            await asyncio.wait(self.knocking)
 
     async def drain(self) -> None:
         """Accept nothing more, answer what runs, close what is idle."""
         self.draining = True
         if self._server is not None:
             self._server.close()
-        await self._shut_out()
+        if self._handshakes is not None:
+            await self._handshakes.close()
         for connection in list(self._inside):
             connection.end_if_idle()
         end = self._loop.time() + DRAIN_SECONDS

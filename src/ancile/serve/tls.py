@@ -10,46 +10,22 @@ import asyncio
 import ipaddress
 import ssl
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Protocol, cast
-
-import msgspec
+from socket import socket
 
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
+from ancile.serve.tls_config import TlsConfig
 
 HANDSHAKE_SECONDS = 5.0
 GOODBYE_SECONDS = 5.0  # for the other side's close_notify
 MOST_UNDER_WAY = 256
-MOST_HELD = 1 << 20  # bytes that came with the end of a handshake; a head is far less
+BACKLOG = 1024
+ACCEPTED = 64  # connections at a time, before others have their turn
 Stamp = tuple[tuple[int, int, int], ...]
-
-
-class TlsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Files of the listener's TLS, and how many handshakes an address may ask for.
-
-    certificate      of the gateway with its chain, PEM
-    key              its private key, PEM, unencrypted
-    client_ca        PEM of whoever signs client certificates: then nobody comes in without one
-    handshakes       of one address a second
-    handshake_burst  of one address at once
-    """
-
-    certificate: str
-    key: str
-    client_ca: str | None = None
-    handshakes: float = 20.0
-    handshake_burst: int = 200
-
-    def __post_init__(self) -> None:
-        if not (0 < self.handshakes <= 1e6 and 0 < self.handshake_burst <= 10**6):
-            raise ValueError("handshakes and handshake_burst are above 0")
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """All of them."""
-        return (self.certificate, self.key, *([self.client_ca] if self.client_ca else []))
 
 
 class Tls:
@@ -60,12 +36,9 @@ class Tls:
         self._stamp = _stamp(config)
         self.context = context_of(config)
         self._arrivals: dict[str, float] = {}
-        self.under_way = 0
 
     def admits(self, address: str, now: float) -> bool:
         """Whether the address may have one more handshake now."""
-        if self.under_way >= MOST_UNDER_WAY:
-            return False
         block, interval = _block(address), 1.0 / self._config.handshakes
         arrival = max(self._arrivals.get(block, 0.0), now)
         if arrival - now > (self._config.handshake_burst - 1) * interval + 1e-9:
@@ -99,7 +72,7 @@ def context_of(config: TlsConfig) -> ssl.SSLContext:
     context.set_alpn_protocols(["http/1.1"])
     try:
         context.load_cert_chain(config.certificate, config.key, password=_no_password)
-        if config.client_ca is not None:
+        if config.client_ca:
             context.load_verify_locations(config.client_ca)
             context.verify_mode = ssl.CERT_REQUIRED
     except (OSError, ValueError) as reason:
@@ -119,69 +92,81 @@ def certificate_of(transport: asyncio.BaseTransport) -> str:
     return found[0] if len(found) == 1 else ""
 
 
-class Guarded(Protocol):
-    """The door that connections come to."""
+class Handshakes:
+    """Accepts connections for a listener with TLS, as many as their addresses have handshakes.
 
-    draining: bool
-    knocking: set[asyncio.Task[None]]
-
-
-class Knock(asyncio.Protocol):
-    """A connection until its handshake is done; then the protocol that is spoken ``inside`` takes over."""
+    listening  bound; it is closed with ``close``
+    made       the protocol that is spoken inside
+    """
 
     def __init__(
         self,
-        door: Guarded,
+        listening: socket,
         tls: Tls,
-        inside: asyncio.Protocol,
+        made: Callable[[], asyncio.Protocol],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        self._door, self._tls, self._inside, self._loop = door, tls, inside, loop
-        self._held, self._handed_over = b"", False
+        self._listening, self._tls, self._made, self._loop = listening, tls, made, loop
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._open = True
+        listening.setblocking(False)
+        listening.listen(BACKLOG)
+        self._listen()
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin the handshake where its address has one left."""
-        peer = transport.get_extra_info("peername")
-        address = str(peer[0]) if isinstance(peer, tuple) else ""
-        below = cast("asyncio.Transport", transport)
-        if self._door.draining or not self._tls.admits(address, self._loop.time()):
-            below.abort()
-            return
-        self._tls.under_way += 1
-        task = self._loop.create_task(self._shake(below))  # one for a connection, none for a request
-        self._door.knocking.add(task)
-        task.add_done_callback(partial(self._done, below))
+    def _listen(self) -> None:
+        self._listens = True
+        self._loop.add_reader(self._listening.fileno(), self._accept)
 
-    def data_received(self, data: bytes) -> None:
-        """Keep what comes right behind the handshake."""
-        if len(self._held) < MOST_HELD:
-            self._held += data
+    def _accept(self) -> None:
+        """Take what waits; over its budget an address costs an accept and a close."""
+        for _ in range(ACCEPTED):
+            try:
+                came, address = self._listening.accept()
+            except (BlockingIOError, ConnectionAbortedError, InterruptedError):
+                return
+            except OSError:  # no descriptors are left: it is tried again with the next sweep
+                self._listens = False
+                self._loop.remove_reader(self._listening.fileno())
+                return
+            if len(self._under_way) >= MOST_UNDER_WAY or not self._tls.admits(
+                str(address[0]), self._loop.time()
+            ):
+                came.close()
+                continue
+            task = self._loop.create_task(self._shake(came))  # one for a connection, none for a request
+            self._under_way.add(task)
+            task.add_done_callback(partial(self._shaken, came))
 
-    def _done(self, below: asyncio.Transport, task: asyncio.Task[None]) -> None:
-        self._tls.under_way -= 1
-        self._door.knocking.discard(task)
-        if not self._handed_over:  # failed, or was cancelled before it began
-            below.abort()
-
-    async def _shake(self, below: asyncio.Transport) -> None:
-        try:
-            inner = await self._loop.start_tls(
-                below,
-                self,
-                self._tls.context,
-                server_side=True,
+    async def _shake(self, came: socket) -> None:
+        with suppress(OSError, TimeoutError):  # ssl.SSLError is an OSError; whoever fails here is nobody yet
+            await self._loop.connect_accepted_socket(
+                self._made,
+                came,
+                ssl=self._tls.context,
                 ssl_handshake_timeout=HANDSHAKE_SECONDS,
                 ssl_shutdown_timeout=GOODBYE_SECONDS,
             )
-        except (OSError, TimeoutError):  # ssl.SSLError is an OSError; whoever fails here is nobody yet
-            return
-        if inner is None:
-            return
-        self._handed_over = True
-        inner.set_protocol(self._inside)
-        self._inside.connection_made(inner)
-        if self._held:
-            self._inside.data_received(self._held)
+
+    def _shaken(self, came: socket, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        if task.cancelled():  # perhaps before it began
+            came.close()
+
+    def tick(self, now: float) -> None:
+        """Once a second."""
+        self._tls.tick(now)
+        if self._open and not self._listens:
+            self._listen()
+
+    async def close(self) -> None:
+        """Accept nothing more, and end the handshakes that are under way."""
+        self._open = False
+        self._loop.remove_reader(self._listening.fileno())
+        self._listening.close()
+        for task in self._under_way:
+            task.cancel()
+        if self._under_way:
+            await asyncio.wait(self._under_way)
 
 
 def _no_password() -> str:

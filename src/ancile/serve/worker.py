@@ -10,6 +10,7 @@ import gc
 import os
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -30,6 +31,7 @@ from ancile.serve.keys import Users
 from ancile.serve.limits import Limits
 from ancile.serve.reference import Reference, references
 from ancile.serve.signature import Signature
+from ancile.serve.tls import Tls
 from ancile.serve.state import StateFile
 
 JOURNAL = "journal"
@@ -123,14 +125,15 @@ async def _serve(order: Order) -> None:
     settings = Settings(policy, learned.learned, config.rows, StateFile(folder), known)
     gateway = Gateway(backend, users, journal, settings)
     limits = Limits(body_bytes=config.body_bytes, answer_seconds=config.answer_seconds)
-    door = Door(gateway, limits=limits, loop=loop, tick=gateway.tick)
+    tls = None if config.tls is None else Tls(config.tls)
+    door = Door(gateway, limits=limits, loop=loop, tick=gateway.tick, tls=tls)
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_reader(sys.stdin.fileno(), stop.set)  # nothing more comes there but its end
     listening = socket.socket(fileno=order.socket)
     await door.open(listening)
     try:
-        await _refuses_strangers(listening.getsockname())
+        await _refuses_strangers(listening.getsockname(), None if tls is None else tls.context)
         _say(_serving(backend.signatures, learned, digest=digest))
         await stop.wait()
     finally:
@@ -158,19 +161,31 @@ def _serving(signatures: Mapping[str, Signature], learned: Reference, *, digest:
     return Serving(digest=digest, models=models, guarded=tuple(learned.learned))
 
 
-async def _refuses_strangers(address: tuple[str, int]) -> None:
-    """A request without a key must be refused by what listens here, or nothing is served."""
-    async with asyncio.timeout(SELF_TEST_SECONDS):
-        reader, writer = await asyncio.open_connection(*address[:2])
-        writer.write(b"GET /v2 HTTP/1.1\r\nHost: self\r\nConnection: close\r\n\r\n")
-        line = await reader.readline()
-        writer.close()
-    if not line.startswith(b"HTTP/1.1 401 "):
+async def _refuses_strangers(address: tuple[str, int], tls: ssl.SSLContext | None) -> None:
+    """A request without a key, or without a client certificate, must be refused, or nothing is served."""
+    line, mutual = b"", tls is not None and tls.verify_mode == ssl.CERT_REQUIRED
+    try:
+        async with asyncio.timeout(SELF_TEST_SECONDS):
+            context = None if tls is None else _unverified()
+            reader, writer = await asyncio.open_connection(*address[:2], ssl=context)
+            writer.write(b"GET /v2 HTTP/1.1\r\nHost: self\r\nConnection: close\r\n\r\n")
+            line = await reader.readline()
+            writer.close()
+    except (ssl.SSLError, ConnectionError):  # TLS 1.3 tells a client that it wants a certificate only now
+        pass
+    if not line.startswith(b"HTTP/1.1 401 ") and not (mutual and line == b""):
         raise AncileError(
             "a request without a key was not refused",
             value=line[:60].decode("latin-1"),
             remedy="nothing is served; tell the authors of ancile",
         )
+
+
+def _unverified() -> ssl.SSLContext:
+    """For the worker's way to itself: its certificate is for the names of clients."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 def _say(word: Serving | Failed) -> None:
