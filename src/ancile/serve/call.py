@@ -47,15 +47,14 @@ class Call:
     digest  keyed, of the input; empty without one
     number  the same as an integer
     repeat  whether the caller sent this input before
-    plain   whether the answer is as exact as the role has it
     began   when the model was asked, by the guards' clock
+    seconds that it took
     plain   whether the answer is as exact as the role has it
     came    when it had come in whole, and since when the gateway is at it, by time.perf_counter
     spent   seconds that the gateway was at it
     asked   when the model was asked, and the seconds until its outcome; 0 where it was not
     trace   W3C traceparent that an upstream gets, and the caller's span; empty without
     changed  what the answer is beside rounded
-    seconds that it took
     """
 
     caller: Caller
@@ -68,6 +67,7 @@ class Call:
     digest: str = ""
     number: int = 0
     repeat: bool = False
+    plain: bool = True
     came: float = 0.0
     since: float = 0.0
     spent: float = 0.0
@@ -77,6 +77,5 @@ class Call:
     trace: bytes = b""
     parent: bytes = b""
     changed: tuple[str, ...] = ()
-    plain: bool = True
     began: float = 0.0
     seconds: float = 0.0

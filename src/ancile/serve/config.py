@@ -32,10 +32,10 @@ GUARDS = (
     "evidence",
 )
 LEARNED = ("sequence", "outlier", "confidence")  # from a reference set; without one they have nothing to say
+MOST_MARKED = 0.05  # of all answers are wrong on purpose: DAWN uses less than 0.005
 MOST_DIGITS = 17  # beyond which a double has no more
 
 
-MOST_MARKED = 0.05  # of all answers are wrong on purpose: DAWN uses less than 0.005
 class Role(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an identity may ask, how often, and how exact its answers are.
 
@@ -44,9 +44,6 @@ class Role(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     rate    requests a second on average
     burst   requests at once
     daily   requests in any 24 hours
-    """
-
-    may: tuple[Permission, ...] = ()
     top          classes whose scores are shown, the best first; 0: all
     labels_only  of scores nothing but which is the best
     abstain      probability of the best class below which nothing is said
@@ -54,13 +51,13 @@ class Role(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     epsilon        of the noise on the answer to one row; 0: no noise
     epsilon_daily  of all rows of a UTC day together, for one model
     watermark    share of the rows whose best two classes change places
+    """
+
+    may: tuple[Permission, ...] = ()
     digits: int = 3
     rate: float = 1.0
     burst: int = 5
     daily: int = 1000
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.digits <= MOST_DIGITS:
     top: int = 0
     labels_only: bool = False
     abstain: float = 0.0
@@ -68,16 +65,19 @@ class Role(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     epsilon: float = 0.0
     epsilon_daily: float = 0.0
     watermark: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.digits <= MOST_DIGITS:
             raise ValueError("digits are 0 to 17")
         if not (0 < self.rate <= 1e6 and 0 < self.burst <= 10**6 and 0 < self.daily <= 10**12):
             raise ValueError("rate, burst and daily are above 0")
-
-
-class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if not (0 <= self.top <= 10**6 and 0 <= self.abstain <= 1 and 0 <= self.bits_daily <= 10**15):
             raise ValueError("top and bits_daily are at least 0, abstain is 0 to 1")
         if not (0 <= self.epsilon <= self.epsilon_daily <= 1e6 and 0 <= self.watermark <= MOST_MARKED):
             raise ValueError("epsilon is at most epsilon_daily, watermark at most 0.05")
+
+
+class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the gateway reacts, and to whom.
 
     profile          watch, standard or full

@@ -160,6 +160,7 @@ class Gateway:
                 status=status,
                 input=call.digest,
                 rows=call.rows,
+                changed=",".join(call.changed),
             )
         )
 
@@ -178,7 +179,6 @@ class Gateway:
     def tick(self, now: float) -> None:
         """Deadlines of the model, keys that changed, counts and files of the record."""
         self._backend.tick(now)
-                changed=",".join(call.changed),
         self._admission.tick()
         self.flush()
         self._journal.tick()
