@@ -24,6 +24,8 @@ from ancile.serve.journal import Journal
 from ancile.serve.keys import Users
 from ancile.serve.limits import Limits
 from ancile.serve.signature import Signature, Spec
+from ancile.serve.telemetry.config import TelemetryConfig
+from ancile.serve.telemetry.watch import Watch
 from bar import Bar
 
 RUNS, REQUESTS = 15, 500
@@ -63,7 +65,7 @@ async def microseconds(folder: Path, *, control: bool) -> list[float]:
     journal = Journal(folder / "journal", loop=loop, durable=60, records=10**6, seconds=3600, room=1 << 40)
     role = Role(may=("infer",), rate=1e-3, burst=1)
     settings = Settings(Policy("standard", shipped_profiles()["standard"], {"bench": role}), {}, 256)
-    gateway = Gateway(Nothing(), users, journal, settings)
+    gateway = Gateway(Nothing(), users, journal, settings, Watch(TelemetryConfig(), folder))
     connection = Connection(Door(gateway, limits=Limits(), loop=loop, tick=gateway.tick), gateway, loop)
     wire = Wire()
     connection.connection_made(wire)

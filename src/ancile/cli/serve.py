@@ -55,6 +55,7 @@ def serve(
     from ancile.serve.incidents.alerter import alerting  # noqa: PLC0415 - likewise
     from ancile.serve.keys import Users  # noqa: PLC0415 - not for --help
     from ancile.serve.supervise import Sealer, journal_of, listening, supervise  # noqa: PLC0415 - not for --help
+    from ancile.serve.telemetry.exporter import exporting  # noqa: PLC0415 - likewise
     from ancile.serve.worker import Order, Serving  # noqa: PLC0415 - likewise
 
     home = need_home(Path.cwd())
@@ -75,6 +76,7 @@ def serve(
         open_recorder(home) as recorder,
         Users(folder) as users,
         alerting(recorder.ledger, config, folder=folder, say=talk) as alerter,
+        exporting(config.telemetry, folder) as metrics,
     ):
         place = bound.getsockname()
         order = Order(
@@ -103,6 +105,8 @@ def serve(
             talk(f"{left} records of a run before are now in the ledger")
 
         def told(serving: Serving) -> None:
+            if metrics:
+                talk(f"metrics for Prometheus: {metrics}")
             _introduce(home, serving, policy, url=_url(place[0], place[1], tls=tls is not None))
 
         sealer = sealer._replace(policy=digest_in_force(policy, policies))

@@ -16,6 +16,7 @@ from ancile.serve.incidents.config import Alerts
 from ancile.serve.incidents.rules import Rule
 from ancile.serve.ladder import Ladder
 from ancile.serve.reaction import Reaction
+from ancile.serve.telemetry.config import TelemetryConfig
 from ancile.serve.tls_config import TlsConfig
 
 Permission = Literal["health", "metadata", "infer"]
@@ -85,6 +86,7 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     roles            roles changed or added
     incidents        rules changed or added, by which verdicts are incidents
     alerts           who is told of incidents
+    telemetry        what is shown of a running gateway
     ladder           how evidence of several guards adds up
     oidc             whose tokens are taken, beside API keys
     certificates     URI in a client's certificate to role; one with ``/*`` at its end is for all below it
@@ -104,6 +106,7 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     roles: dict[str, Role] = {}
     incidents: dict[str, Rule] = {}
     alerts: Alerts = Alerts()
+    telemetry: TelemetryConfig = TelemetryConfig()
     ladder: Ladder = Ladder()
     oidc: Oidc | None = None
     certificates: dict[str, str] = {}

@@ -6,6 +6,7 @@ Every answer leaves behind the record of its verdict.
 from __future__ import annotations
 
 import time
+from time import perf_counter
 
 import msgspec
 
@@ -26,6 +27,7 @@ from ancile.serve.record import (
 )
 from ancile.serve.routes import Route
 from ancile.serve.signature import Signature
+from ancile.serve.telemetry.watch import Watch
 from ancile.serve.verdict import STEP, Verdict, worse
 from ancile.version import __version__
 
@@ -36,9 +38,11 @@ UNRECORDED = Refused(503, "the record cannot be written; nothing is served witho
 class Gateway:
     """The service behind the door."""
 
-    def __init__(self, backend: Backend, users: Users, journal: Journal, settings: Settings) -> None:
-        self._backend, self._journal = backend, journal
-        self._counted = Counted(journal.add)
+    def __init__(
+        self, backend: Backend, users: Users, journal: Journal, settings: Settings, watch: Watch
+    ) -> None:
+        self._backend, self._journal, self._watch = backend, journal, watch
+        self._counted = Counted(journal.add, watch.counted)
         self._admission = Admission(users, settings, backend.signatures, self._counted)
         self._judging = Judging(
             settings,
@@ -51,16 +55,20 @@ class Gateway:
 
     def admit(self, exchange: Connection, /) -> Refused | None:
         """Who asks, for what, and whether there is something left for them."""
+        since = perf_counter()
         found = self._admission.judge(exchange)
         if isinstance(found, Refused):
+            self._watch.refused(exchange, found.status)
             return found
         if self._journal.full:
             return UNRECORDED
+        found.spent = perf_counter() - since
         exchange.held = found
         return None
 
-    def refused(self, _exchange: Connection, refusal: Refused, /) -> None:
+    def refused(self, exchange: Connection, refusal: Refused, /) -> None:
         """A request that was none is counted."""
+        self._watch.refused(exchange, refusal.status)
         self._counted.add(framing_refusal(refusal.status))
 
     # With the body.
@@ -70,6 +78,8 @@ class Gateway:
         call = exchange.held
         if not isinstance(call, Call):
             raise TypeError("a request that was not admitted")
+        call.came = call.since = perf_counter()
+        self._watch.begin(exchange, call)
         if call.route.ask != "/infer":
             body = msgspec.json.encode(self._said(call.route))
             self._leave(exchange, call, 200, Message(JSON, body))
@@ -85,6 +95,8 @@ class Gateway:
         except Refused as refusal:
             self._refuse(exchange, call, refusal, guard="schema")
             return
+        if call.trace:
+            call.infer = call.infer._replace(trace=call.trace)
         call.rows = call.infer.inputs[0].array.shape[0]
         call.verdict = worse(call.verdict, self._judging.before(call, call.infer))
         if STEP[call.verdict.reaction] >= STEP["review"]:
@@ -92,6 +104,8 @@ class Gateway:
             self._refuse(exchange, call, Refused(status, call.verdict.why), guard="")
             return
         call.caller.running += 1
+        call.asked = perf_counter()
+        call.spent += call.asked - call.since
         call.cancel = self._backend.ask(
             self._judging.question(call, call.infer),
             signature,
@@ -112,6 +126,8 @@ class Gateway:
     def _answered(self, exchange: Connection, call: Call, signature: Signature, outcome: Outcome) -> None:
         call.caller.running -= 1
         call.cancel = None
+        call.since = perf_counter()
+        call.model_seconds = call.since - call.asked
         if isinstance(outcome, Refused) or call.infer is None:
             refusal = outcome if isinstance(outcome, Refused) else UNRECORDED
             self._leave(exchange, call, refusal.status, _told(refusal))
@@ -137,10 +153,12 @@ class Gateway:
         except AncileError:
             exchange.tell(UNRECORDED)
             return
+        call.spent += perf_counter() - call.since
+        further = self._watch.observe(exchange, call, status, len(message.body))
 
         def go(durable: bool) -> None:
             if durable:
-                exchange.answer(status, message.headers, message.body)
+                exchange.answer(status, message.headers + further, message.body)
             else:
                 exchange.end()
 
@@ -171,6 +189,8 @@ class Gateway:
             return
         call.cancel()
         call.cancel = None
+        call.since = perf_counter()
+        call.model_seconds = call.since - call.asked
         call.caller.running -= 1
         self._leave(exchange, call, GONE, Message(b"", b""))
 
@@ -182,11 +202,13 @@ class Gateway:
         self._admission.tick()
         self.flush()
         self._journal.tick()
+        self._watch.tick()
 
     def close(self) -> None:
         """Nobody asks any more."""
         self.flush()
         self._admission.close()
+        self._watch.close()
 
     def flush(self) -> None:
         """Write what was counted; where that fails it stays counted, and the journal refuses requests."""

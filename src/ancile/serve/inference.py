@@ -94,6 +94,7 @@ class Infer(NamedTuple):
     outputs  that are asked for by name; none asks for all
     binary   whether those that are not named come as binary data
     sent_binary  whether the inputs came as binary data
+    trace    traceparent for whoever computes the answer; empty without
     """
 
     id: str | None
@@ -101,6 +102,7 @@ class Infer(NamedTuple):
     outputs: tuple[Wanted, ...]
     binary: bool
     sent_binary: bool = False
+    trace: bytes = b""
 
 
 class Message(NamedTuple):

@@ -60,10 +60,15 @@ class Counted:
     """Refusals that cost nothing but a count, so that a flood of them does not fill the disk.
 
     write  takes a line
+    heard  takes each kind with how many there were, once they are written
     """
 
-    def __init__(self, write: Callable[[bytes], None]) -> None:
-        self._write = write
+    def __init__(
+        self,
+        write: Callable[[bytes], None],
+        heard: Callable[[Refusal, int], None] = lambda *_: None,
+    ) -> None:
+        self._write, self._heard = write, heard
         self._counts: Counter[Refusal] = Counter()
 
     def add(self, refusal: Refusal) -> None:
@@ -88,6 +93,7 @@ class Counted:
                 )
             )
             del self._counts[one]
+            self._heard(one, count)
 
 
 def digest_of_input(infer: Infer, key: bytes) -> str:

@@ -96,9 +96,10 @@ class Upstream:
 
     def _message(self, infer: Infer, signature: Signature) -> tuple[bytes, ...]:
         written = write_request(infer, binary=infer.sent_binary)
-        head = b"%bContent-Length: %d\r\n%b\r\n" % (
+        head = b"%bContent-Length: %d\r\n%b%b\r\n" % (
             self._heads[signature.model],
             sum(map(len, written.pieces)),
+            b"traceparent: %b\r\n" % infer.trace if infer.trace else b"",
             written.headers,
         )
         return (head, *written.pieces)

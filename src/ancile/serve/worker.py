@@ -31,6 +31,7 @@ from ancile.serve.keys import Users
 from ancile.serve.limits import Limits
 from ancile.serve.reference import Reference, references
 from ancile.serve.signature import Signature
+from ancile.serve.telemetry.watch import Watch
 from ancile.serve.tls import Tls
 from ancile.serve.state import StateFile
 
@@ -123,7 +124,7 @@ async def _serve(order: Order) -> None:
     policy = policy_of(config, profile=order.profile)
     known = Identities(config.oidc, config.certificates, order.policies)
     settings = Settings(policy, learned.learned, config.rows, StateFile(folder), known)
-    gateway = Gateway(backend, users, journal, settings)
+    gateway = Gateway(backend, users, journal, settings, Watch(config.telemetry, folder))
     limits = Limits(body_bytes=config.body_bytes, answer_seconds=config.answer_seconds)
     tls = None if config.tls is None else Tls(config.tls)
     door = Door(gateway, limits=limits, loop=loop, tick=gateway.tick, tls=tls)

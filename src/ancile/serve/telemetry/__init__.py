@@ -1,0 +1,1 @@
+"""What can be seen of a running gateway: counts, an access log, traces; identities but no inputs."""
