@@ -177,6 +177,11 @@ class Users:
             self._db.execute("BEGIN IMMEDIATE")
             yield self._db
 
+    def rows(self, query: str, *values: object) -> list[tuple[object, ...]]:
+        """What a query of ours finds."""
+        with faults(self._path):
+            return self._db.execute(query, values).fetchall()
+
     def note(
         self,
         change: UserChange,
