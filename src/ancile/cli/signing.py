@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ancile.cli.bundle_file import read_bundle
 from ancile.cli.home import Home, need_home
 from ancile.cli.output import talk
+from ancile.cli.own_home import is_copy, is_recorded
 from ancile.cli.recorder import Recorder, open_recorder
 from ancile.cli.relying import quorum_in
 from ancile.cli.signature_files import OPENSSF_SUFFIX, OWN, SIGSTORE, beside, require_place
@@ -80,6 +82,8 @@ def sign_model(wanted: Wanted, ahead: Ahead, *, quiet: bool) -> None:
         require_place(file, mark, model=model, home=home.folder)
         clear_leftovers(file)
     witnesses = quorum_in(wanted.quorum)
+    if is_copy(home) and not is_recorded(home, None):
+        talk(f"{home.folder} is a copy, or another user's: whoever packed it has its open keys as well")
     with open_recorder(home) as recorder:
         with progress_line("hash", quiet=quiet) as line:
             manifest = ahead.manifest(line.say)
@@ -103,9 +107,10 @@ def _statement(
 ) -> tuple[bytes, str]:
     """What is to be signed, and what the user is told of it."""
     subject, now = manifest.subject(), recorder.clock.now()
+    scans = _scans(home, recorder, subject, allow_failed_scan=wanted.allow_failed_scan)
     if before is not None:
         return statement_to_cosign(before, subject, now=now, author=recorder.author.public.id), "cosigned"
-    scans = _scans(home, recorder, subject, allow_failed_scan=wanted.allow_failed_scan)
+    _tell_scans(scans)
     release = release_of(subject, now=now, expires=wanted.expires, scans=scans)
     return statement_to_sign(release), f"{_until(release)}, {counted(len(scans), 'scan')} named; signed"
 
@@ -148,28 +153,43 @@ def _second(wanted: Wanted) -> Second | SecondKeyless | None:
 
 
 def _scans(home: Home, recorder: Recorder, subject: Subject, *, allow_failed_scan: bool) -> list[Scan]:
-    """What this ledger's scans said of these bytes; a refusal is one here too."""
+    """What this ledger's scans said of these bytes; a refusal is one here too, and whoever else has signed.
+
+    The index of the ledger is not asked: it is a cache, and who hides a refusal in it would have a signature.
+    """
     signers = [key.public for key in list_keys(home.keys) if key.public.purpose == "author"]
-    evidence = {
-        one.index: one
-        for digest in leads(recorder.ledger, subject)
-        for one in evidence_about(
+    about = [
+        evidence_about(
             recorder.ledger,
             digest,
             logs=[*home.log.keys, *home.log.before],
             signers=signers,
-            authors=home.policy.authors,
-            cache=home.cache,
-        ).evidence
-    }
-    found = scans_of(subject, evidence.values())
+            authors=[*home.policy.authors, *(key.id for key in signers)],
+        )
+        for digest in leads(recorder.ledger, subject) or [subject.digest]
+    ]
+    evidence = {one.index: one for found in about for one in found.evidence}
+    scans = scans_of(subject, evidence.values())
     if not allow_failed_scan:
-        require_clean(found, refused_files(subject, evidence.values()), name=subject.name)
+        _require_readable({index for found in about for index in found.damaged})
+        require_clean(scans, refused_files(subject, evidence.values()), name=subject.name)
+    return scans
+
+
+def _require_readable(damaged: Collection[int]) -> None:
+    if damaged:
+        raise AncileError(
+            "an entry of the ledger cannot be read, and may be a scan that refused these bytes",
+            value=f"entry {min(damaged)}",
+            remedy="see `ancile ledger verify`; to sign all the same: --allow-failed-scan",
+        )
+
+
+def _tell_scans(found: list[Scan]) -> None:
     if not found:
         talk("not scanned: `ancile scan` says what is in it, and the release would name the scan")
     elif found[-1].verdict == "incomplete":
         talk("the latest scan of these bytes came to no conclusion: see `ancile scan`")
-    return found
 
 
 def _written(target: Path, data: bytes, *, entry: int) -> None:
