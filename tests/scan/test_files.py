@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from ancile.core.subject import digest_of
+from ancile.formats.held import SMALL
 from ancile.scan import workers
-from ancile.scan.files import Found, Scanned, find_files, scan_file, scan_files
+from ancile.scan.files import TICK_NS, Found, Scanned, find_files, scan_file, scan_files
 
 HOSTILE = b"cos\nsystem\n(Vtrue\ntR."
 
@@ -112,3 +114,11 @@ def test_a_large_file_that_grows_meanwhile_is_incomplete(
     found = scan_file(Found(file, "large"))
     assert (found.digest, found.found.verdict) == ("", "incomplete")
     assert found.found.findings[0].detail == "it changed while it was read"
+
+
+def test_a_large_file_is_read_once_a_further_write_would_show(tmp_path: Path) -> None:
+    """Times of a file move with the kernel's ticks: within one, a second write leaves them as they are."""
+    path = tmp_path / "fresh.bin"
+    path.write_bytes(bytes(SMALL + 1))
+    scan_file(Found(path, "fresh.bin"))
+    assert time.time_ns() - path.stat().st_ctime_ns >= TICK_NS

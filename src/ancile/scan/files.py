@@ -8,6 +8,7 @@ import os
 import stat
 import sys
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,6 +32,9 @@ FILE_SECONDS = 0.001
 BYTES_PER_SECOND = 500e6
 WORTH_SECONDS = 1.0
 CHANGED = "it changed while it was read"
+TICK_NS = (
+    20_000_000  # within one tick of the kernel (10 ms at most) a second write leaves the times as they are
+)
 
 
 class Found(NamedTuple):
@@ -266,12 +270,25 @@ def _state(found: os.stat_result) -> tuple[int, int, int]:
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
+def _telling(descriptor: int) -> os.stat_result:
+    """The state of a file, once any further write to it shows in its times.
+
+    What is small is read once, and need not be waited for.
+    """
+    found = os.fstat(descriptor)
+    age = time.time_ns() - found.st_ctime_ns
+    if found.st_size <= SMALL or not 0 <= age < TICK_NS:
+        return found
+    time.sleep((TICK_NS - age) / 1e9)
+    return os.fstat(descriptor)
+
+
 @contextmanager
 def _opened(path: Path, *, mapped: bool) -> Iterator[tuple[Held, int, Callable[[], bool]]]:
     """The bytes of a regular file, read or mapped, its descriptor, and whether it is still the same."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0))
     try:
-        before = os.fstat(descriptor)
+        before = _telling(descriptor)
         if stat.S_ISDIR(before.st_mode):
             raise OSError(
                 0, "it is a folder, or leads to one elsewhere, that is not followed: scan that one too"
