@@ -32,7 +32,7 @@ FILE_SECONDS = 0.001
 BYTES_PER_SECOND = 500e6
 WORTH_SECONDS = 1.0
 CHANGED = "it changed while it was read"
-TICK_NS = 20_000_000  # within a tick of the kernel, 10 ms at most, a second write leaves the times as they are
+TICK_NS = 20_000_000  # within a tick of the kernel, 10 ms at most, a second write leaves the times alone
 
 
 class Found(NamedTuple):
