@@ -90,10 +90,14 @@ class Running(NamedTuple):
         self.clients.append(Client(self.port, key))
         return self.clients[-1]
 
-    def worker(self) -> int:
-        """The process id of the worker."""
+    def workers(self) -> list[int]:
+        """The process ids of the workers."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text("ascii")
-        return int(children.split()[0])
+        return [int(child) for child in children.split()]
+
+    def worker(self) -> int:
+        """The process id of the only one, or of the first."""
+        return self.workers()[0]
 
     def end(self) -> int:
         self.process.send_signal(signal.SIGTERM)

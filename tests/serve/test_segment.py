@@ -13,6 +13,7 @@ from ancile.cli.home import need_home
 from ancile.cli.recorder import open_recorder
 from ancile.core.errors import AncileError
 from ancile.serve import supervise
+from ancile.serve.crew import worker_environment
 from ancile.serve.inference import Infer
 from ancile.serve.journal import OPEN, WHOLE
 from ancile.serve.record import VerdictRecord, digest_of_input, line_of
@@ -166,4 +167,4 @@ def test_the_worker_gets_no_secret_of_the_environment() -> None:
         "PGPASSWORD": "w",
         "ANCILE_DATA": "d",
     }
-    assert supervise.worker_environment(given) == {"PATH": "p", "HOME": "h", "ANCILE_DATA": "d"}
+    assert worker_environment(given) == {"PATH": "p", "HOME": "h", "ANCILE_DATA": "d"}

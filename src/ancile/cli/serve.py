@@ -33,6 +33,14 @@ SHOWN_VALUES = 100  # of an input in the ready line
 @click.option("--tls-key", metavar="FILE", help="Its private key (PEM, unencrypted).")
 @click.option("--client-ca", metavar="FILE", help="Let in only clients with a certificate of this authority.")
 @click.option("--profile", help="watch, standard or full; else that of ancile.toml.")
+@click.option(
+    "--workers",
+    metavar="N",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Processes that serve.",
+)
 @click.option("--reference", help="Data as benign callers send it: ranges, and what a walk is.")
 def serve(
     model: Path | None,
@@ -46,6 +54,7 @@ def serve(
     client_ca: str | None,
     profile: str | None,
     reference: str | None,
+    workers: int,
 ) -> None:
     """Serve MODEL (.onnx), or stand before a model server; every request has a key, a limit, a record.
 
@@ -110,7 +119,7 @@ def serve(
             _introduce(home, serving, policy, url=_url(place[0], place[1], tls=tls is not None))
 
         sealer = sealer._replace(policy=digest_in_force(policy, policies))
-        supervise(order, bound, sealer, told=told, say=talk)
+        supervise(order, bound, sealer, count=workers, told=told, say=talk)
 
 
 def _url(host: str, port: int, *, tls: bool) -> str:

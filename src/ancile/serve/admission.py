@@ -37,11 +37,13 @@ class Admission:
         self._permissions = Permissions(settings.policy.roles, settings.known.policies)
 
     def judge(self, exchange: Connection) -> Call | Refused:
-        """The call of somebody who may ask for this now."""
+        """The call of somebody who may ask for this now; Elsewhere where another worker is to judge."""
         identity = self._recognition.of(exchange)
         if isinstance(identity, Refused):
             self._counted.add(ANONYMOUS)
             return identity
+        if self._settings.siblings is not None:
+            self._settings.siblings.keep(identity.name)
         role = self._settings.policy.roles.get(identity.role, NOBODY)
         route = route_of(exchange.method, exchange.target)
         if route is None or (route.model and route.model not in self._models):

@@ -11,6 +11,7 @@ from ancile.serve.backend import Cancel
 from ancile.serve.budgets import Budgets
 from ancile.serve.caller import Caller
 from ancile.serve.config import Policy
+from ancile.serve.handover import Siblings
 from ancile.serve.identity.config import Identities
 from ancile.serve.inference import Infer
 from ancile.serve.learned import Learned
@@ -29,6 +30,7 @@ class Settings(NamedTuple):
     budgets  of a day; without, a count that ends with the process
     wall     seconds of Unix time
     known    who may come in without an API key
+    siblings  workers that other identities belong to
     """
 
     policy: Policy
@@ -37,6 +39,7 @@ class Settings(NamedTuple):
     budgets: Budgets | None = None
     wall: Callable[[], float] = time.time
     known: Identities = Identities()
+    siblings: Siblings | None = None
 
 
 @dataclass(slots=True)

@@ -6,10 +6,12 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from email.utils import formatdate
 from socket import socket
 
 from ancile.serve.framing import Connection, Service
+from ancile.serve.handover import Handed, Siblings
 from ancile.serve.limits import Limits
 from ancile.serve.tls import BACKLOG, Handshakes, Tls
 
@@ -21,8 +23,9 @@ POLL_SECONDS = 0.02
 class Door:
     """All connections of one listener; ``open`` it, then ``drain`` it.
 
-    tick  called once a sweep, with the loop's time
-    tls   where connections begin with a handshake
+    tick      called once a sweep, with the loop's time
+    tls       where connections begin with a handshake
+    siblings  the other workers, where there are any
     """
 
     def __init__(
@@ -33,11 +36,13 @@ class Door:
         loop: asyncio.AbstractEventLoop,
         tick: Callable[[float], None],
         tls: Tls | None = None,
+        siblings: Siblings | None = None,
     ) -> None:
         self.limits = limits
         self.draining = False
         self.date = b""
-        self._service, self._loop, self._tick, self._tls = service, loop, tick, tls
+        self._service, self._loop, self._tick = service, loop, tick
+        self._tls, self._siblings = tls, siblings
         self._inside: set[Connection] = set()
         self._addresses: Counter[str] = Counter()
         self._server: asyncio.Server | None = None
@@ -51,9 +56,24 @@ class Door:
             self._handshakes = Handshakes(listening, self._tls, self._made, self._loop)
         else:
             self._server = await self._loop.create_server(self._made, sock=listening, backlog=BACKLOG)
+        if self._siblings is not None:
+            self._siblings.listen(self._take)
 
     def _made(self) -> Connection:
         return Connection(self, self._service, self._loop)
+
+    async def _take(self, given: socket, handed: Handed) -> None:
+        """A connection that another worker began."""
+        if self.draining:
+            given.close()
+            return
+        made = lambda: Connection(self, self._service, self._loop, handed)  # noqa: E731 - asyncio wants a factory
+        with suppress(OSError):  # its client has left meanwhile
+            await self._loop.connect_accepted_socket(made, given)
+
+    def hand(self, worker: int, transport: asyncio.Transport, handed: Handed) -> bool:
+        """Whether another worker has taken a connection over."""
+        return self._siblings is not None and self._siblings.hand(worker, transport, handed)
 
     def enter(self, connection: Connection) -> bool:
         """Whether there is room for it, in all and for its address."""

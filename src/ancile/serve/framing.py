@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 import msgspec
 
 from ancile.core.extras import needs
+from ancile.serve.handover import Elsewhere, Handed
 from ancile.serve.limits import Limits
 from ancile.serve.tls import certificate_of
 
@@ -85,7 +86,10 @@ class Keeper(Protocol):
         """Whether there is room for it."""
 
     def leave(self, connection: Connection) -> None:
-        """It is closed."""
+        """It is closed, or another worker's."""
+
+    def hand(self, worker: int, transport: asyncio.Transport, handed: Handed) -> bool:
+        """Whether another worker has taken the connection over."""
 
 
 class Connection(asyncio.Protocol):
@@ -101,6 +105,8 @@ class Connection(asyncio.Protocol):
         "_chunks",
         "_closing",
         "_complete",
+        "_early",
+        "_handed",
         "_in_head",
         "_keep",
         "_keeper",
@@ -123,9 +129,16 @@ class Connection(asyncio.Protocol):
         "target",
     )
 
-    def __init__(self, keeper: Keeper, service: Service, loop: asyncio.AbstractEventLoop) -> None:
-        self._keeper, self._service, self.loop = keeper, service, loop
+    def __init__(
+        self,
+        keeper: Keeper,
+        service: Service,
+        loop: asyncio.AbstractEventLoop,
+        handed: Handed | None = None,
+    ) -> None:
+        self._keeper, self._service, self.loop, self._handed = keeper, service, loop, handed
         self.address = self.certificate = ""
+        self._early: list[bytes] = []  # pieces of a head that another worker may have to read
         self.busy = self._closing = self._skip = self._complete = False
         self._in_head, self._keep = True, False
         self._raw = self._size = 0
@@ -140,14 +153,19 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A place inside, or the end at once."""
         self._transport = cast("asyncio.Transport", transport)
-        peer = transport.get_extra_info("peername")
+        peer, handed = transport.get_extra_info("peername"), self._handed
         self.address = str(peer[0]) if isinstance(peer, tuple) else ""
         self.certificate = certificate_of(transport)
+        if handed is not None:
+            self.address, self.certificate = handed.address, handed.certificate
         self._parser = httptools.HttpRequestParser(self)
         self.due = self.loop.time() + self._keeper.limits.head_seconds
         if not self._keeper.enter(self):
             self._closing = True
             self._transport.abort()
+        elif handed is not None:
+            self._handed = None
+            self.data_received(handed.data)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """The service learns that nobody waits any more."""
@@ -169,6 +187,8 @@ class Connection(asyncio.Protocol):
         if self._closing and not self._skip:
             return
         self._complete = False
+        if self._in_head:
+            self._early.append(data)
         try:
             if self._in_head and self._raw + len(data) > self._keeper.limits.header_bytes:
                 data = self._feed_head(data)
@@ -182,6 +202,9 @@ class Connection(asyncio.Protocol):
             self._fail(refusal)
         except httptools.HttpParserCallbackError as error:  # what was raised in a callback is its context
             own = error.__context__
+            if isinstance(own, Elsewhere):
+                self._move(own.worker)
+                return
             if not isinstance(own, Refused):  # a bug; it takes no other connection with it
                 traceback.print_exception(error, file=sys.stderr)
             self._fail(own if isinstance(own, Refused) else Refused(500, "internal error"))
@@ -240,6 +263,7 @@ class Connection(asyncio.Protocol):
         self.method = self._parser.get_method()
         self._check_framing()
         refusal = self._service.admit(self)
+        self._early.clear()
         if refusal is not None:
             self._pass_over(refusal)
         elif b"expect" in self.headers:
@@ -334,12 +358,23 @@ class Connection(asyncio.Protocol):
         self.due = self.loop.time() + LINGER_SECONDS
         self._write(refusal.status, refusal.headers, worded(refusal.why), keep=self._keep)
 
+    def _move(self, worker: int) -> None:
+        """The request is another worker's, and the connection with it."""
+        self.busy = False
+        handed = Handed(address=self.address, certificate=self.certificate, data=b"".join(self._early))
+        if self._keeper.hand(worker, self._transport, handed):
+            self._closing = True
+            if not self._transport.is_closing():  # under TLS it lives on, as another protocol's
+                self._keeper.leave(self)
+        else:
+            self._fail(Refused(503, "the worker of this identity has too much to do", retry_after=1))
+
     def _fail(self, refusal: Refused) -> None:
         """End a connection whose bytes cannot be told apart any more."""
         told, self._closing = self._skip or self._closing, True
         if not told:
             self._service.refused(self, refusal)
-            self._write(refusal.status, JSON, worded(refusal.why), keep=False)
+            self._write(refusal.status, refusal.headers, worded(refusal.why), keep=False)
         self.busy = False
         self._transport.close()
 

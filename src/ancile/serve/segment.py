@@ -23,6 +23,7 @@ from ancile.trust.dsse import unverified
 from ancile.trust.leaf import parse_leaf
 from ancile.trust.ledger import Ledger
 from ancile.trust.merkle import root_of
+from ancile.trust.private_file import sync_folder
 from ancile.trust.statement import TYPE
 from ancile.version import __version__
 
@@ -83,6 +84,14 @@ def waiting(folder: Path, *, dead: bool) -> list[Path]:
         return []
     suffixes = (WHOLE, OPEN) if dead else (WHOLE,)
     return sorted(path for path in folder.iterdir() if path.suffix in suffixes)
+
+
+def leave(folder: Path, pid: int) -> None:
+    """A worker is dead: what it left open is whole."""
+    for path in waiting(folder, dead=True):
+        if path.suffix == OPEN and path.stem.split("-")[1] == str(pid):
+            path.rename(path.with_suffix(WHOLE))
+    sync_folder(folder)
 
 
 def segments(path: Path, *, most: int) -> Iterator[Segment]:

@@ -1,43 +1,33 @@
-"""The process that holds keys and ledger: it starts the worker, seals what that records, and ends it.
+"""The process that holds keys and ledger: it starts the workers, seals what they record, and ends them.
 
-It has no socket of its own and reads nothing of the network but the worker's journal, as hostile input.
+It has no socket of its own and reads nothing of the network but the workers' journals, as hostile input.
 """
 
 from __future__ import annotations
 
-import os
-import re
-import select
 import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from socket import AF_INET6, create_server, socket
-from types import TracebackType
-from typing import NamedTuple, Self
-
-import msgspec
+from typing import NamedTuple
 
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
-from ancile.serve.segment import KIND, sealed_journals, segments, statement_of, waiting
-from ancile.serve.worker import JOURNAL, Failed, Order, Serving
+from ancile.serve.crew import Crew
+from ancile.serve.segment import KIND, leave, sealed_journals, segments, statement_of, waiting
+from ancile.serve.worker import JOURNAL, Order, Serving
 from ancile.trust.dsse import sign
 from ancile.trust.key import AuthorKey, NoteKey
 from ancile.trust.ledger import Draft, Ledger
 from ancile.trust.notary import sign_head
 from ancile.trust.private_file import sync_folder
 
-START_SECONDS = 300.0  # a large model on a slow disk, and a reference set to learn from
-END_SECONDS = 20.0  # the worker's own drain is half of it
-LARGEST_WORD = 1 << 20
-POLL_SECONDS = 0.5
-SECRET = re.compile("PASS(PHRASE|WORD)|SECRET|TOKEN|CREDENTIAL|KEY", re.IGNORECASE)
+POLL_SECONDS = 0.1
+SEAL_SECONDS = 0.5
+AGAIN_SECONDS = 5.0  # after sealing failed
 
 
 class Sealer(NamedTuple):
@@ -109,93 +99,20 @@ def listening(host: str, port: int) -> socket:
         ) from reason
 
 
-def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables without those whose names speak of secrets: passphrases stay with the keys."""
-    return {name: value for name, value in environment.items() if not SECRET.search(name)}
-
-
-class Worker:
-    """The running worker; use it in a ``with``."""
-
-    def __init__(self, order: Order, bound: socket) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "ancile.serve.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            pass_fds=(bound.fileno(),),
-            env=worker_environment(os.environ),
-        )
-        self._send(msgspec.json.encode(order) + b"\n")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.end()
-
-    def _send(self, data: bytes) -> None:
-        if self._process.stdin is not None:
-            with suppress(BrokenPipeError):
-                self._process.stdin.write(data)
-                self._process.stdin.flush()
-
-    def word(self) -> Serving:
-        """That it serves; AncileError where it says why not, or ends without a word."""
-        out = self._process.stdout
-        line = b""
-        if out is not None and select.select([out], [], [], START_SECONDS)[0]:
-            line = out.readline(LARGEST_WORD)
-        try:
-            said = msgspec.json.decode(line, type=Serving | Failed)
-        except msgspec.MsgspecError as reason:
-            raise AncileError(
-                "the gateway's worker did not start",
-                value=f"it ended with {self._process.poll()}",
-                remedy="see what it said above",
-            ) from reason
-        if isinstance(said, Failed):
-            raise AncileError(said.what, value=said.value, remedy=said.remedy)
-        return said
-
-    def wait(self, stop: threading.Event, tick: Callable[[], None]) -> None:
-        """Until ``stop`` is set; AncileError where the worker ends by itself."""
-        while not stop.wait(POLL_SECONDS):
-            tick()
-            if (code := self._process.poll()) is not None:
-                raise AncileError(
-                    "the gateway's worker ended",
-                    value=f"signal {-code}" if code < 0 else f"exit code {code}",
-                    remedy="its records are in the ledger; start `ancile serve` again",
-                )
-
-    def end(self) -> None:
-        """Ask it to drain, and wait for that; it is killed where it takes too long."""
-        self._process.terminate()
-        try:
-            self._process.wait(END_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with suppress(BrokenPipeError):
-                    pipe.close()
-
-
 def supervise(
     order: Order,
     bound: socket,
     sealer: Sealer,
     *,
+    count: int,
     told: Callable[[Serving], None],
     say: Callable[[str], None],
 ) -> None:
     """Serve until SIGTERM or SIGINT; what was recorded is in the ledger when this returns.
 
-    told  hears once that it serves
-    say   hears of what went wrong and is tried again
+    count  of workers
+    told   hears once that they serve
+    say    hears of what went wrong and is tried again
     """
     stop = threading.Event()
     previous = {
@@ -203,10 +120,15 @@ def supervise(
     }
     sealing = _Sealing(sealer, say)
     try:
-        with Worker(order, bound) as worker:
-            bound.close()
-            told(worker.word())
-            worker.wait(stop, sealing.tick)
+        left = lambda pid: leave(sealer.folder, pid)  # noqa: E731 - of one argument
+        crew = Crew(order, bound, count=count, left=left, say=say)
+        try:
+            told(crew.words())
+            while not stop.wait(POLL_SECONDS):
+                crew.look()
+                sealing.tick()
+        finally:
+            crew.end()
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
@@ -224,10 +146,11 @@ class _Sealing:
     def tick(self) -> None:
         if time.monotonic() < self._next:
             return
+        self._next = time.monotonic() + SEAL_SECONDS
         try:
             self._sealer.seal()
         except AncileError as error:
-            self._next = time.monotonic() + 10 * POLL_SECONDS
+            self._next = time.monotonic() + AGAIN_SECONDS
             if str(error) != self._failed:
                 self._say(f"records wait for the ledger: {error}")
             self._failed = str(error)

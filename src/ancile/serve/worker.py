@@ -25,15 +25,16 @@ from ancile.serve.call import Settings
 from ancile.serve.config import ServeConfig, policy_of
 from ancile.serve.door import Door
 from ancile.serve.gateway import Gateway
+from ancile.serve.handover import Siblings
 from ancile.serve.identity.config import Identities
 from ancile.serve.journal import Journal
 from ancile.serve.keys import Users
 from ancile.serve.limits import Limits
 from ancile.serve.reference import Reference, references
 from ancile.serve.signature import Signature
+from ancile.serve.state import StateFile
 from ancile.serve.telemetry.watch import Watch
 from ancile.serve.tls import Tls
-from ancile.serve.state import StateFile
 
 JOURNAL = "journal"
 COLLECTED_AFTER = 20_000  # objects, not 700: a request makes about a hundred and leaves none in a circle
@@ -50,6 +51,9 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     models     that the upstream is asked for
     reference  data set that shows benign inputs
     policies   in Cedar, as they were read; None for those that come with ancile
+    index      of the worker among its siblings
+    inboxes    numbers of the descriptors that hand a connection to each of them; none for a single worker
+    own        number of the one that it reads from
     """
 
     folder: str
@@ -61,6 +65,9 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     models: tuple[str, ...] = ()
     reference: str | None = None
     policies: str | None = None
+    index: int = 0
+    inboxes: tuple[int, ...] = ()
+    own: int = -1
 
 
 class Serving(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -123,11 +130,14 @@ async def _serve(order: Order) -> None:
     )
     policy = policy_of(config, profile=order.profile)
     known = Identities(config.oidc, config.certificates, order.policies)
-    settings = Settings(policy, learned.learned, config.rows, StateFile(folder), known)
+    siblings = Siblings(order.index, order.inboxes, order.own, loop=loop) if order.inboxes else None
+    settings = Settings(
+        policy, learned.learned, config.rows, StateFile(folder), known=known, siblings=siblings
+    )
     gateway = Gateway(backend, users, journal, settings, Watch(config.telemetry, folder))
     limits = Limits(body_bytes=config.body_bytes, answer_seconds=config.answer_seconds)
     tls = None if config.tls is None else Tls(config.tls)
-    door = Door(gateway, limits=limits, loop=loop, tick=gateway.tick, tls=tls)
+    door = Door(gateway, limits=limits, loop=loop, tick=gateway.tick, tls=tls, siblings=siblings)
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.add_reader(sys.stdin.fileno(), stop.set)  # nothing more comes there but its end
@@ -138,6 +148,8 @@ async def _serve(order: Order) -> None:
         _say(_serving(backend.signatures, learned, digest=digest))
         await stop.wait()
     finally:
+        if siblings is not None:
+            siblings.close()
         await door.drain()
         gateway.close()
         await journal.close()

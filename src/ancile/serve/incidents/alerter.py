@@ -20,13 +20,13 @@ import msgspec
 
 from ancile.core.errors import AncileError
 from ancile.serve.config import ServeConfig
+from ancile.serve.crew import worker_environment
 from ancile.serve.incidents.config import Alerts
 from ancile.serve.incidents.correlate import Correlator, place
 from ancile.serve.incidents.evidence import verdicts
 from ancile.serve.incidents.incident import Incident, document_of
 from ancile.serve.incidents.rules import SEVERITIES, Rule, rules_of
 from ancile.serve.incidents.sender import Order, Told
-from ancile.serve.supervise import worker_environment
 from ancile.trust.leaf import parse_leaf
 from ancile.trust.ledger import Ledger
 from ancile.trust.private_file import read_private, write_private

@@ -16,7 +16,7 @@ import msgspec
 
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
-from ancile.serve.supervise import worker_environment
+from ancile.serve.crew import worker_environment
 from ancile.serve.telemetry.config import TelemetryConfig
 from ancile.serve.telemetry.counters import FOLDER, clear
 

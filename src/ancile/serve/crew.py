@@ -1,0 +1,185 @@
+"""The workers of a gateway: started together, each replaced when it ends, ended together.
+
+They share one listening socket, so that no connection is lost with one of them: what none has accepted yet,
+another does. See ``handover`` for which of them serves whom.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from socket import socket
+
+import msgspec
+
+from ancile.core.errors import AncileError
+from ancile.serve.handover import inboxes
+from ancile.serve.worker import Failed, Order, Serving
+
+START_SECONDS = 300.0  # a large model on a slow disk, and a reference set to learn from
+END_SECONDS = 20.0  # the worker's own drain is half of it
+LARGEST_WORD = 1 << 20
+MOST_ENDS, ENDS_SECONDS = 5, 60.0  # of one gateway: more in that time, and nothing is served any more
+SECRET = re.compile("PASS(PHRASE|WORD)|SECRET|TOKEN|CREDENTIAL|KEY", re.IGNORECASE)
+
+
+def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables without those whose names speak of secrets: passphrases stay with the keys."""
+    return {name: value for name, value in environment.items() if not SECRET.search(name)}
+
+
+class Worker:
+    """A process that serves.
+
+    passed  descriptors that it has by their numbers
+    """
+
+    def __init__(self, order: Order, passed: tuple[int, ...]) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "ancile.serve.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pass_fds=passed,
+            env=worker_environment(os.environ),
+        )
+        self.pid = self._process.pid
+        self._send(msgspec.json.encode(order) + b"\n")
+
+    def _send(self, data: bytes) -> None:
+        if self._process.stdin is not None:
+            with suppress(BrokenPipeError):
+                self._process.stdin.write(data)
+                self._process.stdin.flush()
+
+    def has_word(self, seconds: float) -> bool:
+        """Whether it says something within that time."""
+        out = self._process.stdout
+        return out is not None and bool(select.select([out], [], [], seconds)[0])
+
+    def word(self) -> Serving:
+        """That it serves; AncileError where it says why not, or ends without a word."""
+        out = self._process.stdout
+        line = b""
+        if out is not None and self.has_word(START_SECONDS):
+            line = out.readline(LARGEST_WORD)
+        try:
+            said = msgspec.json.decode(line, type=Serving | Failed)
+        except msgspec.MsgspecError as reason:
+            raise AncileError(
+                "the gateway's worker did not start",
+                value=f"it ended with {self._process.poll()}",
+                remedy="see what it said above",
+            ) from reason
+        if isinstance(said, Failed):
+            raise AncileError(said.what, value=said.value, remedy=said.remedy)
+        return said
+
+    def ended(self) -> str:
+        """How it ended; empty while it runs."""
+        code = self._process.poll()
+        if code is None:
+            return ""
+        return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+    def terminate(self) -> None:
+        """Ask it to drain."""
+        self._process.terminate()
+
+    def end(self) -> None:
+        """Wait for its end; it is killed where it takes too long."""
+        try:
+            self._process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with suppress(BrokenPipeError):
+                    pipe.close()
+
+
+class Crew:
+    """All workers of a gateway.
+
+    order  of each, but for its place among them
+    left   hears the process id of one that ended, before another takes its place
+    say    hears of it in words
+    """
+
+    def __init__(
+        self,
+        order: Order,
+        bound: socket,
+        *,
+        count: int,
+        left: Callable[[int], None],
+        say: Callable[[str], None],
+    ) -> None:
+        self._order, self._bound, self._left, self._say = order, bound, left, say
+        self._inboxes = inboxes(count)
+        self._workers: list[Worker] = []
+        self._starting: set[int] = set()
+        self._ends: deque[float] = deque(maxlen=MOST_ENDS)
+        try:
+            for index in range(count):
+                self._workers.append(self._start(index))
+        except BaseException:
+            self.end()
+            raise
+
+    def _start(self, index: int) -> Worker:
+        order = self._order
+        if self._inboxes:
+            order = msgspec.structs.replace(
+                order,
+                index=index,
+                inboxes=tuple(write.fileno() for write, _ in self._inboxes),
+                own=self._inboxes[index][1].fileno(),
+            )
+        return Worker(order, (self._bound.fileno(), *order.inboxes, *([order.own] if order.inboxes else [])))
+
+    def words(self) -> Serving:
+        """What the first says, once all serve."""
+        first, *_ = [worker.word() for worker in self._workers]
+        return first
+
+    def look(self) -> None:
+        """Replace whoever ended; AncileError where that happens too often, or a successor cannot serve."""
+        for index in [one for one in self._starting if self._workers[one].has_word(0)]:
+            self._starting.discard(index)
+            self._workers[index].word()
+        for index, worker in enumerate(self._workers):
+            if how := worker.ended():
+                self._replace(index, worker, how)
+
+    def _replace(self, index: int, worker: Worker, how: str) -> None:
+        worker.end()
+        self._left(worker.pid)
+        self._ends.append(time.monotonic())
+        if len(self._ends) == MOST_ENDS and self._ends[-1] - self._ends[0] < ENDS_SECONDS:
+            raise AncileError(
+                "the gateway's workers end one after the other",
+                value=how,
+                remedy="see what they said above; their records are in the ledger",
+            )
+        self._say(f"a worker ended: {how}; another takes its place")
+        self._workers[index] = self._start(index)
+        self._starting.add(index)
+
+    def end(self) -> None:
+        """Nothing new comes in, and all drain at a time."""
+        self._bound.close()
+        for worker in self._workers:
+            worker.terminate()
+        for worker in self._workers:
+            worker.end()
+        for pair in self._inboxes:
+            for one in pair:
+                one.close()
