@@ -136,7 +136,11 @@ def folder_bar(folder: Path, *, control: bool) -> Bar:
 
 
 def no_digest_bar(path: Path, planted: str) -> Bar:
-    """Whole processes, as start-up is most of either."""
+    """Whole processes, as start-up is most of either.
+
+    picklescan reads the pickle in the archive with the standard library alone. Ours imports msgspec, follows the
+    pickle, compares the archive's two directories and looks at a sample of the numbers.
+    """
     found = alternating({"ours": (f"{planted}scan-no-digest", path), "picklescan": ("picklescan", path)})
     ours, theirs = median(found["ours"], "whole_cpu"), median(found["picklescan"], "whole_cpu")
     work = f"{median(found['ours']):.3f} against {median(found['picklescan']):.3f}"

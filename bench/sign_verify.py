@@ -3,6 +3,10 @@
 Whole processes, three rounds in turn, files in the page cache for both. Ours signs with Ed25519 and ML-DSA-65, and
 an entry in a ledger; theirs with one ECDSA key. ANCILE_SIGN_MIB sets another size. The control hashes in one
 thread, with BLAKE2b besides.
+
+Most of the time of both is SHA-256 of the bytes, which is one chain a file: with as many threads as cores and
+nothing else it takes the time that is told as the floor, and theirs divided by that bounds what any signer can
+reach here. Ours needs Python, the command line and both schemes besides; they are loaded while it hashes.
 """
 
 from __future__ import annotations
@@ -24,6 +28,8 @@ FILES = 8
 MIB = int(os.environ.get("ANCILE_SIGN_MIB", "2048"))
 RUNS = 3
 FASTER = 1.5
+FLOOR = "from pathlib import Path; from ancile.work.hashing import hash_files; \
+p = sorted(Path('model').iterdir()); hash_files(p, [one.stat().st_size for one in p])"
 OURS = "from ancile.cli.main import main; main()"
 PLANTED = f"""
 import ancile.work.hashing as hashing
@@ -54,6 +60,10 @@ class Bench(NamedTuple):
         ours = self.ours("sign", "../model", "--quiet", within="home")
         theirs = "sign", "key", "--private_key", "key.pem", "--signature", "model.sig", "model"
         return ours, took([str(model_signing()), *theirs], self.folder)
+
+    def floor(self) -> Took:
+        """SHA-256 of the files and the start of Python, with nothing else."""
+        return took([sys.executable, "-c", FLOOR], self.folder)
 
     def verify(self) -> tuple[Took, Took]:
         ours = self.ours("verify", "model", "--signer", "team.keys", "--quiet", within=".")
@@ -93,12 +103,16 @@ def measure(*, control: bool = False) -> list[Bar]:
     """A bar for signing and one for verifying: median of theirs / ours."""
     with TemporaryDirectory() as made:
         bench = prepared(Path(made), control=control)
-        rounds = [(bench.sign(), bench.verify()) for _ in range(RUNS)]
-    return [bar("signing", [one for one, _ in rounds]), bar("verifying", [one for _, one in rounds])]
+        rounds = [(bench.sign(), bench.verify(), bench.floor()) for _ in range(RUNS)]
+    floor = statistics.median(one.wall for *_, one in rounds)
+    return [
+        bar("signing", [one for one, _, _ in rounds], floor),
+        bar("verifying", [one for _, one, _ in rounds], floor),
+    ]
 
 
-def bar(what: str, rounds: Sequence[tuple[Took, Took]]) -> Bar:
-    """The claim about one command."""
+def bar(what: str, rounds: Sequence[tuple[Took, Took]], floor: float) -> Bar:
+    """The claim about one command; ``floor`` is what hashing alone takes."""
     ratios = [theirs.wall / ours.wall for ours, theirs in rounds]
     ours, theirs = (statistics.median(pair[side].wall for pair in rounds) for side in (0, 1))
     cpu = [statistics.median(pair[side].cpu for pair in rounds) for side in (0, 1)]
@@ -106,7 +120,8 @@ def bar(what: str, rounds: Sequence[tuple[Took, Took]]) -> Bar:
     return Bar(
         claim=f"{what} a folder of {MIB} MiB in {FILES} files is faster than the model_signing CLI",
         measured=f"theirs / ours = {ratio:.2f} ({min(ratios):.2f} to {max(ratios):.2f}), {ours:.2f} s against "
-        f"{theirs:.2f} s; CPU {cpu[0]:.2f} s against {cpu[1]:.2f} s; {len(os.sched_getaffinity(0))} cores",
+        f"{theirs:.2f} s; CPU {cpu[0]:.2f} s against {cpu[1]:.2f} s; {len(os.sched_getaffinity(0))} cores; "
+        f"hashing alone {floor:.2f} s, so at most {theirs / floor:.2f}",
         wanted=f"at least {FASTER} times faster, wall",
         met=ratio >= FASTER,
         raw={
