@@ -20,12 +20,14 @@ from ancile.serve.identity.config import placed
 from ancile.serve.tls_config import tls_in_force
 
 FOLDER = "serve"  # of a home: users, pepper, journal
+CHAT_GUARDS = ("rate", "quota")
 SHOWN_VALUES = 100  # of an input in the ready line
 
 
 @click.command()
 @click.argument("model", required=False, type=click.Path(path_type=Path))
 @click.option("--upstream", metavar="URL", help="A server of the Open Inference Protocol v2 to stand before.")
+@click.option("--chat", is_flag=True, help="The upstream speaks OpenAI's chat protocol instead.")
 @click.option("--name", "names", multiple=True, help="A model that the upstream serves; repeat for more.")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True)
@@ -46,6 +48,7 @@ def serve(
     model: Path | None,
     *,
     upstream: str | None,
+    chat: bool,
     names: tuple[str, ...],
     host: str,
     port: int,
@@ -68,11 +71,11 @@ def serve(
     from ancile.serve.worker import Order, Serving  # noqa: PLC0415 - likewise
 
     home = need_home(Path.cwd())
-    if (model is None) == (upstream is None) or (names and upstream is None):
+    if (model is None) == (upstream is None) or ((names or chat) and upstream is None):
         raise AncileError(
             "either a model or an upstream is served",
             value="",
-            remedy="ancile serve MODEL.onnx, or ancile serve --upstream URL --name NAME",
+            remedy="ancile serve MODEL.onnx, or ancile serve --upstream URL [--chat] --name NAME",
         )
     config = home.config.get("serve", ServeConfig)
     policy = policy_of(config, profile=profile)
@@ -91,11 +94,17 @@ def serve(
         order = Order(
             folder=str(folder),
             socket=bound.fileno(),
-            config=structs.replace(config, oidc=placed(config.oidc, below), tls=tls),
+            config=structs.replace(
+                config,
+                oidc=placed(config.oidc, below),
+                tls=tls,
+                upstream_key=str(below / config.upstream_key) if config.upstream_key else "",
+            ),
             profile=policy.profile,
             model=None if model is None else str(model),
             upstream=upstream,
             models=names,
+            chat=chat,
             reference=reference,
             policies=policies,
         )
@@ -135,19 +144,29 @@ def _introduce(home: Home, serving: object, policy: Policy, *, url: str) -> None
         raise TypeError("a worker's word")
     digest = f", {serving.digest[:19]}" if serving.digest else ""
     talk(f"serving {', '.join(serving.models)} at {url}{digest}")
-    reactions = {guard: str(policy.reactions.get(guard, "deny")) for guard in GUARDS}
-    if not serving.guarded:
+    name, inputs = next(iter(serving.models.items()))
+    chat = not inputs
+    guards = CHAT_GUARDS if chat else GUARDS
+    reactions = {guard: str(policy.reactions.get(guard, "deny")) for guard in guards}
+    if not chat and not serving.guarded:
         reactions |= dict.fromkeys(LEARNED, "off without --reference")
     shown = ", ".join(f"{guard} {reaction}" for guard, reaction in reactions.items())
     talk(f"profile {policy.profile}: identity deny, {shown}")
+    if chat:
+        talk("no guard looks at what is said")
     scheme, _, place = url.partition("://")
     if scheme == "http" and not ipaddress.ip_address(place.rpartition(":")[0].strip("[]")).is_loopback:
         talk("keys and data travel in the clear: give --tls-cert and --tls-key")
     with Users(home.folder / FOLDER) as users:
         if not users.identities(datetime.now(UTC)):
             talk("nobody has a key yet: ancile user add NAME --role analyst")
-    name, inputs = next(iter(serving.models.items()))
-    talk(f'try: curl -H "Authorization: Bearer $KEY" {url}/v2/models/{name}{_example(inputs)}')
+    asked = f"/v1/chat/completions -d '{_chat(name)}'" if chat else f"/v2/models/{name}{_example(inputs)}"
+    talk(f'try: curl -H "Authorization: Bearer $KEY" {url}{asked}')
+
+
+def _chat(model: str) -> str:
+    asked = {"model": model, "messages": [{"role": "user", "content": "hello"}]}
+    return json.dumps(asked, separators=(",", ":"))
 
 
 def _example(inputs: list[dict[str, object]]) -> str:

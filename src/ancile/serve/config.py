@@ -92,6 +92,7 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     certificates     URI in a client's certificate to role; one with ``/*`` at its end is for all below it
     policies         file in Cedar that says who may what, in place of the policies that come with ancile
     tls              certificate of the listener; without one it speaks in the clear
+    upstream_key     file with the key that a chat server behind asks for
     durable_seconds  how old the oldest record may be that is not on the disk when an answer leaves; 0: none
     segment_records  records of one segment of the ledger, at most
     segment_seconds  after which a segment ends
@@ -112,6 +113,7 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     certificates: dict[str, str] = {}
     policies: str = ""
     tls: TlsConfig | None = None
+    upstream_key: str = ""
     durable_seconds: float = 0.2
     segment_records: int = 5000
     segment_seconds: float = 10.0

@@ -37,6 +37,14 @@ CHUNKED_FACTOR = 4  # bytes on the wire for one of the body: chunks of a few byt
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
 UNAUTHORIZED = 401
+SERVER_FAULT = 500
+CHAT = b"/v1/"  # targets of the chat protocol
+KINDS = {  # of its errors
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    429: "rate_limit_error",
+}
 JSON = b"Content-Type: application/json\r\n"
 
 
@@ -57,6 +65,16 @@ class Refused(Exception):  # noqa: N818 - a decision, told to the client in one 
         """Lines of the answer that tells it."""
         retry = b"" if self.retry_after is None else b"Retry-After: %d\r\n" % self.retry_after
         return JSON + retry + (b"WWW-Authenticate: Bearer\r\n" if self.status == UNAUTHORIZED else b"")
+
+
+class Flow(Protocol):
+    """Where a streamed answer comes from."""
+
+    def pause(self) -> None:
+        """The client does not read: send no more for now."""
+
+    def resume(self) -> None:
+        """It has read."""
 
 
 class Service(Protocol):
@@ -97,6 +115,7 @@ class Connection(asyncio.Protocol):
 
     method, target, headers, body  of that request; names of headers in lower case
     held                           what the service keeps for it
+    flow                           where a streamed answer comes from, for as long as it comes
     address, certificate           of the client: its IP address, the URI in its verified certificate
     due                            loop time at which the sweep ends the connection
     """
@@ -121,6 +140,7 @@ class Connection(asyncio.Protocol):
         "busy",
         "certificate",
         "due",
+        "flow",
         "headers",
         "held",
         "loop",
@@ -146,6 +166,7 @@ class Connection(asyncio.Protocol):
         self.method = self.target = self.body = b""
         self.headers: dict[bytes, bytes] = {}
         self.held: object | None = None
+        self.flow: Flow | None = None
         self.due = self.started = 0.0
 
     # What the loop calls.
@@ -175,12 +196,16 @@ class Connection(asyncio.Protocol):
             self._service.gone(self)
 
     def pause_writing(self) -> None:
-        """A client that does not read its answer asks nothing more meanwhile."""
+        """A client that does not read its answer asks nothing more meanwhile, and a stream to it waits."""
         self._transport.pause_reading()
+        if self.flow is not None:
+            self.flow.pause()
 
     def resume_writing(self) -> None:
         """It has read."""
         self._transport.resume_reading()
+        if self.flow is not None:
+            self.flow.resume()
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; of a head never more than a head may have."""
@@ -325,8 +350,27 @@ class Connection(asyncio.Protocol):
         self._next(keep=self._keep)
 
     def tell(self, refusal: Refused) -> None:
-        """Answer with a refusal, as the Open Inference Protocol words errors."""
-        self.answer(refusal.status, refusal.headers, worded(refusal.why))
+        """Answer with a refusal, as the protocol of its target words errors."""
+        self.answer(refusal.status, *told(refusal, self.target))
+
+    def begin(self, status: int, headers: bytes) -> None:
+        """Write the head of an answer that comes in pieces: ``more``, then ``finish``."""
+        if self.busy:
+            close = b"" if self._keep and not self._keeper.draining else b"Connection: close\r\n"
+            lines = (STATUS_LINES[status], self._keeper.date, headers, close)
+            self._transport.write(b"%b%b%b%bTransfer-Encoding: chunked\r\n\r\n" % lines)
+
+    def more(self, data: bytes) -> None:
+        """Write a piece; it may not be empty, which would be the end."""
+        if self.busy:
+            self.due = self.loop.time() + self._keeper.limits.answer_seconds + GRACE_SECONDS
+            self._transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+
+    def finish(self, *, whole: bool) -> None:
+        """The last piece was written; where it was not the whole answer the connection ends as well."""
+        if self.busy:
+            self._transport.write(b"0\r\n\r\n")
+            self._next(keep=self._keep and whole)
 
     def end(self) -> None:
         """Close without an answer."""
@@ -346,6 +390,7 @@ class Connection(asyncio.Protocol):
 
     def _next(self, *, keep: bool) -> None:
         self.busy, self.held, self.body, self._raw, self._in_head = False, None, b"", 0, True
+        self.flow = None
         self.due = self.loop.time() + self._keeper.limits.idle_seconds
         if not keep or self._keeper.draining:
             self._closing = True
@@ -356,7 +401,7 @@ class Connection(asyncio.Protocol):
         self._keep = self._parser.should_keep_alive() and not self._keeper.draining
         self._skip, self._raw = True, 0
         self.due = self.loop.time() + LINGER_SECONDS
-        self._write(refusal.status, refusal.headers, worded(refusal.why), keep=self._keep)
+        self._write(refusal.status, *told(refusal, self.target), keep=self._keep)
 
     def _move(self, worker: int) -> None:
         """The request is another worker's, and the connection with it."""
@@ -388,6 +433,19 @@ def _check_rare(headers: Mapping[bytes, bytes]) -> None:
         raise Refused(415, "bodies come as they are, without a coding")
     if headers.get(b"expect", b"100-continue").lower() != b"100-continue":
         raise Refused(417, "that expectation is not met")
+
+
+def told(refusal: Refused, target: bytes) -> tuple[bytes, bytes]:
+    """Lines and body of an error, in the words of the protocol that a target is of.
+
+    OpenAI's clients repeat by themselves what fails with 408, 409, 429 or 5xx: they hear when to, or not to.
+    """
+    if not target.startswith(CHAT):
+        return refusal.headers, worded(refusal.why)
+    server = "server_error" if refusal.status >= SERVER_FAULT else "invalid_request_error"
+    error = {"message": refusal.why, "type": KINDS.get(refusal.status, server), "param": None, "code": None}
+    again = b"x-should-retry: false\r\n" if refusal.retry_after is None else b""
+    return refusal.headers + again, msgspec.json.encode({"error": error})
 
 
 def worded(why: str) -> bytes:

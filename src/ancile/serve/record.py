@@ -23,7 +23,8 @@ class VerdictRecord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tru
     guard  that said it
     input  keyed digest of the tensors: equal inputs have equal ones; without the key nobody can try inputs
     changed  what the answer was beside rounded: noise, degrade, watermark
-    n      how many
+    tokens_in, tokens_out  of a chat, where the upstream tells; those of a stream come with its end
+    n      how many; 0 for the end of a stream, whose verdict was recorded when it began
     """
 
     time: int
@@ -37,6 +38,8 @@ class VerdictRecord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tru
     input: str = ""
     rows: int = 0
     changed: str = ""
+    tokens_in: int = 0
+    tokens_out: int = 0
     n: int = 1
 
 

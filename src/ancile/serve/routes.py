@@ -24,14 +24,17 @@ NEEDS: dict[str, Permission] = {
     "/ready": "health",
     "": "metadata",
     "/infer": "infer",
+    "chat": "infer",
+    "models": "metadata",
+    "/model": "metadata",
 }
 
 
 class Route(NamedTuple):
     """What is asked for.
 
-    ask    server, live, ready; of a model /ready, /infer, or empty for its metadata
-    model  empty where none is named
+    ask    server, live, ready; of a model /ready, /infer, or empty for metadata; or chat, models, /model
+    model  empty where none is named; for chat the body names it
     """
 
     ask: str

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -24,6 +25,7 @@ from ancile.serve.backend import Backend
 from ancile.serve.call import Settings
 from ancile.serve.config import ServeConfig, policy_of
 from ancile.serve.door import Door
+from ancile.serve.framing import Service
 from ancile.serve.gateway import Gateway
 from ancile.serve.handover import Siblings
 from ancile.serve.identity.config import Identities
@@ -49,6 +51,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     model      file of the model, or None for an upstream
     upstream   URL of it
     models     that the upstream is asked for
+    chat       whether the upstream speaks the chat protocol
     reference  data set that shows benign inputs
     policies   in Cedar, as they were read; None for those that come with ancile
     index      of the worker among its siblings
@@ -63,6 +66,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     model: str | None = None
     upstream: str | None = None
     models: tuple[str, ...] = ()
+    chat: bool = False
     reference: str | None = None
     policies: str | None = None
     index: int = 0
@@ -83,6 +87,16 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     guarded: tuple[str, ...]
 
 
+class Running(Service, Protocol):
+    """A gateway of either kind."""
+
+    def tick(self, now: float) -> None:
+        """Once a second, with the loop's time."""
+
+    def close(self) -> None:
+        """Nobody asks any more."""
+
+
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """It does not: the three parts of an AncileError."""
 
@@ -99,7 +113,7 @@ def main() -> int:
     gc.set_threshold(COLLECTED_AFTER)
     try:
         with asyncio.Runner(loop_factory=_fast_loop()) as runner:
-            runner.run(_serve(order))
+            runner.run(_serve_chat(order) if order.chat else _serve(order))
     except AncileError as error:
         _say(Failed(what=error.what, value=error.value, remedy=error.remedy))
         return 2
@@ -119,8 +133,51 @@ async def _serve(order: Order) -> None:
     backend, digest = await _backend(order, loop)
     learned = await with_margins(backend, references(order.reference, backend.signatures))
     backend.signatures = learned.signatures
-    users = Users(folder)
-    journal = Journal(
+    users, journal = Users(folder), _journal(folder, config, loop)
+    policy = policy_of(config, profile=order.profile)
+    known = Identities(config.oidc, config.certificates, order.policies)
+    siblings = _siblings(order, loop)
+    settings = Settings(
+        policy, learned.learned, config.rows, StateFile(folder), known=known, siblings=siblings
+    )
+    gateway = Gateway(backend, users, journal, settings, Watch(config.telemetry, folder))
+    try:
+        await _until_told(
+            order, gateway, journal, siblings, serving=_serving(backend.signatures, learned, digest=digest)
+        )
+    finally:
+        backend.close()
+        users.close()
+
+
+async def _serve_chat(order: Order) -> None:
+    from ancile.serve.chat.gateway import ChatGateway  # noqa: PLC0415 - other gateways need none of it
+    from ancile.serve.chat.upstream import chat_upstream_of  # noqa: PLC0415 - likewise
+
+    loop, folder, config = asyncio.get_running_loop(), Path(order.folder), order.config
+    upstream = chat_upstream_of(
+        order.upstream or "",
+        order.models,
+        seconds=config.answer_seconds,
+        loop=loop,
+        key_file=config.upstream_key,
+    )
+    users, journal = Users(folder), _journal(folder, config, loop)
+    siblings = _siblings(order, loop)
+    known = Identities(config.oidc, config.certificates, order.policies)
+    policy = policy_of(config, profile=order.profile)
+    settings = Settings(policy, {}, config.rows, StateFile(folder), known=known, siblings=siblings)
+    gateway = ChatGateway(upstream, users, journal, settings, Watch(config.telemetry, folder))
+    try:
+        serving = Serving(digest="", models={name: [] for name in order.models}, guarded=())
+        await _until_told(order, gateway, journal, siblings, serving=serving)
+    finally:
+        upstream.pool.close()
+        users.close()
+
+
+def _journal(folder: Path, config: ServeConfig, loop: asyncio.AbstractEventLoop) -> Journal:
+    return Journal(
         folder / JOURNAL,
         loop=loop,
         durable=config.durable_seconds,
@@ -128,13 +185,17 @@ async def _serve(order: Order) -> None:
         seconds=config.segment_seconds,
         room=config.journal_bytes,
     )
-    policy = policy_of(config, profile=order.profile)
-    known = Identities(config.oidc, config.certificates, order.policies)
-    siblings = Siblings(order.index, order.inboxes, order.own, loop=loop) if order.inboxes else None
-    settings = Settings(
-        policy, learned.learned, config.rows, StateFile(folder), known=known, siblings=siblings
-    )
-    gateway = Gateway(backend, users, journal, settings, Watch(config.telemetry, folder))
+
+
+def _siblings(order: Order, loop: asyncio.AbstractEventLoop) -> Siblings | None:
+    return Siblings(order.index, order.inboxes, order.own, loop=loop) if order.inboxes else None
+
+
+async def _until_told(
+    order: Order, gateway: Running, journal: Journal, siblings: Siblings | None, *, serving: Serving
+) -> None:
+    """Let requests in until SIGTERM, and then none but those that run."""
+    loop, config = asyncio.get_running_loop(), order.config
     limits = Limits(body_bytes=config.body_bytes, answer_seconds=config.answer_seconds)
     tls = None if config.tls is None else Tls(config.tls)
     door = Door(gateway, limits=limits, loop=loop, tick=gateway.tick, tls=tls, siblings=siblings)
@@ -145,7 +206,7 @@ async def _serve(order: Order) -> None:
     await door.open(listening)
     try:
         await _refuses_strangers(listening.getsockname(), None if tls is None else tls.context)
-        _say(_serving(backend.signatures, learned, digest=digest))
+        _say(serving)
         await stop.wait()
     finally:
         if siblings is not None:
@@ -153,8 +214,6 @@ async def _serve(order: Order) -> None:
         await door.drain()
         gateway.close()
         await journal.close()
-        backend.close()
-        users.close()
 
 
 async def _backend(order: Order, loop: asyncio.AbstractEventLoop) -> tuple[Backend, str]:

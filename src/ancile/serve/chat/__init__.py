@@ -1,0 +1,1 @@
+"""Chat behind the gateway, as OpenAI's clients ask for it."""

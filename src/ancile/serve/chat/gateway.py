@@ -1,0 +1,216 @@
+"""What happens to a chat: admission, the upstream, the record. No guard looks at what is said yet."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from time import perf_counter
+
+import msgspec
+
+from ancile.core.errors import AncileError
+from ancile.serve.admission import Admission
+from ancile.serve.call import Call, Settings
+from ancile.serve.chat.answer import Answer
+from ancile.serve.chat.asked import read_chat
+from ancile.serve.chat.events import Usage
+from ancile.serve.chat.routes import chat_route_of
+from ancile.serve.chat.upstream import ChatUpstream
+from ancile.serve.framing import JSON, Connection, Refused, told
+from ancile.serve.gateway import UNRECORDED
+from ancile.serve.inference import Message
+from ancile.serve.journal import Journal
+from ancile.serve.keys import Users
+from ancile.serve.record import Counted, VerdictRecord, framing_refusal, line_of
+from ancile.serve.routes import Route
+from ancile.serve.telemetry.watch import Watch
+from ancile.serve.verdict import Verdict
+
+
+class ChatGateway:
+    """The service behind the door of a chat server."""
+
+    def __init__(
+        self, upstream: ChatUpstream, users: Users, journal: Journal, settings: Settings, watch: Watch
+    ) -> None:
+        self._upstream, self._journal, self._watch = upstream, journal, watch
+        self._counted = Counted(journal.add, watch.counted)
+        self._admission = Admission(users, settings, upstream.models, self._counted, routes=chat_route_of)
+        self._digest_key = users.hash(b"digests of inputs")
+
+    # Before the body.
+
+    def admit(self, exchange: Connection, /) -> Refused | None:
+        """Who asks, for what, and whether there is something left for them."""
+        since = perf_counter()
+        found = self._admission.judge(exchange)
+        if isinstance(found, Refused):
+            self._watch.refused(exchange, found.status)
+            return found
+        if self._journal.full:
+            return UNRECORDED
+        found.spent = perf_counter() - since
+        exchange.held = found
+        return None
+
+    def refused(self, exchange: Connection, refusal: Refused, /) -> None:
+        """A request that was none is counted."""
+        self._watch.refused(exchange, refusal.status)
+        self._counted.add(framing_refusal(refusal.status))
+
+    # With the body.
+
+    def serve(self, exchange: Connection, /) -> None:
+        """Answer, or hand on to the upstream."""
+        call = exchange.held
+        if not isinstance(call, Call):
+            raise TypeError("a request that was not admitted")
+        call.came = call.since = perf_counter()
+        self._watch.begin(exchange, call)
+        if call.route.ask != "chat":
+            body = msgspec.json.encode(self._said(call))
+            self.leave(exchange, call, 200, Message(JSON, body))
+            return
+        try:
+            asked = read_chat(exchange.body)
+            self._check_model(call, asked.model)
+        except Refused as refusal:
+            call.verdict = Verdict("deny", "route" if refusal.status != 400 else "schema", refusal.why)
+            self.refuse(exchange, call, refusal)
+            return
+        call.rows = 1
+        call.digest = hashlib.blake2b(asked.body, key=self._digest_key, digest_size=16).hexdigest()
+        call.caller.running += 1
+        call.asked = perf_counter()
+        call.spent += call.asked - call.since
+        answer = Answer(self, exchange, call)
+        call.cancel = answer.drop
+        answer.sending = exchange.flow = self._upstream.ask(asked.body, answer)
+
+    def _check_model(self, call: Call, model: str) -> None:
+        """The body names the model, so that it is judged here."""
+        if model not in self._upstream.models:
+            raise Refused(404, "no such model here")
+        if not self._admission.permits(call.caller.identity, "infer", model):
+            raise Refused(403, "the role may not ask for that")
+        call.route = Route("chat", model)
+
+    def _said(self, call: Call) -> object:
+        models, who = self._upstream.models, call.caller.identity
+        if call.route.ask == "models":
+            shown = [one for name, one in models.items() if self._admission.permits(who, "metadata", name)]
+            return {"object": "list", "data": shown}
+        return models[call.route.model] if call.route.model else {call.route.ask: True}
+
+    # What an answer calls.
+
+    def begin(self, exchange: Connection, call: Call, may: Callable[[bool], None]) -> None:
+        """Record the verdict of a stream before its first byte; its tokens follow with its end."""
+        self._clocked(call)
+        self._record(call, 200)
+        self._watch.observe(exchange, call, 200, 0)
+        self._journal.then(may)
+
+    def ended(self, exchange: Connection, call: Call, usage: Usage, status: int) -> None:
+        """The end of a stream: what it used is recorded, and counts as no further request."""
+        self._free(call)
+        try:
+            self._record(call, status, usage, count=0)
+        except Refused:
+            exchange.end()
+            return
+        self._journal.then(
+            lambda durable: exchange.finish(whole=status == 200) if durable else exchange.end()
+        )
+
+    def refuse(self, exchange: Connection, call: Call, refusal: Refused) -> None:
+        """Leave with a refusal."""
+        self.leave(exchange, call, refusal.status, Message(*told(refusal, exchange.target)))
+
+    def leave(
+        self, exchange: Connection, call: Call, status: int, message: Message, usage: Usage | None = None
+    ) -> None:
+        """Record the verdict, then let the answer go as soon as the bound on records allows it."""
+        self._free(call)
+        try:
+            self._record(call, status, usage or Usage())
+        except Refused as refusal:
+            exchange.tell(refusal)
+            return
+        further = self._watch.observe(exchange, call, status, len(message.body))
+        self._journal.then(
+            lambda durable: (
+                exchange.answer(status, message.headers + further, message.body)
+                if durable
+                else exchange.end()
+            )
+        )
+
+    def _clocked(self, call: Call) -> None:
+        now = perf_counter()
+        if call.asked and not call.model_seconds:
+            call.model_seconds = now - call.asked
+        else:
+            call.spent += now - call.since
+
+    def _free(self, call: Call) -> None:
+        """The upstream is done with it."""
+        if call.cancel is not None:
+            call.cancel = None
+            call.caller.running -= 1
+        self._clocked(call)
+
+    def _record(self, call: Call, status: int, usage: Usage | None = None, *, count: int = 1) -> None:
+        identity, used = call.caller.identity, usage or Usage()
+        line = line_of(
+            VerdictRecord(
+                time=time.time_ns() // 1000,
+                who=identity.name,
+                role=identity.role,
+                model=call.route.model,
+                said=call.verdict.reaction,
+                guard=call.verdict.guard,
+                why=call.verdict.why,
+                status=status,
+                input=call.digest,
+                rows=call.rows,
+                tokens_in=used.asked,
+                tokens_out=used.answered,
+                n=count,
+            )
+        )
+        try:
+            self._journal.add(line)
+        except AncileError:
+            raise UNRECORDED from None
+
+    def gone(self, exchange: Connection, /) -> None:
+        """Stop what nobody waits for; its verdict is recorded all the same."""
+        call = exchange.held
+        if not isinstance(call, Call) or call.cancel is None:
+            return
+        call.cancel()
+
+    # Once a second.
+
+    def tick(self, now: float) -> None:
+        """Deadlines of the upstream, keys that changed, counts and files of the record."""
+        self._upstream.pool.tick(now)
+        self._admission.tick()
+        self.flush()
+        self._journal.tick()
+        self._watch.tick()
+
+    def close(self) -> None:
+        """Nobody asks any more."""
+        self.flush()
+        self._admission.close()
+        self._watch.close()
+
+    def flush(self) -> None:
+        """Write what was counted; where that fails it stays counted, and the journal refuses requests."""
+        try:
+            self._counted.flush(time.time_ns() // 1000)
+        except AncileError:
+            return
