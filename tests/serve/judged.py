@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
+from ancile.serve.backend import Cancel, Done, Outcome
 from ancile.serve.call import Call, Settings
 from ancile.serve.caller import Caller
 from ancile.serve.config import Role, ServeConfig, policy_of
+from ancile.serve.framing import Refused
 from ancile.serve.inference import Infer
 from ancile.serve.judging import Judging
 from ancile.serve.keys import Identity
@@ -41,6 +44,34 @@ def answered(scores: object) -> list[Tensor]:
     return [tensor("label", array.argmax(axis=1)), tensor("scores", array)]
 
 
+class Model:
+    """Answers with the first two values of a row and minus their sum, or as ``scores`` has it."""
+
+    def __init__(
+        self,
+        signature: Signature = MODEL,
+        *,
+        fails: bool = False,
+        scores: Callable[[np.ndarray], np.ndarray] | None = None,
+    ) -> None:
+        self.signatures: Mapping[str, Signature] = {"m": signature}
+        self.fails, self.asked, self.rows = fails, 0, 0
+        self.scores = scores or (lambda x: np.column_stack([x[:, 0], x[:, 1], -x.sum(axis=1)]))
+
+    def ask(self, infer: Infer, signature: Signature, done: Done) -> Cancel:
+        assert signature.model == "m"
+        x = np.asarray(infer.inputs[0].array, "f8")
+        self.asked, self.rows = self.asked + 1, self.rows + len(x)
+        done(Refused(500, "no") if self.fails else tuple(answered(self.scores(x))))
+        return lambda: None
+
+    def tick(self, now: float) -> None:
+        assert now >= 0
+
+    def close(self) -> None:
+        self.fails = True
+
+
 class World:
     """One gateway's guards; time stands still until it is moved."""
 
@@ -56,7 +87,11 @@ class World:
         made = ServeConfig(profile=profile, **config)
         self.unix = 1e9
         settings = Settings(
-            policy_of(made), {} if learned is None else {"m": learned}, made.rows, wall=lambda: self.unix
+            policy_of(made),
+            {} if learned is None else {"m": learned},
+            made.rows,
+            wall=lambda: self.unix,
+            probing=made.probing,
         )
         self.judging = Judging(
             settings, {"m": signature}, digest_key=b"d", answer_key=b"a", clock=lambda: self.now
@@ -81,3 +116,14 @@ class World:
         """Label and scores; the call's verdict has then heard the guards after the model."""
         label, shown = self.judging.after(call, answered(scores))
         return label.array, shown.array
+
+    def ask(self, caller: Caller, infer: Infer, model: Model) -> tuple[Call, np.ndarray]:
+        """The call and its scores (none where they are held back), where the model is asked what the guards ask it."""
+        call = self.before(caller, infer)
+        came: list[Outcome] = []
+        model.ask(self.judging.question(call, infer), MODEL, came.append)
+        assert not isinstance(came[0], Refused)
+        try:
+            return call, self.judging.after(call, came[0])[1].array
+        except Refused:
+            return call, np.empty(0)

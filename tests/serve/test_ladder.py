@@ -14,6 +14,8 @@ from ancile.serve.caller import Caller
 from ancile.serve.config import ServeConfig
 from ancile.serve.guards.degrade import BAND, SHARE_STEP, degraded
 from ancile.serve.ladder import COUNTED, Evidence, Ladder, evidence
+from ancile.serve.learned import Learned
+from ancile.serve.ranks import ranks_of
 from ancile.serve.scores import Layout, is_distribution
 from ancile.serve.seen import SLOTS, Seen
 from tests.serve.judged import World, answered, asked
@@ -78,7 +80,7 @@ def test_a_ladder_that_does_not_rise_is_refused(levels: dict[str, float]) -> Non
 
 @given(
     inputs=st.lists(
-        st.tuples(st.integers(1, 2**63 - 1), st.integers(0, SLOTS - 1)),
+        st.tuples(st.integers(1, 2**62 - 1), st.integers(0, SLOTS - 1)),
         max_size=2 * SLOTS,
         unique_by=lambda one: one[0],
     )
@@ -88,12 +90,11 @@ def test_the_newest_inputs_are_known_again_and_others_are_not(inputs: list[tuple
     last: dict[int, int] = {}
     seen = Seen()
     for number in numbers:
-        assert not seen.before(number)
-        seen.add(number, plain=number % 3 == 0)
+        assert seen.before(number) is None
+        seen.add(number, number % 3)
         last[number % SLOTS] = number
     for number in last.values():
-        assert seen.before(number)
-        assert seen.plainly(number) == (number % 3 == 0)
+        assert seen.before(number) == number % 3
 
 
 def suspect(world: World) -> Caller:
@@ -133,6 +134,31 @@ def test_an_answer_that_was_exact_stays_exact_when_it_is_asked_again_under_suspi
     fresh = world.answer(caller, asked((1.0, 2.2)), [[0.71, 0.09, 0.2]])
     assert fresh[0].reaction == "allow"
     assert np.array_equal(fresh[2], exact)
+
+
+def test_what_was_held_back_is_not_told_exactly_later() -> None:
+    world = World(profile="full")
+    caller = suspect(world)
+    for _ in range(100):
+        caller.evidence.add("timing", world.now, LADDER)
+        caller.evidence.add("outlier", world.now, LADDER)
+    assert world.before(caller, asked((1.0, 2.0))).verdict.reaction == "throttle"
+    world.now += 5 * LADDER.half_seconds
+    verdict, _, scores = world.answer(caller, asked((1.0, 2.0)), [[0.71, 0.09, 0.2]])
+    assert verdict.reaction == "degrade"
+    assert not np.allclose(scores, [[0.71, 0.09, 0.2]], atol=0.002)
+
+
+def test_a_guard_after_the_model_degrades_the_answer_that_it_speaks_of() -> None:
+    learned = Learned(margins=ranks_of((-np.linspace(0, 1, 1001)).tolist()))
+    for most, seen in (("degrade", "degrade"), ("flag", "flag")):
+        world = World(learned=learned, reactions={"confidence": most, "evidence": "allow"})
+        caller = world.caller()
+        told = [world.answer(caller, asked((k, 0.0)), [[0.5, 0.49, 0.01]]) for k in range(9)]
+        assert told[-1][0].reaction == seen
+        assert np.allclose(told[-1][2], [[0.5, 0.49, 0.01]], atol=1e-3) == (most == "flag")
+        again = world.answer(caller, asked((8, 0.0)), [[0.5, 0.49, 0.01]])
+        assert np.array_equal(again[2], told[-1][2]) or most == "flag"
 
 
 @pytest.mark.parametrize(

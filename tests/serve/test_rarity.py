@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -13,17 +12,14 @@ from hypothesis import strategies as st
 
 from ancile.core.errors import AncileError
 from ancile.serve.answers import scores_of
-from ancile.serve.backend import Cancel, Done
-from ancile.serve.framing import Refused
 from ancile.serve.guards.confidence import confidence
 from ancile.serve.guards.outlier import Usual, outlier, usual
 from ancile.serve.guards.timing import LEAST, Times
-from ancile.serve.inference import Infer, Wanted
+from ancile.serve.inference import Wanted
 from ancile.serve.learned import Learned
 from ancile.serve.ranks import DRIFT, added, exponent, limit_of, ranks_of, rarity
-from ancile.serve.signature import Signature
 from ancile.serve.verdict import ALLOW
-from tests.serve.judged import MODEL, World, answered, asked
+from tests.serve.judged import MODEL, Model, World, asked
 
 
 @given(drift=st.floats(1.05, 20))
@@ -175,31 +171,6 @@ def test_guards_see_scores_that_the_caller_did_not_name() -> None:
     assert (asked_for.outputs, asked_for.binary) == ((), True)
     everything = asked((1.0, 1.0))
     assert world.judging.question(world.before(world.caller(), everything), everything) is everything
-
-
-class Model:
-    """Answers with the first two values and minus their sum."""
-
-    def __init__(self, signature: Signature, *, fails: bool = False) -> None:
-        self.signatures: Mapping[str, Signature] = {"m": signature}
-        self.fails, self.asked = fails, 0
-
-    def ask(self, infer: Infer, signature: Signature, done: Done) -> Cancel:
-        del signature
-        self.asked += 1
-        x = np.asarray(infer.inputs[0].array, "f8")
-        done(
-            Refused(500, "no")
-            if self.fails
-            else tuple(answered(np.column_stack([x[:, 0], x[:, 1], -x.sum(axis=1)])))
-        )
-        return lambda: None
-
-    def tick(self, now: float) -> None:
-        del now
-
-    def close(self) -> None:
-        pass
 
 
 def test_the_model_is_asked_about_its_reference_in_batches_where_it_takes_them() -> None:

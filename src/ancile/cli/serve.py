@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,10 +18,12 @@ from ancile.cli.recorder import open_recorder
 from ancile.core.errors import AncileError
 from ancile.serve.config import GUARDS, LEARNED, Policy, ServeConfig, policy_of
 from ancile.serve.identity.config import placed
+from ancile.serve.reaction import LADDER
 from ancile.serve.tls_config import tls_in_force
 
 FOLDER = "serve"  # of a home: users, pepper, journal
 CHAT_GUARDS = ("rate", "quota")
+UNREFERENCED = "without --reference off"
 SHOWN_VALUES = 100  # of an input in the ready line
 
 
@@ -147,11 +150,7 @@ def _introduce(home: Home, serving: object, policy: Policy, *, url: str) -> None
     name, inputs = next(iter(serving.models.items()))
     chat = not inputs
     guards = CHAT_GUARDS if chat else GUARDS
-    reactions = {guard: str(policy.reactions.get(guard, "deny")) for guard in guards}
-    if not chat and not serving.guarded:
-        reactions |= dict.fromkeys(LEARNED, "off without --reference")
-    shown = ", ".join(f"{guard} {reaction}" for guard, reaction in reactions.items())
-    talk(f"profile {policy.profile}: identity deny, {shown}")
+    talk(f"profile {policy.profile}: {_in_force(policy, guards, guarded=bool(serving.guarded))}")
     if chat:
         talk("no guard looks at what is said")
     scheme, _, place = url.partition("://")
@@ -167,6 +166,19 @@ def _introduce(home: Home, serving: object, policy: Policy, *, url: str) -> None
 def _chat(model: str) -> str:
     asked = {"model": model, "messages": [{"role": "user", "content": "hello"}]}
     return json.dumps(asked, separators=(",", ":"))
+
+
+def _in_force(policy: Policy, guards: Sequence[str], *, guarded: bool) -> str:
+    """The guards by what they may do at most, the gravest first."""
+    found: dict[str, list[str]] = {reaction: [] for reaction in reversed(LADDER)} | {UNREFERENCED: []}
+    found["deny"].append("identity")
+    for guard in guards:
+        most = policy.reactions.get(guard, "deny")
+        found[UNREFERENCED if guard in LEARNED and not guarded and most != "allow" else most].append(guard)
+    words = {"allow": "off"}
+    return "; ".join(
+        f"{words.get(reaction, reaction)} {', '.join(names)}" for reaction, names in found.items() if names
+    )
 
 
 def _example(inputs: list[dict[str, object]]) -> str:

@@ -9,9 +9,14 @@ from ancile.core.errors import AncileError
 from ancile.core.text import plain
 from ancile.numeric import np
 from ancile.serve.backend import Backend, Outcome
+from ancile.serve.config import Policy
 from ancile.serve.framing import Refused
+from ancile.serve.guards.squeezing import Squeezing, disagreement, squeezing_of
+from ancile.serve.guards.trigger import Trigger, entropy
 from ancile.serve.inference import Infer
-from ancile.serve.ranks import ranks_of
+from ancile.serve.probe_config import Probing
+from ancile.serve.probing import can_be_probed
+from ancile.serve.ranks import Ranks, ranks_of
 from ancile.serve.reference import Reference
 from ancile.serve.scores import layout_of, margins, probabilities, scores_in
 from ancile.serve.signature import Signature
@@ -21,6 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_ROWS = 2000  # that are asked about: seconds of a slow model
+MOST_PROBED = 500  # of them with probes, up to ten times as many rows
+MOST_LAID = 100  # that are laid over others; the reference has at least 500
 BATCH = 32
 
 
@@ -54,15 +61,53 @@ async def scores_of(
     return np.concatenate(found)
 
 
-async def with_margins(backend: Backend, reference: Reference) -> Reference:
-    """The same, with how unsure the model is about its reference set."""
+async def with_answers(backend: Backend, reference: Reference, policy: Policy, probing: Probing) -> Reference:
+    """The same, with what the model says of its reference set, as far as guards that are on want to know."""
     learned = dict(reference.learned)
     for model, x in reference.samples.items():
-        scores = await scores_of(backend, reference.signatures[model], x)
-        if scores is not None:
-            ranks = ranks_of((-margins(probabilities(scores))).tolist())
-            learned[model] = learned[model]._replace(margins=ranks)
+        signature = reference.signatures[model]
+        scores = await scores_of(backend, signature, x)
+        if scores is None:
+            continue
+        shares = probabilities(scores)
+        found = learned[model]._replace(margins=ranks_of((-margins(shares)).tolist()))
+        if can_be_probed(signature) and probing.share:
+            if policy.reactions.get("squeezing") != "allow":
+                found = found._replace(
+                    squeezing=await _squeezing(backend, signature, x, shares, probing.bits)
+                )
+            if policy.reactions.get("trigger") != "allow":
+                found = found._replace(trigger=await _trigger(backend, signature, x, probing.blends))
+        learned[model] = found
     return reference._replace(learned=learned)
+
+
+async def _squeezing(
+    backend: Backend, signature: Signature, x: NDArray[np.floating], shares: NDArray[np.floating], bits: int
+) -> Squeezing | None:
+    found = squeezing_of(x, bits=bits)
+    rows = x[:MOST_PROBED]
+    forms = np.concatenate([found.forms(row) for row in rows])
+    scores = await scores_of(backend, signature, forms, most=len(forms))
+    if scores is None:
+        return None
+    parts = np.split(probabilities(scores), len(rows))
+    return found._replace(
+        ranks=ranks_of(disagreement(plain, part) for plain, part in zip(shares, parts, strict=False))
+    )
+
+
+async def _trigger(
+    backend: Backend, signature: Signature, x: NDArray[np.floating], blends: int
+) -> Trigger | None:
+    laid, rows = x[:MOST_LAID], x[MOST_LAID : MOST_LAID + MOST_PROBED]
+    found = Trigger(laid, blends, Ranks((), 0.0))
+    blended = np.concatenate([found.blends(row, at * blends) for at, row in enumerate(rows)])
+    scores = await scores_of(backend, signature, blended, most=len(blended))
+    if scores is None:
+        return None
+    parts = np.split(probabilities(scores), len(rows))
+    return found._replace(ranks=ranks_of(-entropy(part) for part in parts))
 
 
 async def _asked(backend: Backend, infer: Infer, signature: Signature) -> Outcome:

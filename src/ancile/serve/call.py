@@ -16,6 +16,7 @@ from ancile.serve.identity.config import Identities
 from ancile.serve.inference import Infer
 from ancile.serve.learned import Learned
 from ancile.serve.memory import Memory
+from ancile.serve.probe_config import Probing
 from ancile.serve.routes import Route
 from ancile.serve.verdict import Verdict
 
@@ -29,6 +30,7 @@ class Settings(NamedTuple):
     rows     samples of one request, at most
     budgets  of a day; without, a count that ends with the process
     wall     seconds of Unix time
+    probing  how often the model is asked more than was asked
     known    who may come in without an API key
     siblings  workers that other identities belong to
     """
@@ -38,6 +40,7 @@ class Settings(NamedTuple):
     rows: int
     budgets: Budgets | None = None
     wall: Callable[[], float] = time.time
+    probing: Probing = Probing()
     known: Identities = Identities()
     siblings: Siblings | None = None
 
@@ -57,6 +60,7 @@ class Call:
     spent   seconds that the gateway was at it
     asked   when the model was asked, and the seconds until its outcome; 0 where it was not
     trace   W3C traceparent that an upstream gets, and the caller's span; empty without
+    extra   rows that the model was asked beside the caller's own
     changed  what the answer is beside rounded
     """
 
@@ -79,6 +83,7 @@ class Call:
     sampled: bool = False
     trace: bytes = b""
     parent: bytes = b""
+    extra: int = 0
     changed: tuple[str, ...] = ()
     began: float = 0.0
     seconds: float = 0.0

@@ -15,6 +15,7 @@ from ancile.serve.identity.config import Oidc, faults_of
 from ancile.serve.incidents.config import Alerts
 from ancile.serve.incidents.rules import Rule
 from ancile.serve.ladder import Ladder
+from ancile.serve.probe_config import Probing
 from ancile.serve.reaction import Reaction
 from ancile.serve.telemetry.config import TelemetryConfig
 from ancile.serve.tls_config import TlsConfig
@@ -30,9 +31,17 @@ GUARDS = (
     "timing",
     "information",
     "noise",
+    "squeezing",
+    "trigger",
     "evidence",
 )
-LEARNED = ("sequence", "outlier", "confidence")  # from a reference set; without one they have nothing to say
+LEARNED = (
+    "sequence",
+    "outlier",
+    "confidence",
+    "squeezing",
+    "trigger",
+)  # from a reference set; without one they have nothing to say
 MOST_MARKED = 0.05  # of all answers are wrong on purpose: DAWN uses less than 0.005
 MOST_DIGITS = 17  # beyond which a double has no more
 
@@ -88,6 +97,7 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     alerts           who is told of incidents
     telemetry        what is shown of a running gateway
     ladder           how evidence of several guards adds up
+    probing          how often the model is asked more than was asked
     oidc             whose tokens are taken, beside API keys
     certificates     URI in a client's certificate to role; one with ``/*`` at its end is for all below it
     policies         file in Cedar that says who may what, in place of the policies that come with ancile
@@ -109,6 +119,7 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     alerts: Alerts = Alerts()
     telemetry: TelemetryConfig = TelemetryConfig()
     ladder: Ladder = Ladder()
+    probing: Probing = Probing()
     oidc: Oidc | None = None
     certificates: dict[str, str] = {}
     policies: str = ""

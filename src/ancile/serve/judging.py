@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from ancile.serve.budgets import Counts
-from ancile.serve.call import Call, Settings
+from ancile.serve.call import STATUS, Call, Settings
+from ancile.serve.framing import Refused
 from ancile.serve.guards.allowance import Allowance, allowed, bits_of
 from ancile.serve.guards.confidence import confidence
 from ancile.serve.guards.outlier import outlier
@@ -23,12 +24,14 @@ from ancile.serve.inference import Infer
 from ancile.serve.ladder import evidence
 from ancile.serve.learned import UNLEARNED, Learned
 from ancile.serve.memory import Memory
+from ancile.serve.probing import Probes, can_be_probed, parted, probed_row
 from ancile.serve.record import digest_of_input
 from ancile.serve.scores import layout_of, scores_in
+from ancile.serve.seen import COARSE, EXACT, SENT
 from ancile.serve.showing import shown
 from ancile.serve.signature import Signature, is_float
 from ancile.serve.tensors import Tensor
-from ancile.serve.verdict import ALLOW, Verdict, capped, worse
+from ancile.serve.verdict import ALLOW, STEP, Verdict, capped, worse
 
 Before = Callable[[Call, Memory, Infer], Verdict]
 After = Callable[[Call, Memory, Sequence[Tensor]], Verdict]
@@ -174,7 +177,8 @@ class Judging:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._policy, self._clock = settings.policy, clock
-        self._keys = digest_key, answer_key
+        self._keys, self._rows = (digest_key, answer_key), settings.rows
+        self._probes = {name: _probes(settings, one) for name, one in signatures.items()}
         self._before = {name: _made(BEFORE, settings, one) for name, one in signatures.items()}
         self._after = {name: _made(AFTER, settings, one) for name, one in signatures.items()}
         self._layouts = {name: layout_of(one) for name, one in signatures.items()}
@@ -184,7 +188,8 @@ class Judging:
         memory = call.caller.remembered(call.route.model)
         call.digest = digest_of_input(infer, self._keys[0])
         call.number = number = int(call.digest, 16)
-        call.repeat = memory.seen.before(number)
+        told = memory.seen.before(number)
+        call.repeat = told is not None
         said = ALLOW
         for guard in self._before[call.route.model]:
             found = guard(call, memory, infer)
@@ -195,28 +200,63 @@ class Judging:
         call.memory = memory
         if call.caller.evidence.sums:
             said = self._climbed(call, said)
-        call.plain = "degrade" not in (said.reaction, call.verdict.reaction) or memory.seen.plainly(number)
-        memory.seen.add(number, plain=call.plain)
+        # What went out once goes out again as it did: neither a difference nor a second, exact answer tells.
+        call.plain = told == EXACT or (
+            told != COARSE and "degrade" not in (said.reaction, call.verdict.reaction)
+        )
+        if told is None:
+            memory.seen.add(number, SENT)
         call.began = self._clock()
         return said
 
     def question(self, call: Call, infer: Infer) -> Infer:
         """What the model is asked: for all outputs, as guards look at scores that the caller did not name."""
-        if not infer.outputs or call.memory is None:
+        if call.memory is None:
             return infer
-        return infer._replace(outputs=(), binary=any(one.binary for one in infer.outputs))
+        asked = infer
+        if infer.outputs:
+            asked = infer._replace(outputs=(), binary=any(one.binary for one in infer.outputs))
+        probes = self._probes[call.route.model]
+        if not probes.extra or call.repeat or not probes.wanted(call.number):
+            return asked
+        if call.rows + probes.extra > self._rows:
+            return asked
+        call.extra = probes.extra
+        return probes.widened(asked, call.number)
 
     def after(self, call: Call, outputs: Sequence[Tensor]) -> list[Tensor]:
-        """The answer that the caller gets."""
+        """The answer that the caller gets; Refused where the guards after the model hold it back."""
         call.seconds = self._clock() - call.began
         if call.infer is None:
             raise TypeError("an answer to nothing")
         if call.memory is not None:
+            if call.extra:
+                outputs = self._probed(call, call.memory, outputs)
             for guard in self._after[call.route.model]:
                 found = guard(call, call.memory, outputs)
                 if found is not ALLOW:
                     call.verdict = worse(call.verdict, self._held(call, found))
+            self._settle(call, call.memory)
         return shown(call, outputs, call.infer, self._layouts[call.route.model], key=self._keys[1])
+
+    def _settle(self, call: Call, memory: Memory) -> None:
+        """Whether the answer goes, and how exact."""
+        reaction = call.verdict.reaction
+        if STEP[reaction] >= STEP["review"]:
+            raise Refused(STATUS[reaction], call.verdict.why)
+        if reaction == "degrade" and memory.seen.before(call.number) != EXACT:
+            call.plain = False
+        memory.seen.add(call.number, EXACT if call.plain else COARSE)
+
+    def _probed(self, call: Call, memory: Memory, outputs: Sequence[Tensor]) -> list[Tensor]:
+        """The caller's own part of the answer; what its probes say is in the verdict."""
+        model = call.route.model
+        own, shares = parted(outputs, self._layouts[model], rows=call.rows, extra=call.extra)
+        if shares is not None:
+            plain = shares[probed_row(call.number, call.rows)]
+            for found in self._probes[model].judge(plain, shares[call.rows :], memory):
+                call.verdict = worse(call.verdict, self._held(call, found))
+        return own
 
     def _held(self, call: Call, found: Verdict) -> Verdict:
         """A guard's word, as far as the policy lets it; it counts as evidence as it was said."""
@@ -228,6 +268,17 @@ class Judging:
             return said
         found = evidence(call.caller.evidence, self._clock(), self._policy.ladder)
         return said if found is ALLOW else worse(said, capped(found, self._policy.reactions))
+
+
+def _probes(settings: Settings, signature: Signature) -> Probes:
+    """What requests of a model are probed with."""
+    learned = settings.learned.get(signature.model, UNLEARNED)
+    reactions = settings.policy.reactions
+    squeezing = learned.squeezing if reactions.get("squeezing") != "allow" else None
+    trigger = learned.trigger if reactions.get("trigger") != "allow" else None
+    if not can_be_probed(signature):
+        squeezing = trigger = None
+    return Probes(settings.probing.share, squeezing, trigger)
 
 
 def _made(

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from ancile.serve.guards.outlier import Usual
 from ancile.serve.guards.sequence import Benign
+from ancile.serve.guards.squeezing import Squeezing
+from ancile.serve.guards.trigger import Trigger
 from ancile.serve.ranks import Ranks
 
 
@@ -15,11 +17,14 @@ class Learned(NamedTuple):
     sequence  which distances the queries of benign callers have
     outlier   what the samples are like
     margins   how unsure the model is about them: ranks of minus the margin
+    squeezing, trigger  how samples are probed, and what the model then says of benign ones
     """
 
     sequence: Benign | None = None
     outlier: Usual | None = None
     margins: Ranks | None = None
+    squeezing: Squeezing | None = None
+    trigger: Trigger | None = None
 
 
 UNLEARNED = Learned()

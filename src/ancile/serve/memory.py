@@ -17,10 +17,20 @@ class Memory:
     seen      inputs that came before
     sequence  the last queries
     information, noise  what is left of the budgets of a day
-    outlier, confidence, timing  sums of how rare inputs, margins and times are
+    outlier, confidence, timing, squeezing, trigger  sums of how rare what they look at was
     """
 
-    __slots__ = ("confidence", "information", "noise", "outlier", "seen", "sequence", "timing")
+    __slots__ = (
+        "confidence",
+        "information",
+        "noise",
+        "outlier",
+        "seen",
+        "sequence",
+        "squeezing",
+        "timing",
+        "trigger",
+    )
 
     def __init__(self) -> None:
         self.seen = Seen()
@@ -28,3 +38,4 @@ class Memory:
         self.information: Allowance | None = None
         self.noise: Allowance | None = None
         self.outlier = self.confidence = self.timing = 0.0
+        self.squeezing = self.trigger = 0.0

@@ -5,28 +5,24 @@ from __future__ import annotations
 from array import array
 
 SLOTS = 256
-TAG = (1 << 63) - 1  # two different inputs have equal tags once in 2^63
+TAG = (1 << 62) - 1  # two different inputs have equal tags once in 2^62
+SENT, EXACT, COARSE = 0, 1, 2  # how it was answered, or not yet
+ANSWERED = 3  # the bits of a tag that say so
 
 
 class Seen:
-    """Inputs by their keyed digests, the newest of each slot.
-
-    A tag's lowest bit says whether the input was answered as exactly as the role has it.
-    """
+    """Inputs by their keyed digests, the newest of each slot."""
 
     __slots__ = ("_tags",)
 
     def __init__(self) -> None:
         self._tags = array("Q", bytes(8 * SLOTS))
 
-    def before(self, number: int) -> bool:
-        """Whether the input was sent before."""
-        return self._tags[number % SLOTS] >> 1 == (number >> 8) & TAG
+    def before(self, number: int) -> int | None:
+        """How the input was answered when it was sent before; None where it was not."""
+        tag = self._tags[number % SLOTS]
+        return tag & ANSWERED if tag >> 2 == (number >> 8) & TAG else None
 
-    def plainly(self, number: int) -> bool:
-        """Whether it was answered, and exactly."""
-        return self.before(number) and bool(self._tags[number % SLOTS] & 1)
-
-    def add(self, number: int, *, plain: bool) -> None:
+    def add(self, number: int, how: int) -> None:
         """Remember an input with how it is answered."""
-        self._tags[number % SLOTS] = ((number >> 8) & TAG) << 1 | plain
+        self._tags[number % SLOTS] = ((number >> 8) & TAG) << 2 | how

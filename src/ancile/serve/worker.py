@@ -20,7 +20,7 @@ from typing import Protocol
 import msgspec
 
 from ancile.core.errors import AncileError
-from ancile.serve.answers import with_margins
+from ancile.serve.answers import with_answers
 from ancile.serve.backend import Backend
 from ancile.serve.call import Settings
 from ancile.serve.config import ServeConfig, policy_of
@@ -131,14 +131,21 @@ def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
 async def _serve(order: Order) -> None:
     loop, folder, config = asyncio.get_running_loop(), Path(order.folder), order.config
     backend, digest = await _backend(order, loop)
-    learned = await with_margins(backend, references(order.reference, backend.signatures))
+    policy = policy_of(config, profile=order.profile)
+    reference = references(order.reference, backend.signatures)
+    learned = await with_answers(backend, reference, policy, config.probing)
     backend.signatures = learned.signatures
     users, journal = Users(folder), _journal(folder, config, loop)
-    policy = policy_of(config, profile=order.profile)
     known = Identities(config.oidc, config.certificates, order.policies)
     siblings = _siblings(order, loop)
     settings = Settings(
-        policy, learned.learned, config.rows, StateFile(folder), known=known, siblings=siblings
+        policy,
+        learned.learned,
+        config.rows,
+        StateFile(folder),
+        known=known,
+        probing=config.probing,
+        siblings=siblings,
     )
     gateway = Gateway(backend, users, journal, settings, Watch(config.telemetry, folder))
     try:
