@@ -33,6 +33,8 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     input: str
     rows: int
     changed: str
+    tokens_in: int
+    tokens_out: int
     n: int
 
 
