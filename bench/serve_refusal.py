@@ -23,6 +23,9 @@ from ancile.serve.gateway import Gateway
 from ancile.serve.journal import Journal
 from ancile.serve.keys import Users
 from ancile.serve.limits import Limits
+from ancile.serve.review.config import ReviewConfig
+from ancile.serve.review.holding import Holding
+from ancile.serve.review.store import Reviews
 from ancile.serve.signature import Signature, Spec
 from ancile.serve.telemetry.config import TelemetryConfig
 from ancile.serve.telemetry.watch import Watch
@@ -65,7 +68,8 @@ async def microseconds(folder: Path, *, control: bool) -> list[float]:
     journal = Journal(folder / "journal", loop=loop, durable=60, records=10**6, seconds=3600, room=1 << 40)
     role = Role(may=("infer",), rate=1e-3, burst=1)
     settings = Settings(Policy("standard", shipped_profiles()["standard"], {"bench": role}), {}, 256)
-    gateway = Gateway(Nothing(), users, journal, settings, Watch(TelemetryConfig(), folder))
+    holding = Holding(Reviews(folder / "reviews", key=bytes(32)), ReviewConfig(), time.time)
+    gateway = Gateway(Nothing(), users, journal, settings, Watch(TelemetryConfig(), folder), holding)
     connection = Connection(Door(gateway, limits=Limits(), loop=loop, tick=gateway.tick), gateway, loop)
     wire = Wire()
     connection.connection_made(wire)

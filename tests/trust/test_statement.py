@@ -17,7 +17,7 @@ from ancile.core.errors import AncileError
 from ancile.core.exhibit import Text
 from ancile.core.subject import digest_of, subject_of_parts
 from ancile.trust.canonical import canonical
-from ancile.trust.events import Erasure, KeyEvent, Loss, Release, RunStarted, Segment, UserEvent
+from ancile.trust.events import Erasure, KeyEvent, Loss, Release, Review, RunStarted, Segment, UserEvent
 from ancile.trust.key import private_key
 from ancile.trust.merkle import root_of
 from ancile.trust.statement import (
@@ -62,6 +62,18 @@ PREDICATES: dict[str, Predicate] = {
         keys=(digest_of(b"key"),),
         until=NOW,
         by="carol",
+        time=NOW,
+        version="0.1.0",
+    ),
+    "review": Review(
+        event="ab" * 16,
+        review="rev-1",
+        change="approved",
+        label="benign",
+        user="alice",
+        model="m",
+        guard="evidence",
+        input="0" * 32,
         time=NOW,
         version="0.1.0",
     ),

@@ -27,6 +27,7 @@ COMMANDS: dict[str, str] = {
     "gate": "Decide from evidence whether a model may pass.",
     "serve": "Stand before a model: keys, limits, guards, and a record of all.",
     "user": "Give out and take back the API keys of the gateway.",
+    "review": "Decide about requests that the gateway holds for a person.",
     "incident": "Say what the gateway's verdicts add up to.",
     "ledger": "Read, verify and prove what was recorded.",
     "evidence": "Carry evidence from one machine to another.",

@@ -69,6 +69,7 @@ def serve(
     from ancile.serve.identity.permissions import digest_in_force, read_policies  # noqa: PLC0415 - likewise
     from ancile.serve.incidents.alerter import alerting  # noqa: PLC0415 - likewise
     from ancile.serve.keys import Users  # noqa: PLC0415 - not for --help
+    from ancile.serve.review.store import KEY_OF, Reviews  # noqa: PLC0415 - likewise
     from ancile.serve.supervise import Sealer, journal_of, listening, supervise  # noqa: PLC0415 - not for --help
     from ancile.serve.telemetry.exporter import exporting  # noqa: PLC0415 - likewise
     from ancile.serve.worker import Order, Serving  # noqa: PLC0415 - likewise
@@ -90,6 +91,7 @@ def serve(
         listening(host, port) as bound,
         open_recorder(home) as recorder,
         Users(folder) as users,
+        Reviews(folder, key=users.hash(KEY_OF)) as reviews,
         alerting(recorder.ledger, config, folder=folder, say=talk) as alerter,
         exporting(config.telemetry, folder) as metrics,
     ):
@@ -119,7 +121,7 @@ def serve(
             most=config.segment_records,
             now=recorder.clock.now,
             done=set(),
-            changes=lambda: users.hand_over(recorder.write),
+            changes=lambda: (users.hand_over(recorder.write), reviews.hand_over(recorder.write)),
             heard=alerter.tick,
         )
         if left := sealer.recover():

@@ -17,6 +17,7 @@ from ancile.serve.incidents.rules import Rule
 from ancile.serve.ladder import Ladder
 from ancile.serve.probe_config import Probing
 from ancile.serve.reaction import Reaction
+from ancile.serve.review.config import ReviewConfig
 from ancile.serve.telemetry.config import TelemetryConfig
 from ancile.serve.tls_config import TlsConfig
 
@@ -96,6 +97,7 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     incidents        rules changed or added, by which verdicts are incidents
     alerts           who is told of incidents
     telemetry        what is shown of a running gateway
+    review           how requests are held for a person
     ladder           how evidence of several guards adds up
     probing          how often the model is asked more than was asked
     oidc             whose tokens are taken, beside API keys
@@ -118,6 +120,7 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     incidents: dict[str, Rule] = {}
     alerts: Alerts = Alerts()
     telemetry: TelemetryConfig = TelemetryConfig()
+    review: ReviewConfig = ReviewConfig()
     ladder: Ladder = Ladder()
     probing: Probing = Probing()
     oidc: Oidc | None = None

@@ -6,6 +6,7 @@ Every answer leaves behind the record of its verdict.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from time import perf_counter
 
 import msgspec
@@ -25,6 +26,7 @@ from ancile.serve.record import (
     framing_refusal,
     line_of,
 )
+from ancile.serve.review.holding import Holding
 from ancile.serve.routes import Route
 from ancile.serve.signature import Signature
 from ancile.serve.telemetry.watch import Watch
@@ -39,9 +41,15 @@ class Gateway:
     """The service behind the door."""
 
     def __init__(
-        self, backend: Backend, users: Users, journal: Journal, settings: Settings, watch: Watch
+        self,
+        backend: Backend,
+        users: Users,
+        journal: Journal,
+        settings: Settings,
+        watch: Watch,
+        holding: Holding,
     ) -> None:
-        self._backend, self._journal, self._watch = backend, journal, watch
+        self._backend, self._journal, self._watch, self._holding = backend, journal, watch, holding
         self._counted = Counted(journal.add, watch.counted)
         self._admission = Admission(users, settings, backend.signatures, self._counted)
         self._judging = Judging(
@@ -99,7 +107,13 @@ class Gateway:
             call.infer = call.infer._replace(trace=call.trace)
         call.rows = call.infer.inputs[0].array.shape[0]
         call.verdict = worse(call.verdict, self._judging.before(call, call.infer))
-        if STEP[call.verdict.reaction] >= STEP["review"]:
+        if call.verdict.reaction == "review":
+            ruling = self._holding.rule(call, call.infer)
+            call.verdict = ruling.verdict
+            if ruling.message is not None:
+                self._leave(exchange, call, ruling.status, ruling.message)
+                return
+        if STEP[call.verdict.reaction] >= STEP["throttle"]:
             status = 400 if call.verdict.guard == "schema" else STATUS[call.verdict.reaction]
             self._refuse(exchange, call, Refused(status, call.verdict.why), guard="")
             return
@@ -203,12 +217,15 @@ class Gateway:
         self.flush()
         self._journal.tick()
         self._watch.tick()
+        with suppress(AncileError):  # what cannot be read stays as it was known
+            self._holding.tick()
 
     def close(self) -> None:
         """Nobody asks any more."""
         self.flush()
         self._admission.close()
         self._watch.close()
+        self._holding.close()
 
     def flush(self) -> None:
         """Write what was counted; where that fails it stays counted, and the journal refuses requests."""

@@ -12,6 +12,7 @@ import signal
 import socket
 import ssl
 import sys
+import time
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -33,6 +34,8 @@ from ancile.serve.journal import Journal
 from ancile.serve.keys import Users
 from ancile.serve.limits import Limits
 from ancile.serve.reference import Reference, references
+from ancile.serve.review.holding import Holding
+from ancile.serve.review.store import KEY_OF, Reviews
 from ancile.serve.signature import Signature
 from ancile.serve.state import StateFile
 from ancile.serve.telemetry.watch import Watch
@@ -147,7 +150,8 @@ async def _serve(order: Order) -> None:
         probing=config.probing,
         siblings=siblings,
     )
-    gateway = Gateway(backend, users, journal, settings, Watch(config.telemetry, folder))
+    holding = Holding(Reviews(folder, key=users.hash(KEY_OF)), config.review, time.time)
+    gateway = Gateway(backend, users, journal, settings, Watch(config.telemetry, folder), holding)
     try:
         await _until_told(
             order, gateway, journal, siblings, serving=_serving(backend.signatures, learned, digest=digest)

@@ -1,6 +1,6 @@
 """What a ledger holds beside reports and decisions.
 
-Runs that began, releases, keys, segments of streams, erasures, and losses.
+Runs that began, releases, keys, reviews, segments of streams, erasures, and losses.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ Change = Literal["introduced", "rotated", "revoked"]
 UserChange = Literal["added", "rotated", "revoked", "role", "person", "factor", "removed"]
 
 MOST_KEYS = 1000  # of one user, that an event names
+ReviewChange = Literal["approved", "rejected", "labelled"]
+
 MOST_SCANS = 100  # that a release names: those of one model's bytes are few
 
 
@@ -199,3 +201,33 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
         lines = self.records.encode("utf-8").split(b"\n")
         if self.count != len(lines) or self.root != f"sha256:{root_of(lines).hex()}":
             raise ValueError("a segment's records are those under its root")
+
+
+class Review(msgspec.Struct, frozen=True, kw_only=True):
+    """A person decided about a request that the gateway had held.
+
+    event   random name; an entry with the same one says the same decision again, after a crash
+    review  id in the queue
+    label   what the person took the request for: benign, attack, unsure
+    user    whose request; with the model, and the guard that had it held
+    input   keyed digest of what was sent
+    by      who decided: empty for the local command line, else the name of a person
+    """
+
+    schema: Literal["ancile/review/v1"] = "ancile/review/v1"
+    event: str
+    review: str
+    change: ReviewChange
+    label: str
+    note: str = ""
+    user: str
+    model: str
+    guard: str
+    input: str
+    by: str = ""
+    time: datetime
+    version: str
+
+    def __post_init__(self) -> None:
+        if not (self.event and self.review) or self.time.tzinfo is None:
+            raise ValueError("a review has a name, an id and an aware time")

@@ -17,13 +17,13 @@ from ancile.core.subject import Subject, digest_of, percent_encoded
 from ancile.core.text import plain
 from ancile.core.wire import builtins
 from ancile.trust.canonical import canonical, parse_canonical
-from ancile.trust.events import Erasure, KeyEvent, Loss, Release, RunStarted, Segment, UserEvent
+from ancile.trust.events import Erasure, KeyEvent, Loss, Release, Review, RunStarted, Segment, UserEvent
 
 TYPE = "https://in-toto.io/Statement/v1"
 LARGEST = 16 << 20  # bytes; a report with 100 pictures of 64 KiB is about 9 MB
 
 Predicate: TypeAlias = (
-    Report | Decision | RunStarted | Release | KeyEvent | UserEvent | Segment | Erasure | Loss
+    Report | Decision | RunStarted | Release | KeyEvent | UserEvent | Review | Segment | Erasure | Loss
 )
 
 # what a leaf calls it: (predicateType, the noun)
@@ -33,6 +33,7 @@ KINDS: dict[str, tuple[str, type[Predicate]]] = {
     "run": ("urn:ancile:run:v1", RunStarted),
     "release": ("urn:ancile:release:v1", Release),
     "key": ("urn:ancile:key-event:v1", KeyEvent),
+    "review": ("urn:ancile:review:v1", Review),
     "segment": ("urn:ancile:segment:v1", Segment),
     "user": ("urn:ancile:user-event:v1", UserEvent),
     "erasure": ("urn:ancile:erasure:v1", Erasure),
@@ -43,7 +44,7 @@ KINDS: dict[str, tuple[str, type[Predicate]]] = {
 class Statement(NamedTuple):
     """A statement that was read.
 
-    kind      the entry's type in a leaf: report, decision, run, release, key, segment, erasure or loss
+    kind      the entry's type in a leaf: one of KINDS
     digest    of the statement's exact bytes
     subjects  name to ``sha256:<hex>``: the whole first, then its parts as ``<whole>/<part>``
     """
@@ -88,9 +89,8 @@ def subjects_of(predicate: Predicate) -> dict[str, str]:
         return {"key": predicate.id}
     if isinstance(predicate, Segment):
         return {f"{predicate.stream}/{predicate.journal}": predicate.root}
-    if isinstance(predicate, UserEvent):
-        keys = {f"key-{number}": key for number, key in enumerate(predicate.keys)}
-        return {"user": digest_of(predicate.user.encode("utf-8")), **keys}
+    if isinstance(predicate, UserEvent | Review):
+        return _of_people(predicate)
     if isinstance(predicate, Erasure):
         return {f"entry-{predicate.entry}": predicate.leaf}
     if isinstance(predicate, Loss):
@@ -103,6 +103,13 @@ def subjects_of(predicate: Predicate) -> dict[str, str]:
     return {whole: subject.digest} | {
         f"{whole}/{part}": digest for part, digest in sorted(subject.parts.items())
     }
+
+
+def _of_people(predicate: UserEvent | Review) -> dict[str, str]:
+    if isinstance(predicate, Review):
+        return {"review": digest_of(predicate.review.encode("utf-8"))}
+    keys = {f"key-{number}": key for number, key in enumerate(predicate.keys)}
+    return {"user": digest_of(predicate.user.encode("utf-8")), **keys}
 
 
 def parse_statement(data: bytes) -> Statement:
