@@ -44,6 +44,7 @@ CROSSED = 24  # broken samples whose boundary is looked at
 UNBOUNDED = 16  # of them, those attacked as far as the bounds allow
 FEW_BROKEN = 2  # samples that a search without gradients breaks before it is let loose on all
 SOME = 24  # samples on which an attack has to break one before it gets the others
+PUPILS = 3  # that learn from the model: each begins elsewhere
 MORE = 0.03  # of all samples, broken by the last search: reason for a longer one
 
 LOOKS: dict[Effort, tuple[int, int]] = {"quick": (20, 100), "standard": (10, 200), "thorough": (4, 1000)}
@@ -176,6 +177,8 @@ def _again(look: _Look) -> None:
     if not look.job.stop():
         if not found.unsteady:
             found.stood_in += _soft(look, once, estimated=False, place=-107)
+        if not (found.unsteady or found.crowded):
+            _taught(look)
         if wide:
             _soft(look, once, estimated=True, place=-108)
     _searched(look, "square", place=-110, fewer=fewer)
@@ -252,6 +255,21 @@ def _soft(look: _Look, on: GradientModel, *, estimated: bool, place: int) -> int
         return broken(look.job, look.state, Effect(name=name, blind=estimated), rows, find, place=place)
 
     return _paying(look, attack)
+
+
+def _taught(look: _Look) -> None:
+    """Climb on small networks that learn what the model answers, one after another while that pays."""
+    from ancile.assess.student import taught  # noqa: PLC0415 - needs an extra
+
+    for pupil in range(PUPILS):
+        if look.job.stop():
+            return
+        effect = Effect(name="a network taught on its answers", blind=True)
+        find = taught(look.job, look.state, effort=look.effort, pupil=pupil)
+        broke = broken(look.job, look.state, effect, _left(look), find, place=-151 - pupil)
+        look.found.blind += broke
+        if pupil and not broke:
+            return
 
 
 def _straight(look: _Look) -> int:
