@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 from msgspec import structs
 
+from ancile.cli.administering import administering
 from ancile.cli.home import Home, need_home
 from ancile.cli.output import talk
 from ancile.cli.recorder import open_recorder
@@ -37,6 +38,12 @@ SHOWN_VALUES = 100  # of an input in the ready line
 @click.option("--tls-cert", metavar="FILE", help="Speak TLS with this certificate (PEM, with its chain).")
 @click.option("--tls-key", metavar="FILE", help="Its private key (PEM, unencrypted).")
 @click.option("--client-ca", metavar="FILE", help="Let in only clients with a certificate of this authority.")
+@click.option(
+    "--admin-port",
+    metavar="PORT",
+    type=click.IntRange(0, 65535),
+    help="Let people administer at this port.",
+)
 @click.option("--profile", help="watch, standard or full; else that of ancile.toml.")
 @click.option(
     "--workers",
@@ -58,6 +65,7 @@ def serve(
     tls_cert: str | None,
     tls_key: str | None,
     client_ca: str | None,
+    admin_port: int | None,
     profile: str | None,
     reference: str | None,
     workers: int,
@@ -86,11 +94,15 @@ def serve(
     below = home.config_file.parent
     tls = tls_in_force(config.tls, below, certificate=tls_cert, key=tls_key, client_ca=client_ca)
     policies = read_policies(config.policies, home.config_file.parent)
+    digest = digest_in_force(policy, policies)
     folder = home.folder / FOLDER
     with (
         listening(host, port) as bound,
         open_recorder(home) as recorder,
         Users(folder) as users,
+        administering(
+            home, config, port=admin_port, profile=policy.profile, policies=policies, digest=digest
+        ),
         Reviews(folder, key=users.hash(KEY_OF)) as reviews,
         alerting(recorder.ledger, config, folder=folder, say=talk) as alerter,
         exporting(config.telemetry, folder) as metrics,
@@ -132,7 +144,7 @@ def serve(
                 talk(f"metrics for Prometheus: {metrics}")
             _introduce(home, serving, policy, url=_url(place[0], place[1], tls=tls is not None))
 
-        sealer = sealer._replace(policy=digest_in_force(policy, policies))
+        sealer = sealer._replace(policy=digest)
         supervise(order, bound, sealer, count=workers, told=told, say=talk)
 
 

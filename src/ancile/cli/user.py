@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import get_args
@@ -13,7 +11,7 @@ import msgspec
 
 from ancile.cli.home import Home, need_home
 from ancile.cli.output import talk
-from ancile.cli.recorder import open_recorder
+from ancile.cli.people import add_person, changing, remove_person
 from ancile.cli.serve import FOLDER
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
@@ -33,12 +31,24 @@ def user() -> None:
 
 @user.command()
 @click.argument("name")
-@click.option("--role", required=True, help="monitor, analyst, service, or one of ancile.toml.")
-def add(name: str, *, role: str) -> None:
-    """Make a key for NAME and print it once; a running gateway knows it within a second."""
+@click.option("--role", help="monitor, analyst, service, or one of ancile.toml.")
+@click.option("--admin", "person", flag_value="admin", help="A person who administers instead: no key.")
+@click.option("--reviewer", "person", flag_value="reviewer", help="A person who reviews instead: no key.")
+def add(name: str, *, role: str | None, person: str | None) -> None:
+    """Make a key for NAME and print it once; a running gateway knows it within a second.
+
+    A person gets a password, which is asked for, and a second factor, which is printed once.
+    """
     home = need_home(Path.cwd())
+    if (role is None) == (person is None):
+        raise AncileError(
+            "either a role or a person", value=plain(name), remedy="say --role ROLE, or --admin"
+        )
+    if role is None:
+        add_person(home, name, role=person or "")
+        return
     _known(home, role)
-    with _changing(home) as users:
+    with changing(home) as users:
         key = users.add(name, role=role, now=datetime.now(UTC))
     click.echo(key)
     talk(KEPT)
@@ -72,7 +82,7 @@ def list_(*, format_: str) -> None:
 )
 def rotate(name: str, *, grace: int) -> None:
     """Make a new key for NAME and print it once; the keys before end after a time of grace."""
-    with _changing(need_home(Path.cwd())) as users:
+    with changing(need_home(Path.cwd())) as users:
         key = users.rotate(name, grace=timedelta(hours=grace), now=datetime.now(UTC))
     click.echo(key)
     talk(f"{KEPT}; the keys before let in for {grace} hours more")
@@ -85,7 +95,7 @@ def role(name: str, role: str) -> None:
     """Give NAME another ROLE; its keys stay, and a running gateway knows it within a second."""
     home = need_home(Path.cwd())
     _known(home, role)
-    with _changing(home) as users:
+    with changing(home) as users:
         users.set_role(name, role, now=datetime.now(UTC))
     talk(f"{name} is {role}")
 
@@ -93,12 +103,16 @@ def role(name: str, role: str) -> None:
 @user.command()
 @click.argument("name")
 def revoke(name: str) -> None:
-    """Take all keys of NAME back; a running gateway refuses them within a second."""
+    """Take all keys of NAME back; a running gateway refuses them within a second. A person is logged out."""
     home = need_home(Path.cwd())
     with _users(home) as users:  # at once: a key that leaked does not wait for a passphrase
-        count = users.revoke(name, now=datetime.now(UTC))
+        now = datetime.now(UTC)
+        gone = remove_person(users, name)
+        count = 0 if gone and not users.has(name) else users.revoke(name, now=now)
+    if gone:
+        talk(f"{name} logs in no more")
     talk(f"{_keys(count)} of {name} {'lets' if count == 1 else 'let'} in no more")
-    with _changing(home):
+    with changing(home):
         pass
 
 
@@ -168,11 +182,3 @@ def _keys(count: int) -> str:
 
 def _users(home: Home) -> Users:
     return Users(home.folder / FOLDER)
-
-
-@contextmanager
-def _changing(home: Home) -> Iterator[Users]:
-    """Users, and what is changed of them in the ledger at the end, with what waited from before."""
-    with open_recorder(home) as recorder, _users(home) as users:
-        yield users
-        users.hand_over(recorder.write)

@@ -11,6 +11,7 @@ import msgspec
 
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
+from ancile.serve.admin.config import AdminConfig
 from ancile.serve.identity.config import Oidc, faults_of
 from ancile.serve.incidents.config import Alerts
 from ancile.serve.incidents.rules import Rule
@@ -103,6 +104,7 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     oidc             whose tokens are taken, beside API keys
     certificates     URI in a client's certificate to role; one with ``/*`` at its end is for all below it
     policies         file in Cedar that says who may what, in place of the policies that come with ancile
+    admin            where people administer
     tls              certificate of the listener; without one it speaks in the clear
     upstream_key     file with the key that a chat server behind asks for
     durable_seconds  how old the oldest record may be that is not on the disk when an answer leaves; 0: none
@@ -126,6 +128,7 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     oidc: Oidc | None = None
     certificates: dict[str, str] = {}
     policies: str = ""
+    admin: AdminConfig = AdminConfig()
     tls: TlsConfig | None = None
     upstream_key: str = ""
     durable_seconds: float = 0.2

@@ -177,6 +177,10 @@ class Users:
             self._db.execute("BEGIN IMMEDIATE")
             yield self._db
 
+    def has(self, name: str) -> bool:
+        """Whether there is such a user."""
+        return bool(self.rows("SELECT 1 FROM users WHERE name = ?", name))
+
     def rows(self, query: str, *values: object) -> list[tuple[object, ...]]:
         """What a query of ours finds."""
         with faults(self._path):

@@ -1,0 +1,1 @@
+"""The administration: a listener of its own, in a process of its own, for people."""

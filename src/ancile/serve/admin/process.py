@@ -1,0 +1,137 @@
+"""The parent's side of the administration: it starts the process, tries it as a stranger, and ends it."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import select
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from socket import socket
+from typing import NamedTuple
+
+import msgspec
+
+from ancile.core.errors import AncileError
+from ancile.serve.admin.config import AdminConfig
+from ancile.serve.admin.order import AdminOrder, NotReady, Ready
+from ancile.serve.crew import worker_environment
+
+START_SECONDS = 30.0
+END_SECONDS = 15.0
+LARGEST_WORD = 1 << 16
+STRANGER = 401
+WELL_KNOWN = (80, 443)  # ports that a Host header leaves out
+
+
+class Administration(NamedTuple):
+    """A running one. url: of its page; people: how many may log in."""
+
+    url: str
+    people: int
+
+
+def hosts_of(config: AdminConfig, port: int) -> tuple[str, ...]:
+    """Names under which it is asked; security keys are for the first, which is no address where it can be."""
+    address = f"[{config.host}]" if ":" in config.host else config.host
+    own = () if config.certificate else ("localhost",)
+    names = [*config.names, *own, address]
+    return tuple(f"{name}:{port}" for name in names) + (tuple(names) if port in WELL_KNOWN else ())
+
+
+@contextmanager
+def administration(
+    order: AdminOrder, bound: socket, *, say: Callable[[str], None]
+) -> Iterator[Administration]:
+    """The process, while the block lasts; AncileError where it does not start or lets strangers in.
+
+    say  hears where it ends by itself: then nobody administers, and the gateway serves on
+    """
+    with bound:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ancile.serve.admin.main"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pass_fds=(bound.fileno(),),
+            env=worker_environment(os.environ),
+        )
+    ending = threading.Event()
+    try:
+        ready = _word(process, order)
+        threading.Thread(target=_watch, args=(process, ending, say), daemon=True).start()
+        _refuses_strangers(order)
+        scheme = "https" if order.config.admin.certificate else "http"
+        yield Administration(f"{scheme}://{order.hosts[0]}", ready.people)
+    finally:
+        ending.set()
+        if process.stdin is not None:
+            with suppress(BrokenPipeError):
+                process.stdin.close()
+        try:
+            process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def _watch(process: subprocess.Popen[bytes], ending: threading.Event, say: Callable[[str], None]) -> None:
+    process.wait()
+    if not ending.is_set():
+        say("the administration ended by itself; start `ancile serve` again to have it back")
+
+
+def _word(process: subprocess.Popen[bytes], order: AdminOrder) -> Ready:
+    line, out = b"", process.stdout
+    if process.stdin is not None and out is not None:
+        with suppress(BrokenPipeError):
+            process.stdin.write(msgspec.json.encode(order) + b"\n")
+            process.stdin.flush()
+        if select.select([out], [], [], START_SECONDS)[0]:
+            line = out.readline(LARGEST_WORD)
+    try:
+        said = msgspec.json.decode(line, type=Ready | NotReady)
+    except msgspec.MsgspecError as reason:
+        raise AncileError(
+            "the administration did not start",
+            value=f"it ended with {process.poll()}",
+            remedy="see what it said above",
+        ) from reason
+    if isinstance(said, NotReady):
+        raise AncileError(said.what, value=said.value, remedy=said.remedy)
+    return said
+
+
+def _refuses_strangers(order: AdminOrder) -> None:
+    """A request of nobody must be refused by what listens there, or nothing is administered."""
+    config, port = order.config.admin, order.port
+    if config.certificate:
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # it is our own socket
+        connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+            config.host, port, timeout=START_SECONDS, context=context
+        )
+    else:
+        connection = http.client.HTTPConnection(config.host, port, timeout=START_SECONDS)
+    try:
+        connection.request("GET", "/api/users", headers={"Host": order.hosts[0]})
+        status = connection.getresponse().status
+    except OSError as reason:
+        raise _open(str(reason)) from reason
+    finally:
+        connection.close()
+    if status != STRANGER:
+        raise _open(f"status {status}")
+
+
+def _open(told: str) -> AncileError:
+    return AncileError(
+        "the administration did not refuse a stranger",
+        value=told,
+        remedy="nothing is served; where certificate and key are right, tell the authors of ancile",
+    )
