@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import venv
 from pathlib import Path
 
@@ -33,3 +34,8 @@ def environment(name: str, *, alone: tuple[str, ...] = (), first: tuple[str, ...
                 subprocess.run([*install, *options, *some], check=True)
         ready.write_text(pins.read_text("utf-8"), "utf-8")
     return home / "bin"
+
+
+if __name__ == "__main__":
+    for asked in sys.argv[1:]:
+        print(environment(asked))
