@@ -53,6 +53,10 @@ SHOWN_VALUES = 100  # of an input in the ready line
     show_default=True,
     help="Processes that serve.",
 )
+@click.option("--state", metavar="URL", help="PostgreSQL that several hosts count days in: postgresql://…")
+@click.option(
+    "--window", metavar="URL", help="Redis that several hosts count requests a second in: redis://…"
+)
 @click.option("--reference", help="Data as benign callers send it: ranges, and what a walk is.")
 def serve(
     model: Path | None,
@@ -69,6 +73,8 @@ def serve(
     profile: str | None,
     reference: str | None,
     workers: int,
+    state: str | None,
+    window: str | None,
 ) -> None:
     """Serve MODEL (.onnx), or stand before a model server; every request has a key, a limit, a record.
 
@@ -78,6 +84,7 @@ def serve(
     from ancile.serve.incidents.alerter import alerting  # noqa: PLC0415 - likewise
     from ancile.serve.keys import Users  # noqa: PLC0415 - not for --help
     from ancile.serve.review.store import KEY_OF, Reviews  # noqa: PLC0415 - likewise
+    from ancile.serve.shared.counting import counting  # noqa: PLC0415 - likewise
     from ancile.serve.supervise import Sealer, journal_of, listening, supervise  # noqa: PLC0415 - not for --help
     from ancile.serve.telemetry.exporter import exporting  # noqa: PLC0415 - likewise
     from ancile.serve.worker import Order, Serving  # noqa: PLC0415 - likewise
@@ -106,6 +113,7 @@ def serve(
         Reviews(folder, key=users.hash(KEY_OF)) as reviews,
         alerting(recorder.ledger, config, folder=folder, say=talk) as alerter,
         exporting(config.telemetry, folder) as metrics,
+        counting(state, window, talk) as shared,
     ):
         place = bound.getsockname()
         order = Order(
@@ -124,6 +132,7 @@ def serve(
             chat=chat,
             reference=reference,
             policies=policies,
+            rates=shared.rates,
         )
         sealer = Sealer(
             ledger=recorder.ledger,
@@ -145,7 +154,7 @@ def serve(
             _introduce(home, serving, policy, url=_url(place[0], place[1], tls=tls is not None))
 
         sealer = sealer._replace(policy=digest)
-        supervise(order, bound, sealer, count=workers, told=told, say=talk)
+        supervise(order, bound, sealer, count=workers, told=told, say=talk, lend=shared.lend)
 
 
 def _url(host: str, port: int, *, tls: bool) -> str:

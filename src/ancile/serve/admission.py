@@ -96,7 +96,7 @@ class Admission:
         """What is left of rate, quota and concurrency; what one refuses takes nothing of the next."""
         if caller.running >= MOST_RUNNING:
             return Verdict("throttle", "running", "too many requests at a time", 1.0)
-        verdict = self._held(rate(caller, now))
+        verdict = self._held(rate(caller, now, self._settings.rates))
         if STEP[verdict.reaction] >= STEP["throttle"]:
             return verdict
         return worse(verdict, self._held(quota(caller, time.time(), self._callers.budgets)))

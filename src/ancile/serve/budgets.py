@@ -33,6 +33,20 @@ class Budgets(Protocol):
         """Give back what is held."""
 
 
+class Cells(NamedTuple):
+    """Requests of a rate that may be made within a second, or after how many seconds one may."""
+
+    granted: int
+    wait: float
+
+
+class Rates(Protocol):
+    """Where several hosts count requests a second."""
+
+    def cells(self, who: str, *, rate: float, burst: int, want: int) -> Cells:
+        """Requests of the rate, at most ``want``; Unavailable where nothing can be said."""
+
+
 class Spent(NamedTuple):
     """What is known of an identity: the latest day, and what was taken of it."""
 

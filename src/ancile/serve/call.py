@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ancile.serve.backend import Cancel
-from ancile.serve.budgets import Budgets
+from ancile.serve.budgets import Budgets, Rates
 from ancile.serve.caller import Caller
 from ancile.serve.config import Policy
 from ancile.serve.handover import Siblings
@@ -33,6 +33,7 @@ class Settings(NamedTuple):
     probing  how often the model is asked more than was asked
     known    who may come in without an API key
     siblings  workers that other identities belong to
+    rates    where several hosts count requests a second
     """
 
     policy: Policy
@@ -43,6 +44,7 @@ class Settings(NamedTuple):
     probing: Probing = Probing()
     known: Identities = Identities()
     siblings: Siblings | None = None
+    rates: Rates | None = None
 
 
 @dataclass(slots=True)

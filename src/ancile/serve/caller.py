@@ -22,17 +22,30 @@ class Caller:
     day      number of the UTC day that ``left`` is of
     left     requests of it that were taken from the budgets and not spent yet
     again    Unix time at which the budgets are asked again, once they had none
+    cells    requests of the rate that were taken where several hosts count, until ``fresh``
     running  requests under way
     memory   for each model
     evidence  against it, from all guards
     """
 
-    __slots__ = ("again", "arrival", "day", "evidence", "identity", "left", "memory", "role", "running")
+    __slots__ = (
+        "again",
+        "arrival",
+        "cells",
+        "day",
+        "evidence",
+        "fresh",
+        "identity",
+        "left",
+        "memory",
+        "role",
+        "running",
+    )
 
     def __init__(self, identity: Identity, role: Role) -> None:
         self.identity, self.role = identity, role
-        self.arrival = self.again = 0.0
-        self.day = self.left = self.running = 0
+        self.arrival = self.again = self.fresh = 0.0
+        self.day = self.left = self.cells = self.running = 0
         self.memory: dict[str, Memory] = {}
         self.evidence = Evidence()
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from socket import socket
 
@@ -41,7 +41,7 @@ class Worker:
     passed  descriptors that it has by their numbers
     """
 
-    def __init__(self, order: Order, passed: tuple[int, ...]) -> None:
+    def __init__(self, order: Order, passed: Sequence[int]) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "ancile.serve.worker"],
             stdin=subprocess.PIPE,
@@ -111,6 +111,7 @@ class Crew:
     order  of each, but for its place among them
     left   hears the process id of one that ended, before another takes its place
     say    hears of it in words
+    lend   makes the socket that a worker asks for budgets at, where it counts none itself
     """
 
     def __init__(
@@ -121,8 +122,9 @@ class Crew:
         count: int,
         left: Callable[[int], None],
         say: Callable[[str], None],
+        lend: Callable[[], socket] | None = None,
     ) -> None:
-        self._order, self._bound, self._left, self._say = order, bound, left, say
+        self._order, self._bound, self._left, self._say, self._lend = order, bound, left, say, lend
         self._inboxes = inboxes(count)
         self._workers: list[Worker] = []
         self._starting: set[int] = set()
@@ -143,7 +145,12 @@ class Crew:
                 inboxes=tuple(write.fileno() for write, _ in self._inboxes),
                 own=self._inboxes[index][1].fileno(),
             )
-        return Worker(order, (self._bound.fileno(), *order.inboxes, *([order.own] if order.inboxes else [])))
+        passed = [self._bound.fileno(), *order.inboxes, *([order.own] if order.inboxes else [])]
+        if self._lend is None:
+            return Worker(order, passed)
+        with self._lend() as lent:
+            order = msgspec.structs.replace(order, leases=lent.fileno())
+            return Worker(order, [*passed, lent.fileno()])
 
     def words(self) -> Serving:
         """What the first says, once all serve."""

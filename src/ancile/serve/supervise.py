@@ -107,11 +107,13 @@ def supervise(
     count: int,
     told: Callable[[Serving], None],
     say: Callable[[str], None],
+    lend: Callable[[], socket] | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; what was recorded is in the ledger when this returns.
 
     count  of workers
     told   hears once that they serve
+    lend   makes the socket that a worker asks for budgets at, where it counts none itself
     say    hears of what went wrong and is tried again
     """
     stop = threading.Event()
@@ -121,7 +123,7 @@ def supervise(
     sealing = _Sealing(sealer, say)
     try:
         left = lambda pid: leave(sealer.folder, pid)  # noqa: E731 - of one argument
-        crew = Crew(order, bound, count=count, left=left, say=say)
+        crew = Crew(order, bound, count=count, left=left, say=say, lend=lend)
         try:
             told(crew.words())
             while not stop.wait(POLL_SECONDS):

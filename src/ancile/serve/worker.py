@@ -23,6 +23,7 @@ import msgspec
 from ancile.core.errors import AncileError
 from ancile.serve.answers import with_answers
 from ancile.serve.backend import Backend
+from ancile.serve.budgets import Budgets, Rates
 from ancile.serve.call import Settings
 from ancile.serve.config import ServeConfig, policy_of
 from ancile.serve.door import Door
@@ -60,6 +61,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     index      of the worker among its siblings
     inboxes    numbers of the descriptors that hand a connection to each of them; none for a single worker
     own        number of the one that it reads from
+    leases     number of the descriptor that budgets of several hosts are asked at; -1 for those of this host
+    rates      whether requests a second are counted there as well
     """
 
     folder: str
@@ -75,6 +78,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     index: int = 0
     inboxes: tuple[int, ...] = ()
     own: int = -1
+    leases: int = -1
+    rates: bool = False
 
 
 class Serving(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -141,14 +146,16 @@ async def _serve(order: Order) -> None:
     users, journal = Users(folder), _journal(folder, config, loop)
     known = Identities(config.oidc, config.certificates, order.policies)
     siblings = _siblings(order, loop)
+    budgets, rates = _counting(order)
     settings = Settings(
         policy,
         learned.learned,
         config.rows,
-        StateFile(folder),
+        budgets,
         known=known,
         probing=config.probing,
         siblings=siblings,
+        rates=rates,
     )
     holding = Holding(Reviews(folder, key=users.hash(KEY_OF)), config.review, time.time)
     gateway = Gateway(backend, users, journal, settings, Watch(config.telemetry, folder), holding)
@@ -175,9 +182,10 @@ async def _serve_chat(order: Order) -> None:
     )
     users, journal = Users(folder), _journal(folder, config, loop)
     siblings = _siblings(order, loop)
+    budgets, rates = _counting(order)
     known = Identities(config.oidc, config.certificates, order.policies)
     policy = policy_of(config, profile=order.profile)
-    settings = Settings(policy, {}, config.rows, StateFile(folder), known=known, siblings=siblings)
+    settings = Settings(policy, {}, config.rows, budgets, known=known, siblings=siblings, rates=rates)
     gateway = ChatGateway(upstream, users, journal, settings, Watch(config.telemetry, folder))
     try:
         serving = Serving(digest="", models={name: [] for name in order.models}, guarded=())
@@ -196,6 +204,16 @@ def _journal(folder: Path, config: ServeConfig, loop: asyncio.AbstractEventLoop)
         seconds=config.segment_seconds,
         room=config.journal_bytes,
     )
+
+
+def _counting(order: Order) -> tuple[Budgets, Rates | None]:
+    """Where days are counted, and where rates are that several hosts share."""
+    if order.leases < 0:
+        return StateFile(Path(order.folder)), None
+    from ancile.serve.shared.leases import Leases  # noqa: PLC0415 - a gateway on one host needs none of it
+
+    leases = Leases(socket.socket(fileno=order.leases))
+    return leases, leases if order.rates else None
 
 
 def _siblings(order: Order, loop: asyncio.AbstractEventLoop) -> Siblings | None:

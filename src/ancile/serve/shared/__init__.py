@@ -1,0 +1,1 @@
+"""What several hosts share: budgets, rates, users and verdicts, in PostgreSQL and Redis."""

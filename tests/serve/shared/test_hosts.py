@@ -1,0 +1,69 @@
+"""Two gateways that share stores are one to whoever asks them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.cli.terminal import Place, clear
+from tests.serve.shared.servers import Server
+from tests.serve.small import running
+from tests.serve.test_command import key, recorded, soon
+from tests.serve.test_workers import with_roles
+
+pytestmark = pytest.mark.slow
+FEW = '\n[serve.roles.few]\nmay = ["infer"]\nrate = 0.01\nburst = 9\ndaily = {daily}\n'
+
+
+@pytest.fixture
+def hosts(home: Place, tmp_path: Path) -> tuple[Place, Place]:
+    """Two homes with the same users and keys."""
+    with_roles(home, FEW.format(daily=1000))
+    (home.folder / "key").write_text(key(home, "alice", "few"), "ascii")
+    return home, Place(Path(shutil.copytree(home.folder, tmp_path / "other", symlinks=True)))
+
+
+def test_a_rate_is_one_over_two_hosts(hosts: tuple[Place, Place], redis: Server) -> None:
+    alice = (hosts[0].folder / "key").read_text("ascii")
+    with (
+        running(hosts[0], "line.onnx", "--window", redis.url) as one,
+        running(hosts[1], "line.onnx", "--window", redis.url, "--workers", "2") as other,
+    ):
+        clients = [one.client(alice), other.client(alice)]
+        assert [clients[at % 2].infer(1.0, float(at)).status for at in range(12)] == [200] * 9 + [429] * 3
+
+
+def test_a_day_is_one_over_two_hosts_and_without_the_database_nobody_is_served(
+    hosts: tuple[Place, Place], postgres: Server
+) -> None:
+    for host in hosts:
+        config = host.folder / "ancile.toml"
+        config.write_text(config.read_text("utf-8").replace("daily = 1000", "daily = 5"), "utf-8")
+    alice = (hosts[0].folder / "key").read_text("ascii")
+    with (
+        running(hosts[0], "line.onnx", "--state", postgres.url) as one,
+        running(hosts[1], "line.onnx", "--state", postgres.url) as other,
+    ):
+        clients = [one.client(alice), other.client(alice)]
+        assert [clients[at % 2].infer(1.0, float(at)).status for at in range(6)] == [200] * 5 + [429]
+        postgres.kill()
+        bob = one.client(key(hosts[0], "bob", "few"))
+        assert soon(lambda: bob.infer(1.0, 1.0).status == 503)  # the key is known within a second
+        assert bob.infer(1.0, 1.0).headers["Retry-After"] == "2"
+        assert other.end() == 0
+        assert one.end() == 0
+    assert sum(r.status == 200 for host in hosts for r in recorded(host)) == 5
+    assert {r.guard for r in recorded(hosts[0]) if r.status == 503} == {"quota"}
+
+
+def test_what_is_no_store_is_told_in_one_line(home: Place) -> None:
+    url = "postgresql://ancile:secret@127.0.0.1/x"
+    ended = home("serve", "line.onnx", "--port", "0", "--state", url)
+    assert "a password is no part of a URL" in clear(ended)
+    assert "secret" not in ended.err
+    assert "PGPASSFILE" in ended.err
+    assert "does not answer" in clear(
+        home("serve", "line.onnx", "--port", "0", "--window", "redis://127.0.0.1:1")
+    )
