@@ -48,6 +48,13 @@ def test_a_single_pixel_does_not_survive_the_median_and_a_flat_image_does(shape:
     assert squeezing_of(x.reshape(20, -1), bits=8).copies == 1
 
 
+def test_the_median_is_the_median() -> None:
+    x = np.random.default_rng(0).uniform(size=(9, 9))
+    found = squeezing_of(x[None], bits=8).forms(x)[1]
+    for down, right in ((1, 1), (4, 7), (7, 3)):
+        assert found[down, right] == np.median(x[down - 1 : down + 2, right - 1 : right + 2])
+
+
 def test_disagreement_and_entropy_are_their_formulas() -> None:
     plain, other = np.array([0.5, 0.5, 0.0]), np.array([[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]])
     assert disagreement(plain, other[:1]) == 0.0

@@ -18,6 +18,7 @@ from ancile.serve.guards.timing import LEAST, Times
 from ancile.serve.inference import Wanted
 from ancile.serve.learned import Learned
 from ancile.serve.ranks import DRIFT, added, exponent, limit_of, ranks_of, rarity
+from ancile.serve.scores import probabilities, unsureness
 from ancile.serve.verdict import ALLOW
 from tests.serve.judged import MODEL, Model, World, asked
 
@@ -185,3 +186,18 @@ def test_the_model_is_asked_about_its_reference_in_batches_where_it_takes_them()
     assert asyncio.run(scores_of(Model(nothing), nothing, x)) is None
     with pytest.raises(AncileError, match="fails on the reference set"):
         asyncio.run(scores_of(Model(MODEL, fails=True), MODEL, x))
+
+
+@given(rows=st.lists(st.lists(st.floats(-9, 9), min_size=4, max_size=4), min_size=2, max_size=4))
+def test_one_row_is_judged_as_it_is_among_others(rows: list[list[float]]) -> None:
+    """The shorter ways for a single row say what the arrays say."""
+    scores = np.array(rows)
+    for form in (scores, probabilities(scores)):
+        assert np.allclose(unsureness(form), [unsureness(form[at : at + 1])[0] for at in range(len(rows))])
+
+
+@pytest.mark.parametrize("width", [4, 100])
+def test_one_sample_is_as_far_as_it_is_among_others(width: int) -> None:
+    x = np.random.default_rng(0).normal(size=(600, width)).astype("f4")
+    found = usual(x)
+    assert np.allclose(found.distances(x[:5]), [found.distance(one) for one in x[:5]], rtol=1e-3)

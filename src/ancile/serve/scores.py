@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     Scores = NDArray[np.floating]
 
+FEW = 64  # classes that a list is sorted of as soon as an array
 SUM_OFF = 1e-3  # of one: float16 probabilities of a thousand classes add up to that
 
 
@@ -74,6 +76,19 @@ def margins(shares: Scores) -> Scores:
     best = np.partition(shares, -2, axis=1)
     found: Scores = best[:, -1] - best[:, -2]
     return found
+
+
+def unsureness(scores: Scores) -> list[float]:
+    """Minus the margin of each row; of one row at a fifth of the cost of arrays."""
+    if len(scores) > 1 or scores.shape[1] > FEW:
+        return (-margins(probabilities(scores))).tolist()  # type: ignore[no-any-return]  # of floats
+    row = scores[0].tolist()
+    order = sorted(row)
+    if order[0] >= 0.0 and abs(sum(row) - 1.0) < SUM_OFF:
+        return [order[-2] - order[-1]]
+    best = order[-1]
+    powers = [math.exp(one - best) for one in order]
+    return [(powers[-2] - 1.0) / sum(powers)]
 
 
 def replaced(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ancile.serve.ranks import Ranks, added
-from ancile.serve.scores import margins, probabilities
+from ancile.serve.scores import unsureness
 from ancile.serve.verdict import ALLOW, Verdict
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def confidence(scores: NDArray[np.floating], total: float, ranks: Ranks) -> tuple[Verdict, float]:
     """Whether a caller's answers, these the last of them, are unsure too often; and the new sum."""
-    total = added(total, (-margins(probabilities(scores))).tolist(), ranks)
+    total = added(total, unsureness(scores), ranks)
     if total > ranks.limit:
         return Verdict("degrade", "confidence", "too many inputs on which the model is unsure"), total
     return ALLOW, total

@@ -28,6 +28,7 @@ class Usual(NamedTuple):
     centre  mean of a flat sample
     axes    (k, values) whitening directions
     rest    (values,) one over the deviation of each value, where only components are whitened, else None
+    widths  (k,) variance along each axis, likewise
     spread  the mean of what is outside the components, 1 without
     ranks   of distances of rows that the others were not taken from
     """
@@ -35,11 +36,14 @@ class Usual(NamedTuple):
     centre: NDArray[np.float32]
     axes: NDArray[np.float32]
     rest: NDArray[np.float32] | None
+    widths: NDArray[np.float32]
     spread: float
     ranks: Ranks
 
     def distances(self, rows: NDArray[np.floating]) -> NDArray[np.floating]:
         """Of flat samples, (n, values)."""
+        if len(rows) == 1:
+            return np.array([self.distance(rows[0])])
         away = rows - self.centre
         if self.rest is not None:
             away *= self.rest
@@ -47,11 +51,22 @@ class Usual(NamedTuple):
         inside: NDArray[np.floating] = np.einsum("ij,ij->i", found, found)
         if self.rest is None:
             return inside
-        # The axes are directions over the deviations along them: their lengths give the rest its share back.
-        lengths = np.einsum("ij,ij->i", self.axes, self.axes)
-        outside = np.einsum("ij,ij->i", away, away) - (found * found) @ (1.0 / lengths)
+        # The axes are directions over the deviations along them: the widths take that back.
+        outside = np.einsum("ij,ij->i", away, away) - (found * found) @ self.widths
         together: NDArray[np.floating] = inside / len(self.axes) + outside / self.spread
         return together
+
+    def distance(self, row: NDArray[np.floating]) -> float:
+        """The same of one sample, at half the cost."""
+        away = np.subtract(row, self.centre, dtype=np.float32)
+        if self.rest is not None:
+            away *= self.rest
+        found = np.dot(self.axes, away)
+        inside = float(np.dot(found, found))
+        if self.rest is None:
+            return inside
+        outside = float(np.dot(away, away)) - float(np.dot(found * found, self.widths))
+        return inside / len(self.axes) + outside / self.spread
 
 
 def usual(x: NDArray[np.floating], *, seed: int = 0) -> Usual:
@@ -74,13 +89,14 @@ def _fitted(x: NDArray[np.float32]) -> Usual:
         covariance = np.cov(away, rowvar=False).reshape(x.shape[1], -1) + SHRUNK * np.eye(x.shape[1])
         values, vectors = np.linalg.eigh(covariance)
         axes = (vectors / np.sqrt(values)).T * scale
-        return Usual(centre, np.ascontiguousarray(axes, np.float32), None, 1.0, none)
+        return Usual(centre, np.ascontiguousarray(axes, np.float32), None, centre[:0], 1.0, none)
     values, vectors = np.linalg.eigh(away @ away.T / len(away))
     values, vectors = values[-COMPONENTS:], vectors[:, -COMPONENTS:]
     directions = (away.T @ vectors) / np.sqrt(np.maximum(values, 1e-12) * len(away))
     axes = np.ascontiguousarray((directions / np.sqrt(np.maximum(values, SHRUNK))).T, np.float32)
     left = np.square(away).sum(axis=1) - np.square(away @ directions).sum(axis=1)
-    return Usual(centre, axes, scale, max(float(left.mean()), 1e-6), none)
+    widths = np.maximum(values, SHRUNK).astype(np.float32)
+    return Usual(centre, axes, scale, widths, max(float(left.mean()), 1e-6), none)
 
 
 def outlier(rows: NDArray[np.floating], total: float, found: Usual) -> tuple[Verdict, float]:

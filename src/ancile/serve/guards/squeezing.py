@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 WINDOW = 3  # pixels
 LEAST_PIXELS = 8  # of an image's sides
+MIDDLE = 4
+# After these, the smaller to the left each time, the middle of nine stands in its place: Smith, "Implementing
+# median filters in XC4000E FPGAs", XCell 23, 1996.
+EXCHANGES = """
+    12 45 78 01 34 67 12 45 78 03 58 47 36 14 25 47 42 64 42
+""".split()  # noqa: SIM905 - nineteen pairs in one line
 
 
 class Squeezing(NamedTuple):
@@ -67,10 +73,19 @@ def _pixels(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _median(sample: NDArray[np.floating], axes: tuple[int, ...]) -> NDArray[np.floating]:
+    """Of each pixel and its eight neighbours, by exchanges of whole planes: a fifth of what sorting costs."""
     widths = [(1, 1) if axis in axes else (0, 0) for axis in range(sample.ndim)]
     padded = np.pad(sample, widths, mode="edge")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (WINDOW, WINDOW), axis=axes)
-    flat = windows.reshape(*sample.shape, WINDOW * WINDOW)
-    middle = WINDOW * WINDOW // 2
-    found: NDArray[np.floating] = np.partition(flat, middle, axis=-1)[..., middle]
-    return found
+    planes = []
+    for down in range(WINDOW):
+        for right in range(WINDOW):
+            place = [slice(None)] * sample.ndim
+            for axis, start in zip(axes, (down, right), strict=True):
+                place[axis] = slice(start, start + sample.shape[axis])
+            planes.append(padded[tuple(place)])
+    for low, high in (map(int, pair) for pair in EXCHANGES):
+        planes[low], planes[high] = (
+            np.minimum(planes[low], planes[high]),
+            np.maximum(planes[low], planes[high]),
+        )
+    return planes[MIDDLE]
