@@ -17,7 +17,7 @@ import warnings
 import numpy as np
 import torch
 
-from ancile.attacks.cascade import advance, begin
+from ancile.attacks.cascade import Means, advance, begin
 from ancile.attacks.constraint import Constraint
 from ancile.attacks.standing import batches
 from ancile.attacks.streams import Streams
@@ -39,7 +39,8 @@ def cascade(here: World, norm: str, eps: float, effort: str) -> torch.Tensor:
     constraint, rng = Constraint(norm, eps), Streams(0, np.arange(len(here.x)))  # type: ignore[arg-type]  # from the command line
     run = begin(
         model, here.x, here.y, constraint, rng,
-        effort="quick" if effort in CONTROLS else effort, search=search, batch=form.batch,  # type: ignore[arg-type]  # likewise
+        effort="quick" if effort in CONTROLS else effort,  # type: ignore[arg-type]  # likewise
+        means=Means(search, batch=form.batch),
     )  # fmt: skip
     while advance(run):
         if len(run.log) == CONTROLS.get(effort):

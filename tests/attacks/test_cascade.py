@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ancile.attacks.arms import OPENING, aimed, portfolio
-from ancile.attacks.cascade import Cascade, advance, begin, cascade
+from ancile.attacks.cascade import Cascade, Means, advance, begin, cascade, restored
 from ancile.attacks.climb import climb, climb_precisely
 from ancile.attacks.constraint import Constraint
 from ancile.attacks.phases import Effort, plan
@@ -202,7 +202,7 @@ def test_a_run_given_back_as_arrays_ends_as_if_it_had_never_stopped(effort: Effo
         advance(part)
     saved = part.arrays()
     assert all(type(value) is np.ndarray for value in saved.values())
-    rest = finished(started(here, c, effort=effort, saved=saved))
+    rest = finished(restored(started(here, c, effort=effort), saved))
     assert torch.equal(rest.candidates, whole.candidates)
     costs = [[entry[:-1] for entry in run.log] for run in (rest, whole)]
     assert costs[0] == costs[1]
@@ -214,7 +214,7 @@ def test_what_was_saved_in_another_run_is_refused() -> None:
     run = started(here, c)
     advance(run)
     with pytest.raises(AncileError, match="of another run"):
-        started(other, c, saved=run.arrays())
+        restored(started(other, c), run.arrays())
 
 
 def test_stopping_within_a_phase_keeps_what_was_broken_and_does_not_count_the_phase() -> None:
@@ -226,7 +226,7 @@ def test_stopping_within_a_phase_keeps_what_was_broken_and_does_not_count_the_ph
         asked += 1
         return asked > 6
 
-    run = finished(started(here, Constraint("linf", 0.12), on_step=stop))
+    run = finished(started(here, Constraint("linf", 0.12), means=Means(on_step=stop)))
     assert [entry.phase for entry in run.log] == [0]
     assert asked == 7
     assert not run.done
@@ -268,7 +268,7 @@ def test_what_only_the_search_form_misreads_is_not_counted() -> None:
         form.net.weight.copy_(torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
         form.net.bias.zero_()
     c = Constraint("linf", 0.05, -FAR, FAR)
-    run = finished(started(here, c, search=form.model, effort="quick"))
+    run = finished(started(here, c, means=Means(form.model), effort="quick"))
     assert np.array_equal(~robust(here, run.candidates), run.broken.numpy())
     assert (least_margin(here, 0.05, "linf")[run.broken.numpy()] <= 0).all()
 

@@ -122,25 +122,23 @@ def _begun(
     """The cascade on these rows, where ``state`` left it; from its beginning where that does not fit."""
     import torch  # noqa: PLC0415 - an extra
 
-    from ancile.attacks.cascade import begin  # noqa: PLC0415 - an extra
+    from ancile.attacks.cascade import Means, begin, restored  # noqa: PLC0415 - an extra
 
     white = cast("GradientModel", job.model)
     x = torch.from_numpy(job.samples.x[rows]).to(device=white.device, dtype=white.dtype)
     y = torch.from_numpy(job.samples.y[rows]).to(device=white.device)
     streams = Streams(step_seed(job.seed, 0), job.samples.ids[rows])
 
-    def begun(saved: dict[str, NDArray[np.generic]] | None) -> Cascade:
-        return begin(
-            white, x, y, job.constraint, streams,
-            effort=effort, search=search, batch=batch, on_step=job.stop, saved=saved,
-        )  # fmt: skip
-
+    means = Means(search, batch=batch, on_step=job.stop)
+    fresh = begin(white, x, y, job.constraint, streams, effort=effort, means=means)
     del state.log[state.done :]  # a phase that was cut short is done again
+    if not state.inner:
+        return fresh
     try:
-        return begun(state.inner or None)
+        return restored(fresh, state.inner)
     except AncileError:
         vars(state).update(vars(State.fresh(job.samples.x, job.model.traits.classes)))
-        return begun(None)
+        return fresh
 
 
 def _taken(job: Job, state: State, run: Cascade, rows: NDArray[np.intp]) -> None:

@@ -22,6 +22,7 @@ from ancile.attacks.edges import Walk, walked, walks
 from ancile.attacks.patches import patched
 from ancile.attacks.phases import Effort, Phase, plan
 from ancile.attacks.standing import STANDS, Field, Standing, judged
+from ancile.attacks.stop import OnStep
 from ancile.attacks.streams import Streams
 from ancile.attacks.windows import grid_of
 from ancile.core.errors import AncileError
@@ -64,6 +65,19 @@ class Entry(NamedTuple):
     backwards: int
     queries: int
     cpu_seconds: float
+
+
+class Means(NamedTuple):
+    """What a cascade searches with.
+
+    form     the same network in a faster form to climb on; None for the network itself
+    batch    samples that climb together, the number at which that takes least time
+    on_step  asked before every step: True ends the search with what was found so far
+    """
+
+    form: GradientModel | None = None
+    batch: int = BATCH
+    on_step: OnStep = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +126,7 @@ class Cascade:
         return f"{kind}: {(self.walks if kind == 'walk' else self.arms)[entry.arm].name}"
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
-        """All that ``begin`` needs to go on after the last finished phase, as plain arrays."""
+        """All that ``restored`` needs to go on after the last finished phase, as plain arrays."""
         kept = {name: value.cpu().numpy() for name, value in vars(self.standing).items()}
         rest = {"reached": self.reached.cpu().numpy(), "cohort": self.cohort.cpu().numpy()}
         return {**kept, **rest, "log": np.array(self.log, dtype=np.float64).reshape(-1, len(Entry._fields))}
@@ -145,7 +159,7 @@ def cascade(
     """
     if constraint.eps == 0 or not len(x):
         return x.clone()
-    run = begin(model, x, y, constraint, rng, effort=effort, search=search, on_step=on_step)
+    run = begin(model, x, y, constraint, rng, effort=effort, means=Means(search, on_step=on_step))
     while advance(run):
         pass
     return run.candidates
@@ -159,22 +173,15 @@ def begin(
     rng: Streams,
     *,
     effort: Effort = "standard",
-    search: GradientModel | None = None,
-    batch: int = BATCH,
-    on_step: Callable[[], bool] | None = None,
-    saved: Mapping[str, NDArray[np.generic]] | None = None,
+    means: Means = Means(),  # noqa: B008 - a tuple cannot change
 ) -> Cascade:
-    """A cascade before its first phase, or where ``saved``, of ``arrays``, was taken; else as ``cascade``.
-
-    batch  samples that climb together, the number at which ``search`` takes least time
-    With the same samples, seed, effort and search form it then ends as if it had never stopped.
-    """
+    """A cascade before its first phase; else as ``cascade``."""
     arms = (OPENING, *portfolio(constraint, classes=model.traits.classes))
     ways = walks(constraint.norm, classes=model.traits.classes)
-    coarse = search is not None and differs(search, model, x[:COMPARED])
-    here = Field(model, search or model, batch, coarse, x, y, constraint, rng, on_step)
+    coarse = means.form is not None and differs(means.form, model, x[:COMPARED])
+    here = Field(model, means.form or model, means.batch, coarse, x, y, constraint, rng, means.on_step)
     n = len(x)
-    fresh = Cascade(
+    return Cascade(
         here=here,
         arms=arms,
         walks=ways,
@@ -190,7 +197,36 @@ def begin(
         reached=x.new_full((len(arms), n), -torch.inf),
         cohort=torch.zeros(n, dtype=torch.bool, device=x.device),
     )
-    return fresh if saved is None else _restored(fresh, saved)
+
+
+def restored(fresh: Cascade, saved: Mapping[str, NDArray[np.generic]]) -> Cascade:
+    """``fresh`` where ``saved``, of ``arrays``, was taken; arrays of another run are refused.
+
+    With the same samples, seed, effort and search form it then ends as if it had never stopped.
+    """
+    own = fresh.arrays()
+    same = own.keys() == saved.keys() and all(
+        saved[name].dtype == own[name].dtype
+        and saved[name].shape[name == "log" :] == own[name].shape[name == "log" :]
+        for name in own
+    )
+    if not same or len(saved["log"]) > len(fresh.phases):
+        raise AncileError(
+            "the saved cascade is of another run",
+            value=", ".join(sorted(saved)),
+            remedy="begin anew, or give back what arrays() gave for the same samples and effort",
+        )
+    to = fresh.here.x.device
+    log = [
+        Entry._make((*(int(number) for number in row[:-1]), float(row[-1])))
+        for row in saved["log"].astype(np.float64)
+    ]
+    kept = {name: torch.tensor(saved[name], device=to) for name in own if name != "log"}
+    reached, cohort = kept.pop("reached"), kept.pop("cohort")
+    return Cascade(
+        here=fresh.here, arms=fresh.arms, walks=fresh.walks, phases=fresh.phases, standing=Standing(**kept),
+        reached=reached, cohort=cohort, log=log,
+    )  # fmt: skip
 
 
 def advance(run: Cascade, *, cpu: Callable[[], float] = time.process_time) -> Entry | None:
@@ -312,30 +348,3 @@ def _usage(here: Field) -> tuple[int, int, int]:
         sum(usage.backwards for usage in counts),
         sum(usage.queries for usage in counts),
     )
-
-
-def _restored(fresh: Cascade, saved: Mapping[str, NDArray[np.generic]]) -> Cascade:
-    """The cascade with the arrays in place of its own; arrays of another run are refused."""
-    own = fresh.arrays()
-    same = own.keys() == saved.keys() and all(
-        saved[name].dtype == own[name].dtype
-        and saved[name].shape[name == "log" :] == own[name].shape[name == "log" :]
-        for name in own
-    )
-    if not same or len(saved["log"]) > len(fresh.phases):
-        raise AncileError(
-            "the saved cascade is of another run",
-            value=", ".join(sorted(saved)),
-            remedy="begin anew, or give back what arrays() gave for the same samples and effort",
-        )
-    to = fresh.here.x.device
-    log = [
-        Entry._make((*(int(number) for number in row[:-1]), float(row[-1])))
-        for row in saved["log"].astype(np.float64)
-    ]
-    kept = {name: torch.tensor(saved[name], device=to) for name in own if name != "log"}
-    reached, cohort = kept.pop("reached"), kept.pop("cohort")
-    return Cascade(
-        here=fresh.here, arms=fresh.arms, walks=fresh.walks, phases=fresh.phases, standing=Standing(**kept),
-        reached=reached, cohort=cohort, log=log,
-    )  # fmt: skip

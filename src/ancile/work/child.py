@@ -380,7 +380,8 @@ def _late(seconds: float) -> AncileError:
     return AncileError(
         "the model does not answer",
         value=f"{seconds:g} seconds",
-        remedy="look for an endless loop in the model's code, or allow more time for each batch",
+        remedy="look for an endless loop in the model's code; a slow model needs fewer samples at once, "
+        "by a smaller --memory, or a larger --budget",
     )
 
 
