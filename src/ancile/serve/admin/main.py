@@ -43,10 +43,15 @@ async def _serve(order: AdminOrder) -> None:
     from ancile.serve.identity.permissions import shipped  # noqa: PLC0415 - likewise
     from ancile.serve.identity.sessions import Sessions  # noqa: PLC0415 - likewise
     from ancile.serve.keys import Users  # noqa: PLC0415 - likewise
+    from ancile.serve.review.page import routes as reviewing  # noqa: PLC0415 - likewise
+    from ancile.serve.review.store import DAY_SECONDS, KEY_OF, Reviews  # noqa: PLC0415 - likewise
 
     uvicorn, listener = needs("uvicorn", "admin"), order.config.admin
     scheme = "https" if listener.certificate else "http"
-    with Users(Path(order.folder)) as users:
+    with (
+        Users(Path(order.folder)) as users,
+        Reviews(Path(order.folder), key=users.hash(KEY_OF)) as reviews,
+    ):
         people = People(users)
         people.refuse_weak()
         state = AdminState(
@@ -62,7 +67,13 @@ async def _serve(order: AdminOrder) -> None:
         )
         server = uvicorn.Server(
             uvicorn.Config(
-                application(state, hosts=order.hosts),
+                application(
+                    state,
+                    hosts=order.hosts,
+                    others=reviewing(
+                        state, reviews, keep_seconds=order.config.review.keep_days * DAY_SECONDS
+                    ),
+                ),
                 http="h11",
                 lifespan="off",
                 log_config=None,

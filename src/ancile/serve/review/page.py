@@ -1,4 +1,8 @@
-"""The queue as plain pages on the administration's listener: rendered here, without a script."""
+"""The queue as plain pages on the administration's listener: rendered here, without a script.
+
+The frame allows a referrer to our own pages: without one a browser sends a form with the origin ``null``,
+which the door refuses (Fetch standard, "append a request Origin header").
+"""
 
 from __future__ import annotations
 
@@ -37,15 +41,16 @@ else:
 SHOWN = 200  # requests of one list, the latest
 MOST_FIELDS = 10
 SEE_OTHER, BAD_REQUEST, FORBIDDEN, NOT_FOUND = 303, 400, 403, 404
+MEANT = {"approved": "benign", "rejected": "attack"}  # where the form says no more
 PAGES = ("frame.html", "list.html", "one.html")
 
 
 class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the form of one request sends."""
+    """What the form of one request sends; without a label the decision says what it was."""
 
     csrf: str
     change: ReviewChange
-    label: Literal["benign", "attack", "unsure"]
+    label: Literal["", "benign", "attack", "unsure"] = ""
     note: str = ""
 
 
@@ -92,7 +97,8 @@ def routes(state: AdminState, reviews: Reviews, *, keep_seconds: float) -> list[
             return shown(request, of, status=FORBIDDEN, told="the page is out of date: it was loaded again")
         now, id_ = time.time(), request.path_params["id"]
         try:
-            said = Said(form.change, form.label, form.note, of.person.name)
+            label = form.label or MEANT.get(form.change, "")
+            said = Said(form.change, label, form.note, of.person.name)
             reviews.decide(id_, said, now=now, until=now + keep_seconds)
         except AncileError as error:
             return shown(request, of, status=BAD_REQUEST, told=f"{error.what}: {error.value}")
