@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ancile.formats.held import Held
 
 LOCAL, END = b"PK\x03\x04", b"PK\x05\x06"  # PKWARE APPNOTE 6.3.10, sections 4.3.7 and 4.3.16
@@ -9,6 +11,9 @@ END_BYTES, COMMENT_BYTES = 22, 1 << 16
 SIGNATURE = b"\x89HDF\r\n\x1a\n"  # HDF5 File Format Specification 3.0, II.A
 USER_BLOCK = 512
 TAR_MAGIC = slice(257, 262)  # POSIX.1-1988, ustar
+TAR_BYTES = 512  # of a header
+TAR_SUM = slice(148, 156)  # of its bytes, these taken as blanks: POSIX.1-1988, 10.1.1
+OCTAL = re.compile(rb"[ \0]*([0-7]{3,7})[ \0]*")
 COMPILED = slice(2, 4)  # CPython importlib/_bootstrap_external.py: the magic number ends in CR LF
 
 
@@ -23,8 +28,55 @@ def superblock(data: Held) -> int:
 
 
 def is_tar(head: bytes) -> bool:
-    """Whether these are the first bytes of a tar archive and what came after it."""
-    return head[TAR_MAGIC] == b"ustar"
+    """Whether these are the first bytes of a tar archive, with the magic or, as before 1988, a sum alone."""
+    return head[TAR_MAGIC] == b"ustar" or _is_summed(head[:TAR_BYTES])
+
+
+def _is_summed(header: bytes) -> bool:
+    told = OCTAL.fullmatch(header[TAR_SUM])
+    if told is None or len(header) < TAR_BYTES:
+        return False
+    rest = header[: TAR_SUM.start] + b" " * 8 + header[TAR_SUM.stop :]
+    # Some early writers took the bytes for numbers with a sign
+    return int(told[1], 8) in (sum(rest), sum(rest) - 256 * sum(byte >= 0x80 for byte in rest))
+
+
+def may_be_stream(head: bytes) -> bool:
+    """Whether a compressed stream may begin so: no magic of one begins as that of a zip does."""
+    return head[:2] != LOCAL[:2]
+
+
+def may_be_message(head: bytes) -> bool:
+    """Whether fields of protobuf follow on each other as far as these bytes go: protobuf.dev, "Encoding"."""
+    place = 0
+    while place < len(head):
+        key, place = _varint(head, place)
+        if place == len(head):
+            return True
+        wire, tag = key & 7, key >> 3
+        if wire > 5 or tag == 0:
+            return False
+        if wire == 0:
+            _, place = _varint(head, place)
+        elif wire == 2:
+            size, place = _varint(head, place)
+            place += size
+        elif wire in (1, 5):  # the other two begin and end a group
+            place += 8 if wire == 1 else 4
+    return True
+
+
+def _varint(head: bytes, place: int) -> tuple[int, int]:
+    """A number and the place behind it, or the end where the bytes break it off."""
+    value = shift = 0
+    while place < len(head):
+        byte = head[place]
+        place += 1
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            break
+    return value, place
 
 
 def may_be_safetensors(head: bytes) -> bool:

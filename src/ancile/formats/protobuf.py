@@ -9,6 +9,7 @@ from typing import NamedTuple
 from ancile.core.errors import AncileError
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+GROUP, GROUP_END = 3, 4  # of which nothing is read: no format here has one, and every reader passes over them
 
 
 class Field(NamedTuple):
@@ -31,6 +32,7 @@ def fields(data: memoryview, steps: Steps) -> Iterator[Field]:
     """The message's fields in order; AncileError for bytes that are no message."""
     place, end = 0, len(data)
     nothing = data[:0]
+    groups: list[int] = []  # those that are open
     while place < end:
         steps.left -= 1
         if steps.left < 0:
@@ -39,7 +41,13 @@ def fields(data: memoryview, steps: Steps) -> Iterator[Field]:
         tag, wire = key >> 3, key & 7
         if wire == VARINT:
             value, place = _varint(data, place)
-            yield Field(tag, wire, value, nothing)
+            if not groups:
+                yield Field(tag, wire, value, nothing)
+            continue
+        if wire == GROUP and tag:
+            groups.append(tag)
+            continue
+        if wire == GROUP_END and groups and groups.pop() == tag:
             continue
         if wire == BYTES:
             size, place = _varint(data, place)
@@ -49,8 +57,11 @@ def fields(data: memoryview, steps: Steps) -> Iterator[Field]:
             raise broken(f"wire type {wire}")
         if tag == 0 or place + size > end:
             raise broken("a field reaches beyond its message")
-        yield Field(tag, wire, 0, data[place : place + size])
+        if not groups:
+            yield Field(tag, wire, 0, data[place : place + size])
         place += size
+    if groups:
+        raise broken("a group has no end")
 
 
 def text(data: memoryview) -> str:

@@ -102,15 +102,44 @@ def read_graph(data: Held) -> GraphFacts:
         if kind == "graph":
             _graph(whole, facts, steps)
         elif kind == "saved-model":
-            for one in fields(whole, steps):
-                if one.tag == 2:
-                    _meta_graph(one.data, facts, steps)
+            _saved_model(whole, facts, steps)
         elif kind == "keras-metadata":
-            for one in fields(whole, steps):
-                facts.keras += [bytes(held.data) for held in fields(one.data, steps) if held.tag == 5]
+            _keras_metadata(whole, facts, steps)
     except AncileError as reason:
         facts.fault = str(reason)
     return facts
+
+
+def read_graph_too(data: Held) -> GraphFacts:
+    """What TensorFlow finds in a message of another format: like every reader it passes over unknown fields.
+
+    A reading that breaks off is none: TensorFlow refuses the whole message then.
+    """
+    facts, steps = GraphFacts(), Steps()
+    for read in (_saved_model, _graph, _keras_metadata):
+        found = GraphFacts()
+        try:
+            read(memoryview(data), found, steps)
+        except AncileError:
+            continue
+        named = {name: words for name, words in found.operators.items() if OPERATOR.fullmatch(name)}
+        facts.operators |= named
+        facts.functions |= found.functions
+        facts.assets += found.assets
+        facts.keras += [one for one in found.keras if one]
+    return facts
+
+
+def _saved_model(data: memoryview, facts: GraphFacts, steps: Steps) -> None:
+    for one in fields(data, steps):
+        if (one.tag, one.wire) == (2, BYTES):
+            _meta_graph(one.data, facts, steps)
+
+
+def _keras_metadata(data: memoryview, facts: GraphFacts, steps: Steps) -> None:
+    for one in fields(data, steps):
+        if (one.tag, one.wire) == (1, BYTES):
+            facts.keras += [bytes(held.data) for held in fields(one.data, steps) if held.tag == 5]
 
 
 def is_graph_text(words: str) -> bool:

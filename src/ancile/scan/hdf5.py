@@ -73,6 +73,16 @@ def is_hdf5(part: Part) -> bool:
     return superblock(part.data) >= 0
 
 
+def is_hdf5_too(part: Part) -> bool:
+    """Whether the library finds one in another format, not just as what an archive holds there."""
+    place = superblock(part.data)
+    if place < 0:
+        return False
+    from ancile.scan.containers import starts_at  # noqa: PLC0415 - it imports archives, and few files come so far
+
+    return not starts_at(part, place)
+
+
 def examine_hdf5(part: Part) -> Iterator[Formatted | Part]:
     """What it reads, and what it holds beside numbers."""
     found = read_hdf5(part.data)

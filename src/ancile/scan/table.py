@@ -15,7 +15,6 @@ from ancile.scan.part import Formatted, Part
 
 COMPRESSED = b"\x02\x04\x1f\x28\x5d\x78\xfdBZ" + bytes(range(0x50, 0x60))  # of every magic of streams
 JSON = b" \t\r\n\0{[\xef\xff\xfe"
-WIRE_TYPES = (0, 1, 2, 5)  # of a field that protobuf still has
 
 
 class Row(NamedTuple):
@@ -57,12 +56,15 @@ def _function(name: str) -> Any:
 
 
 def _may_be_message(part: Part) -> bool:
-    return part.head[0] & 7 in WIRE_TYPES
+    return beginnings.may_be_message(part.head)
 
 
 MARKER = Row("python", "code:is_marker", "code:examine_marker", b"")
 EMPTY = Row("empty", "plain_data:is_empty", "plain_data:examine_empty", b"")
 NUMBERS = Row("numbers", "marks:is_storage", "plain_data:examine_storage")
+TENSORFLOW = Row("tensorflow", "tensorflow:is_tensorflow", "tensorflow:examine_tensorflow")
+# What TensorFlow finds in a message that is another one: it passes over what it does not know
+GRAPH_TOO = Row("tensorflow", "tensorflow:is_graph_too", "tensorflow:examine_graph_too", may=_may_be_message)
 PICKLE = Row("pickle", "pickles:is_pickle", "pickles:examine_pickle")
 FORMATS: tuple[Row, ...] = (
     MARKER,
@@ -83,7 +85,13 @@ FORMATS: tuple[Row, ...] = (
         "tensors:examine_safetensors",
         may=lambda part: beginnings.may_be_safetensors(part.head),
     ),
-    Row("compressed", "streams:is_compressed", "endings:examine_compressed", COMPRESSED),
+    Row(
+        "compressed",
+        "streams:is_compressed",
+        "endings:examine_compressed",
+        COMPRESSED,
+        lambda part: beginnings.may_be_stream(part.head),
+    ),
     Row(
         "machine code",
         "machine_code:is_machine_code",
@@ -91,11 +99,10 @@ FORMATS: tuple[Row, ...] = (
         may=lambda part: beginnings.may_be_machine_code(part.head),
     ),
     Row("media", "media:is_media", "media:examine_media", b"\x89\xffGR\0"),
-    Row("desktop", "desktop:is_desktop", "desktop:examine_desktop", b"\0"),
     Row("hdf5", "hdf5:is_hdf5", "hdf5:examine_hdf5", may=lambda part: beginnings.superblock(part.data) >= 0),
     PICKLE,
     Row("onnx", "onnx:is_onnx", "onnx:examine_onnx", may=_may_be_message),
-    Row("tensorflow", "tensorflow:is_tensorflow", "tensorflow:examine_tensorflow"),
+    TENSORFLOW,
     Row("sentencepiece", "sentencepiece:is_sentencepiece", "sentencepiece:examine_sentencepiece", b"\n"),
     Row(
         "tfrecord",
@@ -109,11 +116,16 @@ FORMATS: tuple[Row, ...] = (
     Row("msgpack", "msgpack:is_msgpack", "msgpack:examine_msgpack", bytes(range(0x81, 0x90)) + b"\xde\xdf"),
     Row("foreign", "foreign:is_foreign", "foreign:examine_foreign"),
     Row("variables", "tensorflow:is_bundle", "tensorflow:examine_bundle"),
+    Row("desktop", "desktop:is_desktop", "desktop:examine_desktop", b"\0"),
     Row("text", "plain_data:is_text", "texts:examine_text"),
 )
 UNKNOWN = Row("unknown", "plain_data:is_anything", "plain_data:examine_unknown")
 # What looks at formats behind which a pickle has not been asked for yet
 FIRST = frozenset(row.looks for row in FORMATS[FORMATS.index(NUMBERS) + 1 : FORMATS.index(PICKLE)])
+# Those of which one file can be several: each is read by a library of its own, which asks for no name
+READ_ALL = FORMATS[FORMATS.index(NUMBERS) + 1 : FORMATS.index(TENSORFLOW) + 1]
+# What its name alone tells, and what is empty or a word
+PLAIN = frozenset(row.looks for row in FORMATS[: FORMATS.index(NUMBERS) + 1])
 
 
 @cache
@@ -123,12 +135,37 @@ def _asked(first: int) -> tuple[Row, ...]:
 
 
 def rows_of(part: Part) -> tuple[Row, ...]:
-    """The format of a part, and pickle where an unpickler would run something in it: it asks for no mark."""
+    """Every format that a part is, the first by its place in the table.
+
+    A file in which several readers find what each of them opens is judged as all of it. Pickle is among them
+    where an unpickler would run something: it asks for no mark.
+    """
     row = row_of(part)
-    if row.looks in FIRST:
+    if row.looks in PLAIN:
+        return (row,)
+    others = _asked_behind(part.head[0], row.looks)
+    return (row, *(one for one in others if (one.may is None or one.may(part)) and is_too(one, row, part)))
+
+
+def is_too(one: Row, row: Row, part: Part) -> bool:
+    """Whether a part of the format ``row`` is of another one as well."""
+    if one is PICKLE:
         is_pickle_too: Callable[[Part], bool] = _function("pickles:is_pickle_too")
-        return (row, PICKLE) if is_pickle_too(part) else (row,)
-    return (row,)
+        return row.looks in FIRST and is_pickle_too(part)
+    if one.looks == "hdf5:examine_hdf5":
+        is_hdf5_too: Callable[[Part], bool] = _function("hdf5:is_hdf5_too")
+        return is_hdf5_too(part)
+    return one.is_it(part)
+
+
+@cache
+def _asked_behind(first: int, looks: str) -> tuple[Row, ...]:
+    """Formats that a part with this first byte may be of besides the one that this looks at."""
+    if looks == TENSORFLOW.looks:
+        return ()
+    places = [one.looks for one in READ_ALL]
+    behind = READ_ALL[places.index(looks) + 1 : -1] if looks in places else ()
+    return (*(one for one in behind if one.begins is None or first in one.begins), GRAPH_TOO)
 
 
 def row_of(part: Part) -> Row:

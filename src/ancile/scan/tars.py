@@ -8,12 +8,13 @@ from collections.abc import Iterator
 
 from ancile.core.check import examine
 from ancile.formats import beginnings
-from ancile.formats.held import Held, piece
+from ancile.formats.held import Held, is_blank, piece
 from ancile.scan.archive_checks import ARCHIVE_CHECKS, ArchiveFacts, leaves
 from ancile.scan.neighbours import in_archive
 from ancile.scan.part import PARTS, Formatted, Part
 from ancile.scan.places import Place
 
+BLOCK = 512
 CUT_OFF = "unexpected end of data"  # tarfile's words
 TAR_ERRORS = (tarfile.TarError, ValueError, OSError, EOFError)
 
@@ -26,6 +27,7 @@ def is_tar(part: Part) -> bool:
 def examine_tar(part: Part) -> Iterator[Formatted | Part]:
     """What its members hold; links and devices are told, not followed."""
     leaving: list[Place] = []
+    end = 0
     held: list[tarfile.TarInfo] = []
     facts = ArchiveFacts(part)
     try:
@@ -34,6 +36,7 @@ def examine_tar(part: Part) -> Iterator[Formatted | Part]:
                 leaving.append(Place(f"{one.name} {one.linkname}".strip(), one.offset))
             if one.isreg():
                 held.append(one)
+            end = one.offset_data + (-(-one.size // BLOCK) * BLOCK if one.isreg() else 0)
             if len(held) + len(leaving) > PARTS:
                 facts = facts._replace(unread=(Place(f"more than {PARTS} members", 0),))
                 break
@@ -46,6 +49,8 @@ def examine_tar(part: Part) -> Iterator[Formatted | Part]:
     for one in held:
         content = piece(part.data, one.offset_data, one.offset_data + one.size)
         yield part.inner(one.name, content, neighbours=in_archive(sizes, one.name))
+    if not facts.unread and not is_blank(part.data, end, len(part.data)):
+        yield part.inner("(behind it)", piece(part.data, end, len(part.data)))
 
 
 def tar_members(data: Held) -> Iterator[tarfile.TarInfo]:

@@ -11,7 +11,14 @@ from typing import NamedTuple
 
 from ancile.core.check import Check, Remark, check, examine
 from ancile.formats.json_tree import may_be_json
-from ancile.formats.tensorflow import GraphFacts, is_graph_text, kind_of, read_graph, read_graph_text
+from ancile.formats.tensorflow import (
+    GraphFacts,
+    is_graph_text,
+    kind_of,
+    read_graph,
+    read_graph_text,
+    read_graph_too,
+)
 from ancile.scan.hidden import search_numbers, search_texts
 from ancile.scan.part import Formatted, Part
 from ancile.scan.places import Place, failed
@@ -133,7 +140,21 @@ def _graph_text(part: Part) -> str | None:
 def examine_tensorflow(part: Part) -> Iterator[Formatted | Part]:
     """What the graph would do."""
     words = None if kind_of(part.data) else _graph_text(part)
-    found = read_graph(part.data) if words is None else read_graph_text(words)
+    yield from _examined(part, read_graph(part.data) if words is None else read_graph_text(words))
+
+
+def is_graph_too(part: Part) -> bool:
+    """Whether TensorFlow finds a graph in a message of another format."""
+    found = read_graph_too(part.data)
+    return bool(found.operators or found.keras)
+
+
+def examine_graph_too(part: Part) -> Iterator[Formatted | Part]:
+    """What that graph would do."""
+    yield from _examined(part, read_graph_too(part.data))
+
+
+def _examined(part: Part, found: GraphFacts) -> Iterator[Formatted | Part]:
     held = [(name, one) for name, ones in found.operators.items() for one in ones]
     facts = TensorflowFacts(
         part,
