@@ -11,14 +11,12 @@ from hypothesis import strategies as st
 
 from ancile.core.errors import AncileError
 from ancile.serve.budgets import Counts
-from ancile.serve.calibration import calibrate
 from ancile.serve.caller import MOST_CALLERS, Caller, Callers
 from ancile.serve.config import Role, ServeConfig, policy_of, shipped_profiles, shipped_roles
 from ancile.serve.guards.quota import DAY_SECONDS, quota
 from ancile.serve.guards.rate import rate
 from ancile.serve.guards.rounding import rounding
 from ancile.serve.guards.schema import schema
-from ancile.serve.guards.sequence import SLOTS, Benign, Window, bucket, sequence
 from ancile.serve.inference import Infer
 from ancile.serve.keys import Identity
 from ancile.serve.reaction import LADDER
@@ -128,68 +126,6 @@ def test_rounded_answers_are_within_half_a_unit_of_their_last_digit(values: list
     assert np.array_equal(rounding([rounded], digits=digits)[0].array, rounded.array)
     labels = Tensor("label", "INT64", np.array([123]))
     assert rounding([labels], digits=0) == [labels]
-
-
-def test_the_nearest_of_a_window_is_the_nearest_of_its_last_queries() -> None:
-    rng = np.random.default_rng(0)
-    points = rng.normal(size=(3 * SLOTS, 7)).astype(np.float32)
-    window, plain = Window(7), Benign(np.zeros(7, "f4"), np.ones(7, "f4"), None, (), 0.0)
-    for at, point in enumerate(points):
-        found, filled = window.nearest(point, plain)
-        before = points[max(0, at - SLOTS) : at]
-        assert filled == len(before)
-        if filled:
-            assert found == pytest.approx(np.linalg.norm(before - point, axis=1).min(), rel=1e-3)
-    assert window.nearest(points[-1], plain)[0] == 0.0
-
-
-@pytest.mark.parametrize(
-    ("filled", "table"), [(1, 0), (2, 1), (3, 1), (4, 2), (31, 4), (32, 5), (63, 5), (64, 6)]
-)
-def test_a_window_is_judged_by_the_table_of_its_fill(filled: int, table: int) -> None:
-    assert bucket(filled) == table
-
-
-def walked(benign_rows: np.ndarray, steps: int) -> np.ndarray:
-    """A bisection between two rows, then small steps around its end: how a boundary attack begins."""
-    rng = np.random.default_rng(1)
-    low, high = benign_rows[0], benign_rows[1]
-    rows = [low + (high - low) * 0.5**k for k in range(steps // 2)]
-    return np.array([*rows, *(rows[-1] + 0.05 * rng.normal(size=(steps - steps // 2, len(low))))])
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("width", [12, 200])
-def test_a_walk_is_seen_within_fifty_queries_and_benign_callers_are_not(width: int) -> None:
-    rng = np.random.default_rng(0)
-    mixing = rng.normal(size=(width, width)) / width**0.5
-    x = (rng.normal(size=(2000, width)) @ mixing).astype(np.float32)
-    benign = calibrate(x[:1000])
-    held = x[1000:]
-    flagged = 0
-    for _ in range(100):
-        window = Window(benign.width)
-        chosen = held[rng.integers(len(held), size=600)]
-        flagged += any(sequence(row[None], window, benign).reaction != "allow" for row in chosen)
-    assert flagged <= 5  # of 100; P(more than 5 | one in a hundred) is below 0.001
-    window = Window(benign.width)
-    walk = walked(held, 50)
-    assert any(sequence(row[None].astype(np.float32), window, benign).reaction == "throttle" for row in walk)
-
-
-@pytest.mark.slow
-def test_exact_repeats_are_no_evidence() -> None:
-    x = np.random.default_rng(0).normal(size=(1000, 5)).astype(np.float32)
-    benign = calibrate(x)
-    window = Window(5)
-    assert all(sequence(x[:1], window, benign).reaction == "allow" for _ in range(500))
-
-
-def test_a_reference_set_that_says_too_little_is_refused() -> None:
-    with pytest.raises(AncileError, match="too small"):
-        calibrate(np.zeros((499, 3), np.float32))
-    with pytest.raises(AncileError, match="different"):
-        calibrate(np.zeros((600, 3), np.float32))
 
 
 def test_a_profile_holds_a_guard_down_and_never_lifts_it() -> None:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
 from ancile.numeric import np
 from ancile.serve.backend import Backend, Outcome
+from ancile.serve.calibration import with_sureness
 from ancile.serve.config import Policy
+from ancile.serve.ensemble import Ensemble, without
 from ancile.serve.framing import Refused
+from ancile.serve.guards.search import sureness
 from ancile.serve.guards.squeezing import Squeezing, disagreement, squeezing_of
 from ancile.serve.guards.trigger import Trigger, entropy
 from ancile.serve.inference import Infer
+from ancile.serve.learned import Learned
+from ancile.serve.orders import for_jobs
 from ancile.serve.probe_config import Probing
 from ancile.serve.probing import can_be_probed
 from ancile.serve.ranks import Ranks, ranks_of
@@ -38,12 +44,34 @@ async def scores_of(
 
     A model that fails on its own reference set is an AncileError.
     """
-    layout, spec = layout_of(signature), signature.inputs[0]
+    layout = layout_of(signature)
     if not layout.scores:
         return None
-    rows = BATCH if spec.shape[0] == -1 else 1
     found = []
-    for at in range(0, min(len(x), most), rows):
+    async for rows, outcome in _outcomes(backend, signature, x[:most]):
+        scores = scores_in(outcome, layout, rows=rows)
+        if scores is None:
+            return None
+        found.append(scores)
+    return np.concatenate(found)
+
+
+async def differing_of(backend: Ensemble, signature: Signature, x: NDArray[np.floating]) -> list[float]:
+    """Which share of an ensemble names another class, of the first samples."""
+    found: list[float] = []
+    async for _, outcome in _outcomes(backend, signature, x[:MOST_ROWS]):
+        differing = without(outcome)[1]
+        found += [] if differing is None else differing.tolist()
+    return found
+
+
+async def _outcomes(
+    backend: Backend, signature: Signature, x: NDArray[np.floating]
+) -> AsyncIterator[tuple[int, tuple[Tensor, ...]]]:
+    """Numbers of rows and what the model says of them."""
+    spec = signature.inputs[0]
+    rows = BATCH if spec.shape[0] == -1 else 1
+    for at in range(0, len(x), rows):
         batch = Tensor(
             spec.name, spec.datatype, np.ascontiguousarray(x[at : at + rows], TYPES[spec.datatype])
         )
@@ -54,11 +82,7 @@ async def scores_of(
                 value=plain(outcome.why),
                 remedy="give samples as the model takes them, or leave --reference out",
             )
-        scores = scores_in(outcome, layout, rows=len(batch.array))
-        if scores is None:
-            return None
-        found.append(scores)
-    return np.concatenate(found)
+        yield len(batch.array), outcome
 
 
 async def with_answers(backend: Backend, reference: Reference, policy: Policy, probing: Probing) -> Reference:
@@ -66,11 +90,14 @@ async def with_answers(backend: Backend, reference: Reference, policy: Policy, p
     learned = dict(reference.learned)
     for model, x in reference.samples.items():
         signature = reference.signatures[model]
+        if isinstance(backend, Ensemble):
+            ranks = ranks_of(await differing_of(backend, signature, x))
+            learned[model] = learned[model]._replace(differing=ranks)
         scores = await scores_of(backend, signature, x)
         if scores is None:
             continue
         shares = probabilities(scores)
-        found = learned[model]._replace(margins=ranks_of((-margins(shares)).tolist()))
+        found = _with_margins(learned[model], x, (-margins(shares)).tolist())
         if can_be_probed(signature) and probing.share:
             if policy.reactions.get("squeezing") != "allow":
                 found = found._replace(
@@ -80,6 +107,16 @@ async def with_answers(backend: Backend, reference: Reference, policy: Policy, p
                 found = found._replace(trigger=await _trigger(backend, signature, x, probing.blends))
         learned[model] = found
     return reference._replace(learned=learned)
+
+
+def _with_margins(learned: Learned, x: NDArray[np.floating], unsure: list[float]) -> Learned:
+    """How unsure the model is, and how that goes with queries that are near to each other."""
+    flat = x[: len(unsure)].reshape(len(unsure), -1)
+    ranks = for_jobs(ranks_of(unsure), unsure, flat)
+    benign = learned.sequence
+    if benign is not None:
+        benign = with_sureness(benign, flat, np.array([sureness(one, ranks) for one in unsure]))
+    return learned._replace(margins=ranks, sequence=benign)
 
 
 async def _squeezing(

@@ -1,34 +1,53 @@
-"""What benign callers look like, from a reference set: ranks of nearest distances, a limit of their sum.
+"""What benign callers look like, from a reference set: ranks of nearest distances, limits of their sums.
 
-Rows that give the ranks and rows that give the limit are disjoint. A benign caller is taken to draw rows at
-random, and to repeat one query in 33 exactly; how far that is from real callers is for recorded traffic to
-say, and the documentation says so.
+Rows that give the ranks and rows that give the limits are disjoint. Benign callers are simulated: who draws
+rows at random and repeats some, who sends a batch sorted by one value or by several; and, for what may be
+acted upon, who moves a value or two of a form at a time. How far that is from real callers is for recorded
+traffic to say.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from ancile.core.errors import AncileError
 from ancile.numeric import np
-from ancile.serve.guards.sequence import FILLS, REPEAT, SLOTS, Benign, Window, bucket
+from ancile.serve.guards.sequence import (
+    FILLS,
+    MOVED,
+    REPEAT,
+    SEARCH,
+    SUMS,
+    Benign,
+    Window,
+    bucket,
+)
+from ancile.serve.orders import sorted_order
+from ancile.serve.ranks import QUERIES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    Rows = NDArray[np.float32]
+
 LEAST_ROWS = 500  # below, the nearest of 64 random rows is too often the same one
-CALLERS = 200  # simulated for each half
-QUERIES = 600  # of each: what a benign caller may ask without being flagged
+MOST_ROWS = 4000  # that are looked at
+CALLERS = 40  # simulated of each kind
 REPEATED = 0.03
-FLAGGED = 0.01  # of benign callers, at most
-TABLE = 2000  # distances of a table; its quantiles are kept
+FLAGGED = 0.002  # of benign callers by one sum, at most; there are several
+SLACK = 1.5  # of a limit: real callers are other than simulated ones
+TABLE = 4000  # distances of a table; its quantiles are kept
 WIDEST = 64  # values of a sample that are searched exactly
 PROJECTED = 32
 SPREAD = 1e-6  # of a value that never changes
+VARIED = 10  # queries that somebody tries with one form
+NEVER = (math.inf,) * SUMS
 
 
 def calibrate(x: NDArray[np.floating], *, seed: int = 0) -> Benign:
-    """The benign callers of a reference set.
+    """The benign callers of a reference set, as far as they can be told without the model's answers.
 
     x  (n, *shape) at least 500 samples
     """
@@ -39,48 +58,120 @@ def calibrate(x: NDArray[np.floating], *, seed: int = 0) -> Benign:
             remedy=f"give at least {LEAST_ROWS} that the model was not trained on",
         )
     rng = np.random.Generator(np.random.Philox(seed))
-    flat = np.ascontiguousarray(x.reshape(len(x), -1), np.float32)
-    projection = None
-    if flat.shape[1] > WIDEST:
-        projection = rng.normal(size=(PROJECTED, flat.shape[1])).astype(np.float32) / np.float32(
-            PROJECTED**0.5
-        )
-    spread = flat.std(axis=0)
-    weight = (1.0 / np.where(spread > SPREAD, spread, 1.0)).astype(np.float32)
-    if projection is not None:
-        projection *= weight
-    benign = Benign(flat.mean(axis=0), weight, projection, (), 0.0)
-    samples = flat[rng.permutation(len(flat))]
+    flat = np.ascontiguousarray(x.reshape(len(x), -1), np.float32)[:MOST_ROWS]
+    benign = _space(flat, rng)
+    samples = rng.permutation(len(flat))
     half = len(samples) // 2
-    ranked = benign._replace(ranks=_ranks(samples[:half], benign, rng))
-    return ranked._replace(limit=_limit(samples[half:], ranked, rng))
+    ranked = benign._replace(ranks=_ranks(flat[samples[:half]], benign, rng))
+    return ranked._replace(limits=_limits(flat[samples[half:]], ranked, None, rng))
 
 
-def _ranks(samples: NDArray[np.float32], benign: Benign, rng: np.random.Generator) -> tuple[list[float], ...]:
+def with_sureness(benign: Benign, x: NDArray[np.floating], sure: NDArray[np.floating]) -> Benign:
+    """The same, with limits of the sums that need answers.
+
+    x     the samples again
+    sure  (m,) rank of the margin of the answer to each of the first m among all; small is unsure
+    """
+    rng = np.random.Generator(np.random.Philox(1))
+    count = min(len(x), len(sure), MOST_ROWS)
+    flat = np.ascontiguousarray(x[:count].reshape(count, -1), np.float32)
+    found = _limits(flat, benign, sure[:count], rng)
+    return benign._replace(limits=(*benign.limits[:SEARCH], *found[SEARCH:]))
+
+
+def _space(flat: Rows, rng: np.random.Generator) -> Benign:
+    """Where distances are taken: single values by their own spread, images by that of all their values."""
+    centre = flat.mean(axis=0)
+    if flat.shape[1] <= WIDEST:
+        spread = flat.std(axis=0)
+        weight = (1.0 / np.where(spread > SPREAD, spread, 1.0)).astype(np.float32)
+        return Benign(centre, weight, None, (), NEVER)
+    overall = max(float(flat.std()), SPREAD)
+    weight = np.full(flat.shape[1], 1.0 / overall, np.float32)
+    projection = rng.normal(size=(PROJECTED, flat.shape[1])) / (PROJECTED**0.5 * overall)
+    return Benign(centre, weight, projection.astype(np.float32), (), NEVER)
+
+
+def _ranks(samples: Rows, benign: Benign, rng: np.random.Generator) -> tuple[list[float], ...]:
     found: list[list[float]] = [[] for _ in FILLS]
     for _ in range(CALLERS):
         window = Window(benign.width)
-        for at in rng.integers(len(samples), size=2 * SLOTS):
-            distance, filled = window.nearest(samples[at], benign)
-            if filled and distance > REPEAT:
-                found[bucket(filled)].append(distance)
+        for at in rng.integers(len(samples), size=2 * FILLS[-1]):
+            distance, _ = window.nearest(samples[at], benign)
+            if window.filled and distance > REPEAT:
+                found[bucket(window.filled)].append(distance)
+            window.keep()
     if not all(found):
         raise AncileError(
             "the reference set has too few different samples",
             value="most are equal",
             remedy="give samples as the model meets them",
         )
-    return tuple(np.quantile(one, np.linspace(0, 1, TABLE)).tolist() for one in found)
+    return tuple(
+        np.sort(one).tolist() if len(one) <= TABLE else np.quantile(one, np.linspace(0, 1, TABLE)).tolist()
+        for one in found
+    )
 
 
-def _limit(samples: NDArray[np.float32], ranked: Benign, rng: np.random.Generator) -> float:
-    highest = []
-    for _ in range(CALLERS):
-        window, most = Window(ranked.width), 0.0
-        before = 0
-        for at in rng.integers(len(samples), size=QUERIES):
-            chosen = before if rng.random() < REPEATED else int(at)
-            before = chosen
-            most = max(most, window.add(samples[chosen], ranked))
-        highest.append(most)
-    return float(np.quantile(highest, 1 - FLAGGED)) + 1e-9
+Sent = tuple["Rows", int]  # a sample, and the row of the reference whose answer it is taken to have
+
+
+def _random(samples: Rows, rng: np.random.Generator) -> Iterator[Sent]:
+    before = 0
+    for at in rng.integers(len(samples), size=QUERIES):
+        before = before if rng.random() < REPEATED else int(at)
+        yield samples[before], before
+
+
+def _sorted(samples: Rows, rng: np.random.Generator) -> Iterator[Sent]:
+    for at in sorted_order(samples, rng):
+        yield samples[at], int(at)
+
+
+def _forms(samples: Rows, rng: np.random.Generator) -> Iterator[Sent]:
+    for _ in range(QUERIES // VARIED):
+        base = int(rng.integers(len(samples)))
+        row = samples[base].copy()
+        for _ in range(VARIED):
+            yield row.copy(), base  # a form near the boundary stays there, as far as is known here
+            for value in rng.integers(samples.shape[1], size=int(rng.integers(1, 3))):
+                row[value] = samples[int(rng.integers(len(samples))), value]
+
+
+def _limits(
+    samples: Rows, ranked: Benign, sure: NDArray[np.floating] | None, rng: np.random.Generator
+) -> tuple[float, ...]:
+    plain = [_highest(kind, samples, ranked, sure, rng) for kind in (_random, _sorted)]
+    limits = np.max([_beyond(one) for one in plain], axis=0)
+    if sure is None:
+        limits[SEARCH:] = np.inf
+    elif ranked.projection is None:
+        limits[MOVED] = max(limits[MOVED], _beyond(_highest(_forms, samples, ranked, sure, rng))[MOVED])
+    return tuple(float(one) for one in limits * SLACK)
+
+
+def _highest(
+    kind: Callable[[Rows, np.random.Generator], Iterator[Sent]],
+    samples: Rows,
+    ranked: Benign,
+    sure: NDArray[np.floating] | None,
+    rng: np.random.Generator,
+) -> NDArray[np.floating]:
+    """(callers, sums) how high each sum of each caller comes."""
+    found = np.zeros((CALLERS, SUMS))
+    for caller in found:
+        window = Window(ranked.width)
+        for sample, at in kind(samples, rng):
+            near = window.add(sample, ranked)
+            if sure is not None:
+                window.answered(near, float(sure[at]))
+            np.maximum(caller, window.sums, out=caller)
+    return found
+
+
+def _beyond(highest: NDArray[np.floating]) -> NDArray[np.floating]:
+    """What a share of FLAGGED of the callers comes above: maxima of sums are Gumbel's, fitted by moments."""
+    scale = highest.std(axis=0) * math.sqrt(6) / math.pi
+    fitted = highest.mean(axis=0) - np.euler_gamma * scale - scale * math.log(-math.log1p(-FLAGGED))
+    found: NDArray[np.floating] = np.maximum(fitted, highest.max(axis=0))
+    return found

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ancile.serve.backend import Cancel
 from ancile.serve.budgets import Budgets, Rates
 from ancile.serve.caller import Caller
 from ancile.serve.config import Policy
+from ancile.serve.guards.sequence import Near
 from ancile.serve.handover import Siblings
 from ancile.serve.identity.config import Identities
 from ancile.serve.inference import Infer
@@ -19,6 +20,11 @@ from ancile.serve.memory import Memory
 from ancile.serve.probe_config import Probing
 from ancile.serve.routes import Route
 from ancile.serve.verdict import Verdict
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ancile.numeric import np
 
 STATUS = {"review": 403, "throttle": 429, "deny": 403}
 
@@ -55,6 +61,7 @@ class Call:
     digest  keyed, of the input; empty without one
     number  the same as an integer
     repeat  whether the caller sent this input before
+    near    how near each sample is to those before it, where that is looked at
     began   when the model was asked, by the guards' clock
     seconds that it took
     plain   whether the answer is as exact as the role has it
@@ -63,6 +70,7 @@ class Call:
     asked   when the model was asked, and the seconds until its outcome; 0 where it was not
     trace   W3C traceparent that an upstream gets, and the caller's span; empty without
     extra   rows that the model was asked beside the caller's own
+    differing  for each row which share of an ensemble names another class; None of one model
     changed  what the answer is beside rounded
     """
 
@@ -76,6 +84,7 @@ class Call:
     digest: str = ""
     number: int = 0
     repeat: bool = False
+    near: Sequence[Near] | None = None
     plain: bool = True
     came: float = 0.0
     since: float = 0.0
@@ -86,6 +95,7 @@ class Call:
     trace: bytes = b""
     parent: bytes = b""
     extra: int = 0
+    differing: NDArray[np.floating] | None = None
     changed: tuple[str, ...] = ()
     began: float = 0.0
     seconds: float = 0.0

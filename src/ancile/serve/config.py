@@ -28,6 +28,7 @@ GUARDS = (
     "quota",
     "schema",
     "sequence",
+    "search",
     "outlier",
     "confidence",
     "timing",
@@ -39,6 +40,7 @@ GUARDS = (
 )
 LEARNED = (
     "sequence",
+    "search",
     "outlier",
     "confidence",
     "squeezing",

@@ -13,12 +13,15 @@ from typing import TypeVar
 
 from ancile.serve.budgets import Counts
 from ancile.serve.call import STATUS, Call, Settings
+from ancile.serve.ensemble import without
 from ancile.serve.framing import Refused
 from ancile.serve.guards.allowance import Allowance, allowed, bits_of
 from ancile.serve.guards.confidence import confidence
+from ancile.serve.guards.disagreement import disagreement
 from ancile.serve.guards.outlier import outlier
 from ancile.serve.guards.schema import schema
-from ancile.serve.guards.sequence import Window, sequence
+from ancile.serve.guards.search import search
+from ancile.serve.guards.sequence import Window, new_rows, sequence
 from ancile.serve.guards.timing import Times
 from ancile.serve.inference import Infer
 from ancile.serve.ladder import evidence
@@ -48,10 +51,27 @@ def _sequence(_settings: Settings, _signature: Signature, learned: Learned) -> B
     if benign is None:
         return None
 
-    def judge(_call: Call, memory: Memory, infer: Infer) -> Verdict:
-        if memory.sequence is None:
-            memory.sequence = Window(benign.width)
-        return sequence(infer.inputs[0].array, memory.sequence, benign)  # type: ignore[arg-type]  # of floats
+    def judge(call: Call, memory: Memory, infer: Infer) -> Verdict:
+        window = memory.sequence
+        if window is None:
+            window = memory.sequence = Window(benign.width)
+        said = sequence(infer.inputs[0].array, window, benign)  # type: ignore[arg-type]  # of floats
+        call.near = window.last
+        return said
+
+    return judge
+
+
+def _search(_settings: Settings, signature: Signature, learned: Learned) -> After | None:
+    benign, ranks, layout = learned.sequence, learned.margins, layout_of(signature)
+    if benign is None or ranks is None:
+        return None
+
+    def judge(call: Call, memory: Memory, outputs: Sequence[Tensor]) -> Verdict:
+        scores = scores_in(outputs, layout, rows=call.rows)
+        if scores is None or memory.sequence is None or call.near is None:
+            return ALLOW
+        return search(scores, call.near, memory.sequence, benign=benign, ranks=ranks)
 
     return judge
 
@@ -64,7 +84,10 @@ def _outlier(_settings: Settings, _signature: Signature, learned: Learned) -> Be
     def judge(call: Call, memory: Memory, infer: Infer) -> Verdict:
         if call.repeat:
             return ALLOW
-        said, memory.outlier = outlier(infer.inputs[0].array, memory.outlier, found)  # type: ignore[arg-type]  # of floats
+        rows = new_rows(infer.inputs[0].array, call.near)  # type: ignore[arg-type]  # of floats
+        if not len(rows):
+            return ALLOW
+        said, memory.outlier = outlier(rows, memory.outlier, found)
         return said
 
     return judge
@@ -79,7 +102,10 @@ def _confidence(_settings: Settings, signature: Signature, learned: Learned) -> 
         scores = None if call.repeat else scores_in(outputs, layout, rows=call.rows)
         if scores is None:
             return ALLOW
-        said, memory.confidence = confidence(scores, memory.confidence, ranks)
+        rows = new_rows(scores, call.near)
+        if not len(rows):
+            return ALLOW
+        said, memory.confidence = confidence(rows, memory.confidence, ranks)
         return said
 
     return judge
@@ -96,6 +122,20 @@ def _timing(_settings: Settings, _signature: Signature, _learned: Learned) -> Af
         if table is None:
             table = times[size] = Times()
         said, memory.timing = table.judge(call.seconds, memory.timing)
+        return said
+
+    return judge
+
+
+def _disagreement(_settings: Settings, _signature: Signature, learned: Learned) -> After | None:
+    ranks = learned.differing
+    if ranks is None:
+        return None
+
+    def judge(call: Call, memory: Memory, _: Sequence[Tensor]) -> Verdict:
+        if call.repeat or call.differing is None:
+            return ALLOW
+        said, memory.disagreement = disagreement(call.differing[: call.rows], memory.disagreement, ranks)
         return said
 
     return judge
@@ -153,8 +193,10 @@ BEFORE: Mapping[str, Callable[[Settings, Signature, Learned], Before | None]] = 
     "noise": _noise,
 }
 AFTER: Mapping[str, Callable[[Settings, Signature, Learned], After | None]] = {
+    "search": _search,
     "confidence": _confidence,
     "timing": _timing,
+    "disagreement": _disagreement,
 }
 
 
@@ -227,6 +269,7 @@ class Judging:
     def after(self, call: Call, outputs: Sequence[Tensor]) -> list[Tensor]:
         """The answer that the caller gets; Refused where the guards after the model hold it back."""
         call.seconds = self._clock() - call.began
+        outputs, call.differing = without(outputs)
         if call.infer is None:
             raise TypeError("an answer to nothing")
         if call.memory is not None:

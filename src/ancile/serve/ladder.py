@@ -15,7 +15,17 @@ from ancile.serve.reaction import Reaction
 from ancile.serve.verdict import ALLOW, Verdict
 
 COUNTED = frozenset(
-    ("sequence", "outlier", "confidence", "timing", "information", "squeezing", "trigger", "disagreement")
+    (
+        "sequence",
+        "search",
+        "outlier",
+        "confidence",
+        "timing",
+        "information",
+        "squeezing",
+        "trigger",
+        "disagreement",
+    )
 )  # what rate, quota and schema find is mostly a client's mistake
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from ancile.numeric import np
+from ancile.serve.orders import for_jobs
 from ancile.serve.ranks import Ranks, added, ranks_of
 from ancile.serve.verdict import ALLOW, Verdict
 
@@ -75,7 +76,8 @@ def usual(x: NDArray[np.floating], *, seed: int = 0) -> Usual:
     flat = np.ascontiguousarray(x.reshape(len(x), -1), np.float32)[rng.permutation(len(x))]
     fitted, ranked = flat[: len(flat) // 2][:MOST_ROWS], flat[len(flat) // 2 :]
     found = _fitted(fitted)
-    return found._replace(ranks=ranks_of(found.distances(ranked).tolist()))
+    distances = found.distances(ranked).tolist()
+    return found._replace(ranks=for_jobs(ranks_of(distances), distances, ranked))
 
 
 def _fitted(x: NDArray[np.float32]) -> Usual:
