@@ -36,6 +36,7 @@ GUARDS = (
     "noise",
     "squeezing",
     "trigger",
+    "disagreement",
     "evidence",
 )
 LEARNED = (

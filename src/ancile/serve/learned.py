@@ -17,12 +17,14 @@ class Learned(NamedTuple):
     sequence  which distances the queries of benign callers have
     outlier   what the samples are like
     margins   how unsure the model is about them: ranks of minus the margin
+    differing  which share of an ensemble names another class
     squeezing, trigger  how samples are probed, and what the model then says of benign ones
     """
 
     sequence: Benign | None = None
     outlier: Usual | None = None
     margins: Ranks | None = None
+    differing: Ranks | None = None
     squeezing: Squeezing | None = None
     trigger: Trigger | None = None
 

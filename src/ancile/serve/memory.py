@@ -17,11 +17,12 @@ class Memory:
     seen      inputs that came before
     sequence  the last queries
     information, noise  what is left of the budgets of a day
-    outlier, confidence, timing, squeezing, trigger  sums of how rare what they look at was
+    outlier, confidence, timing, squeezing, trigger, disagreement  sums of how rare what they look at was
     """
 
     __slots__ = (
         "confidence",
+        "disagreement",
         "information",
         "noise",
         "outlier",
@@ -38,4 +39,4 @@ class Memory:
         self.information: Allowance | None = None
         self.noise: Allowance | None = None
         self.outlier = self.confidence = self.timing = 0.0
-        self.squeezing = self.trigger = 0.0
+        self.squeezing = self.trigger = self.disagreement = 0.0
