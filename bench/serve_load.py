@@ -1,6 +1,7 @@
 """The two sides of the gateway in processes of their own: a model server that answers at once, and a client.
 
 python serve_load.py server SCORES                a server of the Open Inference Protocol v2; prints its port
+python serve_load.py chat                         a server of the chat protocol; likewise
 python serve_load.py client PORT SECONDS FILE     16 connections in a closed loop; prints requests and failures
 """
 
@@ -10,6 +11,7 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 CONNECTIONS = 16
@@ -35,6 +37,18 @@ class Server(asyncio.Protocol):
             return
         self.waiting = b""
         self.transport.write(self.scores if head.startswith(b"POST") else self.metadata)
+
+
+def chat() -> Server:
+    """Answers every POST with the same words."""
+    made = Server([])
+    words = {"role": "assistant", "content": "The quick brown fox jumps over the lazy dog. " * 4}
+    said = {"index": 0, "message": words, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 20, "completion_tokens": 40, "total_tokens": 60}
+    head = {"id": "c", "object": "chat.completion", "created": 1, "model": "stub"}
+    made.scores = framed(head | {"choices": [said], "usage": usage})
+    made.metadata = framed({"object": "list", "data": [{"id": "stub", "object": "model"}]})
+    return made
 
 
 class Client(asyncio.Protocol):
@@ -107,8 +121,8 @@ async def client(port: int, seconds: float, requests: list[bytes]) -> None:
     print(*tally)
 
 
-async def server(shape: list[int]) -> None:
-    made = await asyncio.get_running_loop().create_server(lambda: Server(shape), "127.0.0.1", 0)
+async def server(made_one: Callable[[], Server]) -> None:
+    made = await asyncio.get_running_loop().create_server(made_one, "127.0.0.1", 0)
     print(made.sockets[0].getsockname()[1], flush=True)
     await made.serve_forever()
 
@@ -117,6 +131,9 @@ if __name__ == "__main__":
     import uvloop
 
     if sys.argv[1] == "server":
-        uvloop.run(server(json.loads(sys.argv[2])))
+        shape = json.loads(sys.argv[2])
+        uvloop.run(server(lambda: Server(shape)))
+    elif sys.argv[1] == "chat":
+        uvloop.run(server(chat))
     else:
         uvloop.run(client(int(sys.argv[2]), float(sys.argv[3]), read_requests(Path(sys.argv[4]))))

@@ -33,6 +33,8 @@ ROUNDS, SECONDS = 5, 2.0
 INPUTS = 256
 LIMITS = {"a row of 30 features": 2.5, "3x32x32 as binary tensors": 4.0}
 SHAPES = {"a row of 30 features": (30,), "3x32x32 as binary tensors": (3, 32, 32)}
+ANCILE = [sys.executable, "-m", "ancile"]
+READY = r"at http://127.0.0.1:(\d+)[^\0]*try:"
 ROLE = '\n[serve.roles.bench]\nmay = ["infer"]\nrate = 1e6\nburst = 1000000\ndaily = 1000000000000\n'
 PLANTED = """
 import hashlib
@@ -113,16 +115,25 @@ def requests(shape: tuple[int, ...], key: str) -> list[bytes]:
     return found
 
 
-@contextmanager
-def gateway(folder: Path, shape: tuple[int, ...], *, control: bool) -> Iterator[tuple[int, list[int], str]]:
-    """Port and processes of ours, and a key."""
-    ancile = [sys.executable, "-m", "ancile"]
-    init = [*ancile, "init", "--unencrypted-key", "--origin", "bench.example/log"]
+def home(folder: Path) -> str:
+    """A home in a folder; the key of a user whose role has all it wants."""
+    init = [*ANCILE, "init", "--unencrypted-key", "--origin", "bench.example/log"]
     subprocess.run(init, cwd=folder, check=True, capture_output=True)
     with (folder / "ancile.toml").open("a", encoding="utf-8") as config:
         config.write(ROLE)
-    add = [*ancile, "user", "add", "bench", "--role", "bench"]
-    key = subprocess.run(add, cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+    add = [*ANCILE, "user", "add", "bench", "--role", "bench"]
+    return subprocess.run(add, cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def with_children(pid: int) -> list[int]:
+    """A process and those that it started."""
+    return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split())]
+
+
+@contextmanager
+def gateway(folder: Path, shape: tuple[int, ...], *, control: bool) -> Iterator[tuple[int, list[int], str]]:
+    """Port and processes of ours, and a key."""
+    key = home(folder)
     rng = np.random.default_rng(0)
     x = rng.normal(size=(1000, *shape)).astype(np.float32)
     x[0], x[1] = -20, 20  # a range that all inputs are in
@@ -134,10 +145,9 @@ def gateway(folder: Path, shape: tuple[int, ...], *, control: bool) -> Iterator[
     stub = [sys.executable, str(HERE / "serve_load.py"), "server", json.dumps(list(shape))]
     with process(stub, r"(\d+)") as (_, port):
         serve = ["serve", "--upstream", f"http://127.0.0.1:{port[1]}", "--name", "m", "--port", "0"]
-        command = [*ancile, *serve, "--reference", "reference.npz"]
-        with process(command, r"at http://127.0.0.1:(\d+)[^\0]*try:", cwd=folder, env=environ) as (ours, at):
-            children = Path(f"/proc/{ours.pid}/task/{ours.pid}/children").read_text("ascii").split()
-            yield int(at[1]), [ours.pid, *map(int, children)], key
+        command = [*ANCILE, *serve, "--reference", "reference.npz"]
+        with process(command, READY, cwd=folder, env=environ) as (ours, at):
+            yield int(at[1]), with_children(ours.pid), key
 
 
 @contextmanager

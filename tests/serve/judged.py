@@ -11,11 +11,11 @@ from ancile.serve.backend import Cancel, Done, Outcome
 from ancile.serve.call import Call, Settings
 from ancile.serve.caller import Caller
 from ancile.serve.config import Role, ServeConfig, policy_of
-from ancile.serve.framing import Refused
 from ancile.serve.inference import Infer
 from ancile.serve.judging import Judging
 from ancile.serve.keys import Identity
 from ancile.serve.learned import Learned
+from ancile.serve.refusal import Refused
 from ancile.serve.routes import Route
 from ancile.serve.signature import Signature, Spec
 from ancile.serve.tensors import NAMES, Tensor

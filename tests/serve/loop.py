@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ancile.serve.door import Door
-from ancile.serve.framing import JSON, Connection, Refused
+from ancile.serve.framing import Connection
 from ancile.serve.limits import Limits
+from ancile.serve.refusal import JSON, Refused
 from ancile.serve.tls import Tls
 
 

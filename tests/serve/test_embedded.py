@@ -15,8 +15,8 @@ from ancile.core.errors import AncileError
 from ancile.serve import embedded
 from ancile.serve.backend import Outcome
 from ancile.serve.embedded import Embedded, model_name
-from ancile.serve.framing import Refused
 from ancile.serve.inference import Infer, Wanted
+from ancile.serve.refusal import Refused
 from ancile.serve.tensors import Tensor
 from tests.serve.small import W, linear
 

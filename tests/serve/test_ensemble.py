@@ -14,10 +14,10 @@ from ancile.serve.answers import with_answers
 from ancile.serve.backend import Outcome
 from ancile.serve.config import ServeConfig, policy_of
 from ancile.serve.ensemble import DISAGREEMENT, Ensemble, combined, without
-from ancile.serve.framing import Refused
 from ancile.serve.learned import Learned
 from ancile.serve.probe_config import Probing
 from ancile.serve.reference import Reference
+from ancile.serve.refusal import Refused
 from ancile.serve.scores import Layout
 from ancile.serve.signature import Spec
 from tests.serve.judged import MODEL, Model, World, answered, asked, tensor

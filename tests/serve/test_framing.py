@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ancile.serve.door import Door
-from ancile.serve.framing import Connection, Refused
+from ancile.serve.framing import Connection
 from ancile.serve.limits import Limits
+from ancile.serve.refusal import Refused
 from tests.serve.loop import Echo, Slow, all_of, opened
 
 HEAD = b"POST /v2/models/m/infer HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"

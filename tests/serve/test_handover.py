@@ -19,9 +19,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ancile.serve.door import Door
-from ancile.serve.framing import Connection, Refused
+from ancile.serve.framing import Connection
 from ancile.serve.handover import Elsewhere, Siblings, inboxes
 from ancile.serve.limits import Limits
+from ancile.serve.refusal import Refused
 from ancile.serve.tls import Tls
 from ancile.serve.tls_config import TlsConfig
 from tests.serve.loop import Echo, all_of

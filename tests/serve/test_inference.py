@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from ancile.serve.framing import Refused
 from ancile.serve.inference import Infer, Wanted, parse_answer, parse_request, write_answer, write_request
+from ancile.serve.refusal import Refused
 from ancile.serve.tensors import TYPES, Tensor
 
 NUMBERS = sorted(TYPES)

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from ancile.serve.budgets import Counts, Unavailable
 from ancile.serve.config import Role
-from ancile.serve.framing import Refused
 from ancile.serve.guards.allowance import Allowance, allowed, bits_of
 from ancile.serve.guards.noise import Stream, laplace, noisy, scale_of
 from ancile.serve.guards.precision import BELOW, topped_off
 from ancile.serve.guards.quota import DAY_SECONDS
 from ancile.serve.guards.watermark import marked
+from ancile.serve.refusal import Refused
 from tests.serve.judged import MODEL, World, asked
 
 SCORES = [[0.61234, 0.3, 0.08766]]

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from ancile.core.errors import AncileError
-from ancile.serve.framing import JSON, Connection
+from ancile.serve.framing import Connection
+from ancile.serve.refusal import JSON
 from ancile.serve.tls import Tls
 from ancile.serve.tls_config import TlsConfig
 from tests.serve.loop import Echo, Opened, all_of, opened

@@ -9,13 +9,14 @@ from ancile.serve.budgets import Unavailable
 from ancile.serve.call import STATUS, Call, Settings
 from ancile.serve.caller import Caller, Callers
 from ancile.serve.config import Permission
-from ancile.serve.framing import Connection, Refused
+from ancile.serve.framing import Connection
 from ancile.serve.guards.quota import quota
 from ancile.serve.guards.rate import rate
 from ancile.serve.identity.permissions import NOBODY, Decision, Permissions
 from ancile.serve.identity.recognition import Recognition
 from ancile.serve.keys import Identity, Users
 from ancile.serve.record import ANONYMOUS, Counted, refusal_of
+from ancile.serve.refusal import Refused
 from ancile.serve.routes import Route, route_of
 from ancile.serve.verdict import ALLOW, STEP, Verdict, capped, worse
 

@@ -13,7 +13,6 @@ from ancile.serve.backend import Backend, Outcome
 from ancile.serve.calibration import with_sureness
 from ancile.serve.config import Policy
 from ancile.serve.ensemble import Ensemble, without
-from ancile.serve.framing import Refused
 from ancile.serve.guards.search import sureness
 from ancile.serve.guards.squeezing import Squeezing, disagreement, squeezing_of
 from ancile.serve.guards.trigger import Trigger, entropy
@@ -24,6 +23,7 @@ from ancile.serve.probe_config import Probing
 from ancile.serve.probing import can_be_probed
 from ancile.serve.ranks import Ranks, ranks_of
 from ancile.serve.reference import Reference
+from ancile.serve.refusal import Refused
 from ancile.serve.scores import layout_of, margins, probabilities, scores_in
 from ancile.serve.signature import Signature
 from ancile.serve.tensors import TYPES, Tensor

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from ancile.serve.framing import Refused
 from ancile.serve.inference import Infer
+from ancile.serve.refusal import Refused
 from ancile.serve.signature import Signature
 from ancile.serve.tensors import Tensor
 

@@ -20,8 +20,8 @@ from ancile.models.onnx_session import onnx_session
 from ancile.models.source import read_once
 from ancile.numeric import np
 from ancile.serve.backend import Cancel, Done, Outcome
-from ancile.serve.framing import Refused
 from ancile.serve.inference import Infer
+from ancile.serve.refusal import Refused
 from ancile.serve.signature import Signature, Spec
 from ancile.serve.tensors import BYTES, NAMES, TYPES, Tensor
 

@@ -14,8 +14,8 @@ from ancile.core.errors import AncileError
 from ancile.core.text import plain
 from ancile.numeric import np
 from ancile.serve.backend import Backend, Cancel, Done, Outcome
-from ancile.serve.framing import Refused
 from ancile.serve.inference import Infer
+from ancile.serve.refusal import Refused
 from ancile.serve.scores import Layout, is_distribution, layout_of, probabilities, scores_in
 from ancile.serve.signature import Signature, is_float
 from ancile.serve.tensors import Tensor

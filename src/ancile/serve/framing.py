@@ -14,11 +14,10 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol, cast
 
-import msgspec
-
 from ancile.core.extras import needs
 from ancile.serve.handover import Elsewhere, Handed
 from ancile.serve.limits import Limits
+from ancile.serve.refusal import Refused, told, worded
 from ancile.serve.tls import certificate_of
 
 if TYPE_CHECKING:
@@ -36,35 +35,6 @@ GRACE_SECONDS = 5.0  # in which whoever answers tells that it took too long
 CHUNKED_FACTOR = 4  # bytes on the wire for one of the body: chunks of a few bytes each are no honest client's
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
-UNAUTHORIZED = 401
-SERVER_FAULT = 500
-CHAT = b"/v1/"  # targets of the chat protocol
-KINDS = {  # of its errors
-    401: "authentication_error",
-    403: "permission_error",
-    404: "not_found_error",
-    429: "rate_limit_error",
-}
-JSON = b"Content-Type: application/json\r\n"
-
-
-class Refused(Exception):  # noqa: N818 - a decision, told to the client in one line
-    """A request that is not served: status, reason in words, and what the record calls it.
-
-    retry_after  whole seconds after which it may be asked again
-    """
-
-    def __init__(self, status: int, why: str, *, retry_after: int | None = None) -> None:
-        super().__init__(status, why)
-        self.status = status
-        self.why = why
-        self.retry_after = retry_after
-
-    @property
-    def headers(self) -> bytes:
-        """Lines of the answer that tells it."""
-        retry = b"" if self.retry_after is None else b"Retry-After: %d\r\n" % self.retry_after
-        return JSON + retry + (b"WWW-Authenticate: Bearer\r\n" if self.status == UNAUTHORIZED else b"")
 
 
 class Flow(Protocol):
@@ -211,6 +181,11 @@ class Connection(asyncio.Protocol):
         """Feed the parser; of a head never more than a head may have."""
         if self._closing and not self._skip:
             return
+        if self._skip and 0 < (left := self._left()) < len(data):
+            # The client has had its answer: what comes with the rest of the refused body is its next request.
+            self.data_received(data[:left])
+            self.data_received(data[left:])
+            return
         self._complete = False
         if self._in_head:
             self._early.append(data)
@@ -235,6 +210,10 @@ class Connection(asyncio.Protocol):
             self._fail(own if isinstance(own, Refused) else Refused(500, "internal error"))
         except httptools.HttpParserError:
             self._fail(Refused(400, "malformed request"))
+
+    def _left(self) -> int:
+        """Bytes of a refused body that are still to come; 0 where that is not said."""
+        return int(self.headers.get(b"content-length", b"0")) - self._size
 
     def _feed_head(self, data: bytes) -> bytes:
         """Feed what a head may still have; the rest belongs to a body, or the head is too large."""
@@ -310,9 +289,9 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, piece: bytes) -> None:
         """A piece of the body, kept while it is within its limit."""
+        self._size += len(piece)
         if self._skip:
             return
-        self._size += len(piece)
         if self._size > self._keeper.limits.body_bytes:
             raise Refused(413, "the body is too large")
         self._chunks.append(piece)
@@ -433,21 +412,3 @@ def _check_rare(headers: Mapping[bytes, bytes]) -> None:
         raise Refused(415, "bodies come as they are, without a coding")
     if headers.get(b"expect", b"100-continue").lower() != b"100-continue":
         raise Refused(417, "that expectation is not met")
-
-
-def told(refusal: Refused, target: bytes) -> tuple[bytes, bytes]:
-    """Lines and body of an error, in the words of the protocol that a target is of.
-
-    OpenAI's clients repeat by themselves what fails with 408, 409, 429 or 5xx: they hear when to, or not to.
-    """
-    if not target.startswith(CHAT):
-        return refusal.headers, worded(refusal.why)
-    server = "server_error" if refusal.status >= SERVER_FAULT else "invalid_request_error"
-    error = {"message": refusal.why, "type": KINDS.get(refusal.status, server), "param": None, "code": None}
-    again = b"x-should-retry: false\r\n" if refusal.retry_after is None else b""
-    return refusal.headers + again, msgspec.json.encode({"error": error})
-
-
-def worded(why: str) -> bytes:
-    """The body of an error."""
-    return msgspec.json.encode({"error": why})

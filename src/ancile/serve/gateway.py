@@ -15,7 +15,7 @@ from ancile.core.errors import AncileError
 from ancile.serve.admission import Admission
 from ancile.serve.backend import Backend, Outcome
 from ancile.serve.call import STATUS, Call, Settings
-from ancile.serve.framing import JSON, Connection, Refused, worded
+from ancile.serve.framing import Connection
 from ancile.serve.inference import Message, parse_request, write_answer
 from ancile.serve.journal import Journal
 from ancile.serve.judging import Judging
@@ -26,6 +26,7 @@ from ancile.serve.record import (
     framing_refusal,
     line_of,
 )
+from ancile.serve.refusal import JSON, Refused, worded
 from ancile.serve.review.holding import Holding
 from ancile.serve.routes import Route
 from ancile.serve.signature import Signature

@@ -14,7 +14,7 @@ import msgspec
 
 from ancile.core.extras import needs
 from ancile.core.text import plain
-from ancile.serve.framing import JSON, Refused
+from ancile.serve.refusal import JSON, Refused
 from ancile.serve.tensors import Tensor, flat_floats, from_bytes, from_json, to_bytes, to_list
 
 orjson = needs("orjson", "serve")

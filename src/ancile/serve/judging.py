@@ -14,7 +14,6 @@ from typing import TypeVar
 from ancile.serve.budgets import Counts
 from ancile.serve.call import STATUS, Call, Settings
 from ancile.serve.ensemble import without
-from ancile.serve.framing import Refused
 from ancile.serve.guards.allowance import Allowance, allowed, bits_of
 from ancile.serve.guards.confidence import confidence
 from ancile.serve.guards.disagreement import disagreement
@@ -29,6 +28,7 @@ from ancile.serve.learned import UNLEARNED, Learned
 from ancile.serve.memory import Memory
 from ancile.serve.probing import Probes, can_be_probed, parted, probed_row
 from ancile.serve.record import digest_of_input
+from ancile.serve.refusal import Refused
 from ancile.serve.scores import layout_of, scores_in
 from ancile.serve.seen import COARSE, EXACT, SENT
 from ancile.serve.showing import shown

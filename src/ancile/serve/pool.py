@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from ancile.core.extras import needs
 from ancile.core.place import Place
-from ancile.serve.framing import Refused
+from ancile.serve.refusal import Refused
 
 if TYPE_CHECKING:
     import httptools

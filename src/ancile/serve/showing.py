@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from ancile.numeric import np
 from ancile.serve.call import Call
 from ancile.serve.config import Role
-from ancile.serve.framing import Refused
 from ancile.serve.guards.degrade import degraded
 from ancile.serve.guards.noise import noisy
 from ancile.serve.guards.precision import abstained, labelled, topped_off, without_numbers
 from ancile.serve.guards.rounding import rounding
 from ancile.serve.guards.watermark import marked, swapped
 from ancile.serve.inference import Infer
+from ancile.serve.refusal import Refused
 from ancile.serve.scores import Layout, probabilities, replaced, scores_in
 from ancile.serve.tensors import Tensor
 

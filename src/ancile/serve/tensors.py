@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 import msgspec
 
 from ancile.numeric import np
-from ancile.serve.framing import Refused
+from ancile.serve.refusal import Refused
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 from ancile.core.place import Place
 from ancile.serve.backend import Cancel, Done
-from ancile.serve.framing import Refused
 from ancile.serve.inference import Infer, parse_answer, write_request
 from ancile.serve.pool import Pool
+from ancile.serve.refusal import Refused
 from ancile.serve.signature import Signature
 
 ANSWER_BYTES = 64 << 20

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import pytest
 
-from ancile.serve.framing import Refused
 from ancile.serve.identity.config import Identities
 from ancile.serve.identity.recognition import Recognition
 from ancile.serve.keys import Identity, Users
+from ancile.serve.refusal import Refused
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 ROLES = {"spiffe://example.org/batch": "service", "spiffe://example.org/team/*": "analyst"}

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from ancile.core.errors import AncileError
-from ancile.serve.framing import Refused
 from ancile.serve.identity.jwks import AGAIN_SECONDS, DISCOVERY, Issuer, fetched
 from ancile.serve.identity.tokens import LATER, MOST_TRIES, Tokens
 from ancile.serve.keys import Identity
+from ancile.serve.refusal import Refused
 from tests.serve.identity.local_issuer import claims, local_issuer, oidc, public, rsa, signed
 
 ONE, TWO = rsa("one"), rsa("two")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ancile.core.extras import needs
-from ancile.serve.framing import Refused
+from ancile.serve.refusal import Refused
 
 orjson = needs("orjson", "serve")
 

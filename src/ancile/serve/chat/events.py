@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from ancile.serve.framing import Refused
+from ancile.serve.refusal import Refused
 
 LONGEST = 1 << 20  # bytes of one event
 ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")

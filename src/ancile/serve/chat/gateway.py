@@ -17,12 +17,13 @@ from ancile.serve.chat.asked import read_chat
 from ancile.serve.chat.events import Usage
 from ancile.serve.chat.routes import chat_route_of
 from ancile.serve.chat.upstream import ChatUpstream
-from ancile.serve.framing import JSON, Connection, Refused, told
+from ancile.serve.framing import Connection
 from ancile.serve.gateway import UNRECORDED
 from ancile.serve.inference import Message
 from ancile.serve.journal import Journal
 from ancile.serve.keys import Users
 from ancile.serve.record import Counted, VerdictRecord, framing_refusal, line_of
+from ancile.serve.refusal import JSON, Refused, told
 from ancile.serve.routes import Route
 from ancile.serve.telemetry.watch import Watch
 from ancile.serve.verdict import Verdict

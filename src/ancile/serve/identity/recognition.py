@@ -8,9 +8,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
-from ancile.serve.framing import Refused
 from ancile.serve.identity.config import Identities, role_of
 from ancile.serve.keys import PREFIX, Identity, Users
+from ancile.serve.refusal import Refused
 
 if TYPE_CHECKING:
     from ancile.serve.identity.tokens import Tokens

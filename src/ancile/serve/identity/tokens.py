@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections import Counter
 
-from ancile.serve.framing import Refused
 from ancile.serve.identity.config import Oidc
 from ancile.serve.identity.jwks import Issuer
 from ancile.serve.identity.token import Accepted, Rejected, UnknownKey, accepted
 from ancile.serve.keys import Identity
+from ancile.serve.refusal import Refused
 
 MOST_KNOWN = 10_000  # only somebody with a token that holds makes one more
 MOST_TRIES = 50  # of one address that did not hold, a second: checking one costs up to 130 us

@@ -13,8 +13,8 @@ import msgspec
 
 from ancile.core.errors import AncileError
 from ancile.serve.call import Call
-from ancile.serve.framing import JSON
 from ancile.serve.inference import Infer, Message, write_request
+from ancile.serve.refusal import JSON
 from ancile.serve.review.config import ReviewConfig
 from ancile.serve.review.store import Asked, Held, Reviews, streaks
 from ancile.serve.tensors import Tensor

@@ -9,8 +9,8 @@ import msgspec
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
 from ancile.numeric import np
-from ancile.serve.framing import Refused
 from ancile.serve.inference import parse_request
+from ancile.serve.refusal import Refused
 from ancile.serve.review.store import Held, Reviews
 from ancile.serve.tensors import BYTES
 
