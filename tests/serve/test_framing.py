@@ -144,6 +144,22 @@ def test_a_head_that_is_not_admitted_is_answered_before_its_body_and_the_connect
     assert [body for _, _, body in service.served] == [b"hi"]
 
 
+def test_a_next_request_that_comes_with_the_rest_of_a_refused_body_is_served() -> None:
+    """Clients send head and body apart: the answer to the head may come before the body is read."""
+    service = Echo(lambda exchange: Refused(429, "slow") if b"x-late" in exchange.headers else None)
+    refused = HEAD.replace(b"close", b"keep-alive") + b"X-Late: 1\r\nContent-Length: 5\r\n\r\n"
+    with opened(service) as door, socket.create_connection(("127.0.0.1", door.port), timeout=10) as client:
+        client.sendall(refused)
+        for _ in range(2):
+            assert client.recv(4096).startswith(b"HTTP/1.1 429 ")
+            client.sendall(b"abcde" + refused)
+        assert client.recv(4096).startswith(b"HTTP/1.1 429 ")
+        client.sendall(b"abcde" + HEAD + b"Content-Length: 2\r\n\r\nhi")
+        assert all_of(client).endswith(b"hi")
+    assert [body for _, _, body in service.served] == [b"hi"]
+    assert service.refusals == []
+
+
 def test_the_body_of_a_refused_request_is_not_read_for_ever() -> None:
     with opened(Echo(lambda _: Refused(401, "no"))) as door:
         client = socket.create_connection(("127.0.0.1", door.port), timeout=10)
