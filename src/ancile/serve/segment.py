@@ -18,7 +18,7 @@ import msgspec
 from ancile.core.errors import AncileError
 from ancile.serve.journal import OPEN, WHOLE
 from ancile.serve.record import VerdictRecord
-from ancile.trust.canonical import canonical, parse_canonical
+from ancile.trust.canonical import canonical
 from ancile.trust.dsse import unverified
 from ancile.trust.leaf import parse_leaf
 from ancile.trust.ledger import Ledger
@@ -125,8 +125,15 @@ def sealed_journals(ledger: Ledger) -> set[str]:
 
 
 def predicate_of(body: bytes) -> Mapping[str, object]:
-    """What the entry of a segment says; AncileError where it is none."""
-    document = parse_canonical(unverified(body).payload, name="segment")
+    """What the entry of a segment says; AncileError where it is none.
+
+    That it is spelled canonically is not asked: to spell megabytes of records again takes most of the time of
+    reading them, and what was signed is these bytes.
+    """
+    try:
+        document = msgspec.json.decode(unverified(body).payload)
+    except (msgspec.MsgspecError, RecursionError):
+        document = None
     predicate = document.get("predicate") if isinstance(document, dict) else None
     if not isinstance(predicate, dict) or predicate.get("stream") != STREAM:
         raise AncileError("this entry is no segment", value="", remedy="run `ancile ledger verify`")

@@ -21,6 +21,8 @@ from ancile.trust.ledger import open_ledger
 from tests.cli.terminal import Place
 from tests.serve.incidents.test_command import recorded, walk
 from tests.serve.incidents.test_sender import SECRET, Hook, hooked
+from tests.serve.small import running
+from tests.serve.test_command import key, soon
 
 
 def now() -> int:
@@ -115,3 +117,25 @@ def test_without_targets_nothing_is_followed(home: Place) -> None:
         recorded(home, walk(7, at=now()))
         alerter.tick()
     assert not (folder / FILE).exists()
+
+
+@pytest.mark.slow
+def test_a_running_gateway_tells_of_an_incident(home: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANCILE_TEST_HOOK", SECRET)
+    mallory = key(home, "mallory")
+    with hooked(200) as hook:
+        config = home.folder / "ancile.toml"
+        alerts = (
+            "\n[serve]\nsegment_seconds = 0.5\n[serve.alerts]\nhosts = ['127.0.0.1']\nnetworks = ['127.0.0.0/8']\n"
+            f"[[serve.alerts.webhooks]]\nurl = '{hook.url}'\nsecret_variable = 'ANCILE_TEST_HOOK'\n"
+        )
+        config.write_text(config.read_text("utf-8") + alerts, "utf-8")
+        with running(home, "line.onnx") as gateway:
+            client = gateway.client(mallory)
+            assert {client.infer(1.0, 1.0, model="absent").status for _ in range(30)} == {404}
+            assert soon(lambda: bool(hook.came))
+            assert gateway.end() == 0
+    document = json.loads(hook.came[0][1])
+    assert (document["rule"], document["who"][0]["name"]) == ("scouting", "mallory")
+    assert document["id"] in home("incident", "list").out
+    assert SECRET not in home("ledger", "log").out

@@ -60,6 +60,7 @@ def configured(home: Place, **settings: object) -> None:
     path.write_text(path.read_text("utf-8") + "\n[serve.telemetry]\n" + "\n".join(lines) + "\n", "utf-8")
 
 
+@pytest.mark.slow
 def test_counts_log_traces_and_the_overhead_of_a_request(home: Place) -> None:
     alice = key(home, "alice")
     with collector() as (url, came):
