@@ -45,8 +45,9 @@ fuzz: $(READY) ## long fuzzing of everything that parses: by coverage, then by p
 	$(BIN)/python tools/fuzz/long.py
 	ANCILE_FUZZ_EXAMPLES=20000 $(BIN)/python -m pytest -n 2 -m 'slow or not slow' tests -k 'fuzz or hostile'
 
-soak: $(READY) ## kill -9 and power cuts, the long form
+soak: $(READY) ## kill -9 and power cuts, the long form; the gateway's memory under load
 	ANCILE_SOAK=200 $(BIN)/python -m pytest tests/trust -k 'kill or power'
+	$(BIN)/python bench/serve_soak.py
 
 clean: ## remove the environment and every cache
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* dist build

@@ -16,7 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -115,12 +115,12 @@ def requests(shape: tuple[int, ...], key: str) -> list[bytes]:
     return found
 
 
-def home(folder: Path) -> str:
-    """A home in a folder; the key of a user whose role has all it wants."""
+def home(folder: Path, more: str = "") -> str:
+    """A home in a folder; the key of a user whose role has all it wants; ``more`` of the configuration."""
     init = [*ANCILE, "init", "--unencrypted-key", "--origin", "bench.example/log"]
     subprocess.run(init, cwd=folder, check=True, capture_output=True)
     with (folder / "ancile.toml").open("a", encoding="utf-8") as config:
-        config.write(ROLE)
+        config.write(ROLE + more)
     add = [*ANCILE, "user", "add", "bench", "--role", "bench"]
     return subprocess.run(add, cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
 
@@ -131,16 +131,30 @@ def with_children(pid: int) -> list[int]:
 
 
 @contextmanager
-def gateway(folder: Path, shape: tuple[int, ...], *, control: bool) -> Iterator[tuple[int, list[int], str]]:
-    """Port and processes of ours, and a key."""
-    key = home(folder)
+def gateway(
+    folder: Path,
+    shape: tuple[int, ...],
+    *,
+    planted: str = "",
+    more: str = "",
+    before: Callable[[], None] | None = None,
+) -> Iterator[tuple[int, list[int], str]]:
+    """Port and processes of ours, and a key.
+
+    planted  what is done to the gateway's modules
+    more     of the configuration
+    before   is called before it starts
+    """
+    key = home(folder, more)
     rng = np.random.default_rng(0)
     x = rng.normal(size=(1000, *shape)).astype(np.float32)
     x[0], x[1] = -20, 20  # a range that all inputs are in
     np.savez(folder / "reference.npz", x=x, y=np.arange(1000) % 3)
     environ = dict(os.environ, OMP_NUM_THREADS="1")
-    if control:
-        (folder / "sitecustomize.py").write_text(PLANTED, "utf-8")
+    if before is not None:
+        before()
+    if planted:
+        (folder / "sitecustomize.py").write_text(planted, "utf-8")
         environ["PYTHONPATH"] = str(folder)
     stub = [sys.executable, str(HERE / "serve_load.py"), "server", json.dumps(list(shape))]
     with process(stub, r"(\d+)") as (_, port):
@@ -179,7 +193,7 @@ def measure(*, control: bool = False) -> list[Bar]:
 def _bar(name: str, shape: tuple[int, ...], limit: float, *, control: bool) -> Bar:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
-        our_port, ours, key = stack.enter_context(gateway(folder, shape, control=control))
+        our_port, ours, key = stack.enter_context(gateway(folder, shape, planted=PLANTED if control else ""))
         their_port, theirs = stack.enter_context(echo())
         write_requests(folder / "requests", requests(shape, key))
         load(our_port, ours, folder / "requests")  # the first second of each is for imports and connections

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ancile.core.errors import AncileError
 from ancile.serve.budgets import Counts
-from ancile.serve.caller import MOST_CALLERS, Caller, Callers
+from ancile.serve.caller import MOST_CALLERS, MOST_KEPT, Caller, Callers
 from ancile.serve.config import Role, ServeConfig, policy_of, shipped_profiles, shipped_roles
 from ancile.serve.guards.quota import DAY_SECONDS, quota
 from ancile.serve.guards.rate import rate
@@ -66,6 +66,21 @@ def test_a_day_has_its_quota_and_a_clock_set_back_gives_no_second_one() -> None:
     assert quota(one, noon, counts).retry_after == DAY_SECONDS / 2
     assert quota(one, noon - DAY_SECONDS, counts).reaction == "throttle"
     assert quota(one, noon + DAY_SECONDS, counts).reaction == "allow"
+
+
+def test_whom_there_is_evidence_against_is_not_forgotten_for_others_who_ask() -> None:
+    """It takes as many more with evidence against each of them, and even then the number is bounded."""
+    callers = Callers()
+    walker = callers.of(Identity("walker", "r"), ANALYST)
+    walker.evidence.sums["sequence"] = 1.0
+    for number in range(2 * MOST_CALLERS):
+        callers.of(Identity(str(number), "r"), ANALYST)
+    assert len(callers) == MOST_CALLERS + 1
+    assert callers.of(Identity("walker", "r"), ANALYST) is walker
+    for number in range(MOST_CALLERS + 2 * MOST_KEPT):
+        callers.of(Identity(f"other {number}", "r"), ANALYST).running = 1
+    assert len(callers) == MOST_CALLERS + MOST_KEPT
+    assert callers.of(Identity("walker", "r"), ANALYST) is not walker
 
 
 def test_callers_are_bounded_and_the_one_that_asked_longest_ago_is_forgotten() -> None:

@@ -10,9 +10,8 @@ from ancile.serve.keys import Identity
 from ancile.serve.ladder import Evidence
 from ancile.serve.memory import Memory
 
-MOST_CALLERS = (
-    10_000  # at a time; whoever asked longest ago is forgotten, and only a new key makes a new caller
-)
+MOST_CALLERS = 10_000  # at a time; whoever asked longest ago goes, and only a new key makes a new caller
+MOST_KEPT = 2_500  # of those who would go, whom there is evidence against, or who wait for an answer
 
 
 class Caller:
@@ -60,30 +59,44 @@ class Caller:
 class Callers:
     """All callers, the one that asked last at the end.
 
+    Nobody makes himself forgotten by having others ask: it takes ten thousand identities, and where there is
+    evidence against him a quarter of that more, with evidence against each.
+
     budgets  that they take their days from; without, a count that ends with the process
     """
 
     def __init__(self, budgets: Budgets | None = None) -> None:
         self.budgets = budgets or Counts()
         self._known: OrderedDict[str, Caller] = OrderedDict()
+        self._kept: OrderedDict[str, Caller] = OrderedDict()
 
     def of(self, identity: Identity, role: Role) -> Caller:
         """The caller, as remembered; with another role than before it keeps what it did."""
         name = identity.name
         caller = self._known.get(name)
         if caller is None:
-            caller = self._known[name] = Caller(identity, role)
+            kept = name in self._kept
+            caller = self._known[name] = self._kept.pop(name) if kept else Caller(identity, role)
             if len(self._known) > MOST_CALLERS:
-                self._settle(self._known.popitem(last=False)[1])
+                self._leave(self._known.popitem(last=False)[1])
         else:
             self._known.move_to_end(name)
-            if caller.role is not role:
-                caller.identity, caller.role = identity, role
+        if caller.role is not role:
+            caller.identity, caller.role = identity, role
         return caller
+
+    def _leave(self, caller: Caller) -> None:
+        """Somebody goes, or is kept a while instead of whoever was kept longest."""
+        if caller.running or caller.evidence.sums:
+            self._kept[caller.identity.name] = caller
+            if len(self._kept) <= MOST_KEPT:
+                return
+            caller = self._kept.popitem(last=False)[1]
+        self._settle(caller)
 
     def settle(self) -> None:
         """Give back what nobody has spent; before the end."""
-        for caller in self._known.values():
+        for caller in (*self._known.values(), *self._kept.values()):
             self._settle(caller)
 
     def _settle(self, caller: Caller) -> None:
@@ -92,4 +105,4 @@ class Callers:
             caller.left = 0
 
     def __len__(self) -> int:
-        return len(self._known)
+        return len(self._known) + len(self._kept)

@@ -1,0 +1,106 @@
+"""Memory of the gateway over 200,000 requests of 10,000 identities, every guard on, each verdict recorded.
+
+Proportional set size of supervisor and worker, after each slice of load; 16 connections in a closed loop, each
+request with the next identity's key. What is remembered of an identity is made when it first asks, so that the
+first pass over all of them grows; from the middle on nothing may. The control keeps every request's line.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from contextlib import ExitStack, closing
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ancile.serve.keys import Users, new_key
+from bar import Bar
+from serve_load import write_requests
+from serve_overhead import HERE, gateway, requests
+
+IDENTITIES, REQUESTS = 10_000, 200_000
+SLICE_SECONDS = 4.0
+MOST_GROWTH = 0.03  # of what there is in the middle: what allocators and SQLite's caches move by
+KEPT = """
+import ancile.serve.gateway as gateway
+plain, kept = gateway.line_of, []
+def keeping(record):
+    kept.append(plain(record) * 4)
+    return plain(record)
+gateway.line_of = keeping
+"""
+
+
+def pss_mib(pids: list[int]) -> float:
+    """Memory of some processes, what they share counted once."""
+    lines = [Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines() for pid in pids]
+    return sum(int(line.split()[1]) for found in lines for line in found if line.startswith("Pss:")) / 1024
+
+
+def asked(port: int, file: Path) -> int:
+    """Requests of one slice."""
+    command = [
+        sys.executable,
+        str(HERE / "serve_load.py"),
+        "client",
+        str(port),
+        str(SLICE_SECONDS),
+        str(file),
+    ]
+    ended = subprocess.run(command, check=True, capture_output=True, text=True)
+    good, bad = map(int, ended.stdout.split())
+    if bad:
+        sys.exit(f"{bad} requests failed")
+    return good
+
+
+def measure(*, control: bool = False) -> list[Bar]:
+    """One bar."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        port, pids, key = stack.enter_context(
+            gateway(folder, (30,), planted=KEPT if control else "", before=lambda: _identities(folder))
+        )
+        keys = (folder / "keys").read_text("ascii").split()
+        plain = requests((30,), key)
+        write_requests(
+            folder / "soak",
+            [plain[at % len(plain)].replace(key.encode(), one.encode()) for at, one in enumerate(keys)],
+        )
+        done, memory = 0, [(0, pss_mib(pids))]
+        while done < REQUESTS:
+            done += asked(port, folder / "soak")
+            memory.append((done, pss_mib(pids)))
+    middle = next(mib for count, mib in memory if count >= REQUESTS // 2)
+    growth = memory[-1][1] / middle - 1
+    return [
+        Bar(
+            claim="memory is flat over many requests of many identities",
+            measured=f"{100 * growth:+.1f} % from {REQUESTS // 2} requests to {done}: "
+            f"{memory[0][1]:.0f} MiB before, {middle:.0f}, {memory[-1][1]:.0f}; {IDENTITIES} identities",
+            wanted=f"at most {100 * MOST_GROWTH:.0f} % in the second half of {REQUESTS}",
+            met=growth <= MOST_GROWTH,
+            raw={"requests": [count for count, _ in memory], "mib": [mib for _, mib in memory]},
+        )
+    ]
+
+
+def _identities(folder: Path) -> None:
+    """Ten thousand users with a key each, in one transaction: giving them out is not what is measured."""
+    place, made = folder / ".ancile" / "serve", [new_key() for _ in range(IDENTITIES)]
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    with Users(place) as users, closing(sqlite3.connect(place / "users.db")) as db, db:
+        names = [f"user-{number}" for number in range(IDENTITIES)]
+        db.executemany(
+            "INSERT INTO users (name, role, made) VALUES (?, 'bench', ?)", [(n, now) for n in names]
+        )
+        rows = [(users.hash(key.encode()), name, now) for key, name in zip(made, names, strict=True)]
+        db.executemany("INSERT INTO keys (hash, name, made) VALUES (?, ?, ?)", rows)
+    (folder / "keys").write_text("\n".join(made), "ascii")
+
+
+if __name__ == "__main__":
+    for one in measure(control="--control" in sys.argv):
+        print(one)
