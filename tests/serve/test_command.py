@@ -68,7 +68,7 @@ def test_a_request_is_answered_rounded_and_recorded(home: Place) -> None:
     assert home("ledger", "verify").code == 0
     listed = home("ledger", "log", "--kind", "verdict", "--format", "json").out.splitlines()
     assert [json.loads(line)["status"] for line in listed] == [r.status for r in recorded(home)]
-    assert json.loads(home("ledger", "show", "4").out)["statement"]["predicate"]["stream"] == "verdicts"
+    assert json.loads(home("ledger", "show", "5").out)["statement"]["predicate"]["stream"] == "verdicts"
 
 
 def test_keys_change_while_it_serves(home: Place) -> None:

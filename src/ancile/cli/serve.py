@@ -80,6 +80,7 @@ def serve(
 
     Ends with SIGTERM or Ctrl-C, once running requests are answered and the records are in the ledger.
     """
+    from ancile.cli.model_evidence import require_evidence  # noqa: PLC0415 - not for --help
     from ancile.serve.identity.permissions import digest_in_force, read_policies  # noqa: PLC0415 - likewise
     from ancile.serve.incidents.alerter import alerting  # noqa: PLC0415 - likewise
     from ancile.serve.keys import Users  # noqa: PLC0415 - not for --help
@@ -115,6 +116,10 @@ def serve(
         exporting(config.telemetry, folder) as metrics,
         counting(state, window, talk) as shared,
     ):
+        notes: list[str] = []
+        model_digest = None
+        if model is not None:
+            model_digest = require_evidence(home, recorder, model, config, say=notes.append)
         place = bound.getsockname()
         order = Order(
             folder=str(folder),
@@ -132,6 +137,7 @@ def serve(
             chat=chat,
             reference=reference,
             policies=policies,
+            digest=model_digest,
             rates=shared.rates,
         )
         sealer = Sealer(
@@ -149,6 +155,8 @@ def serve(
             talk(f"{left} records of a run before are now in the ledger")
 
         def told(serving: Serving) -> None:
+            for note in notes:
+                talk(note)
             if metrics:
                 talk(f"metrics for Prometheus: {metrics}")
             _introduce(home, serving, policy, url=_url(place[0], place[1], tls=tls is not None))

@@ -108,6 +108,8 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     certificates     URI in a client's certificate to role; one with ``/*`` at its end is for all below it
     policies         file in Cedar that says who may what, in place of the policies that come with ancile
     admin            where people administer
+    require_scan     load a model's file once a scan of it is in the ledger; one is made where there is none
+    require_signature  load it once a signature of it, or the verification of one, stands there
     tls              certificate of the listener; without one it speaks in the clear
     upstream_key     file with the key that a chat server behind asks for
     durable_seconds  how old the oldest record may be that is not on the disk when an answer leaves; 0: none
@@ -132,6 +134,8 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     certificates: dict[str, str] = {}
     policies: str = ""
     admin: AdminConfig = AdminConfig()
+    require_scan: bool = True
+    require_signature: bool = False
     tls: TlsConfig | None = None
     upstream_key: str = ""
     durable_seconds: float = 0.2

@@ -45,8 +45,16 @@ TRIALS = 5
 class Embedded:
     """An ONNX model; its name is that of its file."""
 
-    def __init__(self, path: Path, *, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, path: Path, *, loop: asyncio.AbstractEventLoop, expected: str | None = None
+    ) -> None:
         source = read_once(path)
+        if expected not in (None, source.digest):
+            raise AncileError(
+                "the model changed after its evidence was looked at",
+                value=plain(f"{path}: {source.digest}"),
+                remedy="start again when nothing writes to it",
+            )
         require_self_contained(source.data)
         self.digest = source.digest
         self._loop = loop

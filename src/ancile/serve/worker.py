@@ -58,6 +58,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     chat       whether the upstream speaks the chat protocol
     reference  data set that shows benign inputs
     policies   in Cedar, as they were read; None for those that come with ancile
+    digest     of the model's file that may be loaded
     index      of the worker among its siblings
     inboxes    numbers of the descriptors that hand a connection to each of them; none for a single worker
     own        number of the one that it reads from
@@ -75,6 +76,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     chat: bool = False
     reference: str | None = None
     policies: str | None = None
+    digest: str | None = None
     index: int = 0
     inboxes: tuple[int, ...] = ()
     own: int = -1
@@ -250,7 +252,7 @@ async def _backend(order: Order, loop: asyncio.AbstractEventLoop) -> tuple[Backe
     if order.model is not None:
         from ancile.serve.embedded import Embedded  # noqa: PLC0415 - an upstream needs no onnxruntime
 
-        embedded = Embedded(Path(order.model), loop=loop)
+        embedded = Embedded(Path(order.model), loop=loop, expected=order.digest)
         return embedded, embedded.digest
     from ancile.serve.discover import upstream_of  # noqa: PLC0415 - as a model in this process needs no HTTP
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -39,12 +40,13 @@ class LogIn(msgspec.Struct, forbid_unknown_fields=True):
 class Tries:
     """A bucket of tries."""
 
-    def __init__(self) -> None:
-        self._left, self._then = MOST_TRIES, time.monotonic()
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._left, self._then = MOST_TRIES, clock()
 
     def take(self) -> bool:
         """Whether there was one left."""
-        now = time.monotonic()
+        now = self._clock()
         self._left = min(MOST_TRIES, self._left + (now - self._then) * TRIES_A_SECOND)
         self._then = now
         if self._left < 1.0:
