@@ -25,6 +25,7 @@ from ancile.serve.tls_config import tls_in_force
 FOLDER = "serve"  # of a home: users, pepper, journal
 CHAT_GUARDS = ("rate", "quota")
 UNREFERENCED = "without --reference off"
+RECOVERED = "records of a run before are now in the ledger"
 SHOWN_VALUES = 100  # of an input in the ready line
 
 
@@ -57,6 +58,7 @@ SHOWN_VALUES = 100  # of an input in the ready line
 @click.option(
     "--window", metavar="URL", help="Redis that several hosts count requests a second in: redis://…"
 )
+@click.option("--ledger-elsewhere", is_flag=True, help="Another host that shares the state keeps the ledger.")
 @click.option("--reference", help="Data as benign callers send it: ranges, and what a walk is.")
 def serve(
     model: Path | None,
@@ -75,6 +77,7 @@ def serve(
     workers: int,
     state: str | None,
     window: str | None,
+    ledger_elsewhere: bool,
 ) -> None:
     """Serve MODEL (.onnx), or stand before a model server; every request has a key, a limit, a record.
 
@@ -96,6 +99,10 @@ def serve(
             "either a model or an upstream is served",
             value="",
             remedy="ancile serve MODEL.onnx, or ancile serve --upstream URL [--chat] --name NAME",
+        )
+    if ledger_elsewhere and state is None:
+        raise AncileError(
+            "nothing is shared with the host that keeps the ledger", value="", remedy="name it: --state URL"
         )
     config = home.config.get("serve", ServeConfig)
     policy = policy_of(config, profile=profile)
@@ -150,9 +157,12 @@ def serve(
             done=set(),
             changes=lambda: (users.hand_over(recorder.write), reviews.hand_over(recorder.write)),
             heard=alerter.tick,
+            passing=shared.passing,
+            away=ledger_elsewhere,
         )
         if left := sealer.recover():
-            talk(f"{left} records of a run before are now in the ledger")
+            what = "journals of a run before were passed on" if ledger_elsewhere else RECOVERED
+            talk(f"{left} {what}")
 
         def told(serving: Serving) -> None:
             for note in notes:

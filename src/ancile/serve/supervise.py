@@ -18,6 +18,7 @@ from ancile.core.errors import AncileError
 from ancile.core.text import plain
 from ancile.serve.crew import Crew
 from ancile.serve.segment import KIND, leave, sealed_journals, segments, statement_of, waiting
+from ancile.serve.shared.passing import Passing
 from ancile.serve.worker import JOURNAL, Order, Serving
 from ancile.trust.dsse import sign
 from ancile.trust.key import AuthorKey, NoteKey
@@ -39,6 +40,8 @@ class Sealer(NamedTuple):
     policy  digest of what is in force while the journals are written; empty where that cannot be told
     changes puts what was changed of users into the ledger as well
     heard   is called whenever all that could be sealed is
+    passing where several hosts share a database: journals come from there, or go there with ``away``
+    away    whether another host keeps the ledger
     """
 
     ledger: Ledger
@@ -51,6 +54,8 @@ class Sealer(NamedTuple):
     policy: str = ""
     changes: Callable[[], object] = lambda: None
     heard: Callable[[], object] = lambda: None
+    passing: Passing | None = None
+    away: bool = False
 
     def seal(self, *, dead: bool = False) -> int:
         """Records sealed, each durable under a signed checkpoint before its journal is removed.
@@ -58,6 +63,8 @@ class Sealer(NamedTuple):
         dead  take journals that are still open as well: nobody writes to them any more
         """
         self.changes()
+        if self.passing is not None and self.away:
+            return self.passing.post(self.folder, dead=dead)
         count = 0
         for path in waiting(self.folder, dead=dead):
             parts = []
@@ -74,15 +81,19 @@ class Sealer(NamedTuple):
             sync_folder(self.folder)
             self.done.difference_update(parts)
         self.heard()
+        if self.passing is not None and not dead:  # they are sealed the next time
+            self.passing.fetch(self.folder)
         return count
 
     def recover(self) -> int:
         """Seal what a run before left behind, and nothing of it twice."""
-        if not waiting(self.folder, dead=True):
+        shares = self.passing is not None and not self.away
+        if not shares and not waiting(self.folder, dead=True):
             return 0
         self.done.update(sealed_journals(self.ledger))
         count = self.seal(dead=True)
-        self.done.clear()
+        if not shares:  # else a journal that was fetched before a crash may come once more
+            self.done.clear()
         return count
 
 

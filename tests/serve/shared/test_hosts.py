@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,35 @@ def test_a_day_is_one_over_two_hosts_and_without_the_database_nobody_is_served(
         assert one.end() == 0
     assert sum(r.status == 200 for host in hosts for r in recorded(host)) == 5
     assert {r.guard for r in recorded(hosts[0]) if r.status == 503} == {"quota"}
+
+
+def test_the_verdicts_of_all_hosts_are_in_one_ledger_each_once(
+    hosts: tuple[Place, Place], postgres: Server
+) -> None:
+    """Also of a host whose processes were all killed, and where a crash had a journal passed on twice."""
+    alice = (hosts[0].folder / "key").read_text("ascii")
+    journal = hosts[1].folder / ".ancile" / "serve" / "journal"
+    away = ("line.onnx", "--state", postgres.url, "--ledger-elsewhere")
+    with running(hosts[1], *away) as other:
+        assert [other.client(alice).infer(1.0, float(at)).status for at in range(3)] == [200] * 3
+        kept = {path.name: path.read_bytes() for path in journal.iterdir()}
+        worker = Path(f"/proc/{other.worker()}")
+        os.kill(other.process.pid, signal.SIGKILL)
+        assert soon(lambda: not worker.exists())  # it ends with the process that started it
+    with running(hosts[0], "line.onnx", "--state", postgres.url) as one:
+        assert one.client(alice).infer(2.0, 2.0).status == 200
+        for _ in range(2):
+            with running(hosts[1], *away) as other:
+                assert other.end() == 0
+            for name, data in kept.items():
+                (journal / name).write_bytes(data)
+        assert soon(lambda: len([r for r in recorded(hosts[0]) if r.who]) >= 3)
+        assert one.end() == 0
+    with running(hosts[0], "line.onnx", "--state", postgres.url) as one:
+        assert one.end() == 0
+    assert sum(r.status == 200 for r in recorded(hosts[0])) == 4
+    assert recorded(hosts[1]) == []
+    assert hosts[0]("ledger", "verify").code == 0
 
 
 def test_what_is_no_store_is_told_in_one_line(home: Place) -> None:

@@ -7,16 +7,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from ancile.serve.shared.passing import Passing
+from ancile.serve.shared.store import Store
+
 
 class Counting(NamedTuple):
     """How workers come to their budgets.
 
-    lend   makes the socket that a worker asks at; None where it counts on this host
-    rates  whether requests a second are counted there as well
+    lend     makes the socket that a worker asks at; None where it counts on this host
+    rates    whether requests a second are counted there as well
+    passing  takes journals to the host that keeps the ledger, where there is a state
     """
 
     lend: Callable[[], socket.socket] | None = None
     rates: bool = False
+    passing: Passing | None = None
 
 
 @contextmanager
@@ -32,7 +37,9 @@ def counting(state: str | None, window: str | None, say: Callable[[str], None]) 
     from ancile.serve.shared.broker import Broker  # noqa: PLC0415 - a gateway on one host needs none of it
 
     with Broker(say) as broker:
-        days = rates = None
+        days: Store | None = None
+        rates: Store | None = None
+        passing = None
         if window is not None:
             from ancile.serve.shared import redis  # noqa: PLC0415 - nor this of one without a window
 
@@ -40,7 +47,9 @@ def counting(state: str | None, window: str | None, say: Callable[[str], None]) 
         if state is not None:
             from ancile.serve.shared import postgres  # noqa: PLC0415 - nor this of one without a state
 
-            broker.use(days=broker.call(postgres.opened(state)), rates=rates)
-        elif days is not None:
+            database = broker.call(postgres.opened(state))
+            passing = Passing(database, broker.call)
+            days = database
+        if days is not None:
             broker.use(days=days, rates=rates)
-        yield Counting(broker.channel, rates is not None)
+        yield Counting(broker.channel, rates is not None, passing)

@@ -1,4 +1,4 @@
-"""Days, users and verdicts of several hosts in PostgreSQL, by asyncpg.
+"""Days and verdicts of several hosts in PostgreSQL, by asyncpg.
 
 A block is committed without waiting for the server's disk: a crash of the server may forget the blocks of its
 last 0.6 s (three times wal_writer_delay), which are then given twice. Verdicts wait for the disk.
@@ -28,9 +28,7 @@ SCHEMA = """
 CREATE SCHEMA ancile;
 CREATE TABLE ancile.version (version integer NOT NULL);
 CREATE TABLE ancile.spent (who text PRIMARY KEY, day bigint NOT NULL, taken bigint NOT NULL);
-CREATE TABLE ancile.journals (name text PRIMARY KEY, host text NOT NULL, data bytea NOT NULL);
-CREATE TABLE ancile.users (one boolean PRIMARY KEY DEFAULT true CHECK (one), version bigint NOT NULL,
-                           peppered bytea NOT NULL, data bytea NOT NULL);
+CREATE TABLE ancile.journals (name text PRIMARY KEY, data bytea);
 """
 REMEDY = "leave it out: it is taken from PGPASSFILE, ~/.pgpass or PGPASSWORD"
 
@@ -73,6 +71,26 @@ class Postgres:
     async def cells(self, who: str, *, rate: float, burst: int, want: int) -> Cells:  # noqa: ARG002 - as Store
         """All that are wanted: rates are not counted in a database that writes each to a disk."""
         return Cells(want, 0.0)
+
+    async def post(self, name: str, data: bytes) -> None:
+        """Have a journal on the disk; one of that name that came before stays as it is."""
+        async with self._transaction() as db:
+            await db.execute(
+                "INSERT INTO ancile.journals VALUES ($1, $2) ON CONFLICT (name) DO NOTHING", name, data
+            )
+
+    async def posted(self, most: int) -> list[tuple[str, bytes]]:
+        """Journals that nobody has taken yet, the oldest first."""
+        async with self._transaction() as db:
+            rows = await db.fetch(
+                "SELECT name, data FROM ancile.journals WHERE data IS NOT NULL ORDER BY name LIMIT $1", most
+            )
+            return [(row["name"], row["data"]) for row in rows]
+
+    async def taken(self, names: list[str]) -> None:
+        """Keep the names alone."""
+        async with self._transaction() as db:
+            await db.execute("UPDATE ancile.journals SET data = NULL WHERE name = ANY($1)", names)
 
     async def ping(self) -> None:
         """Ask for nothing."""
