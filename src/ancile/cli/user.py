@@ -60,15 +60,18 @@ def list_(*, format_: str) -> None:
     """List users with their roles and how many keys let them in."""
     with _users(need_home(Path.cwd())) as users:
         found = users.list(datetime.now(UTC))
+        people = users.rows("SELECT name, role FROM people ORDER BY name")
     if format_ == "json":
         click.echo(written([msgspec.to_builtins(one._asdict()) for one in found]), nl=False)
         return
-    if not found:
+    if not found and not people:
         talk("nobody has a key yet: ancile user add NAME --role analyst")
     for one in found:
         until = f", the first until {one.until}" if one.until else ""
         revoked = f", {one.revoked} revoked or ended" if one.revoked else ""
         click.echo(f"{plain(one.name, 40):24} {plain(one.role, 24):12} {_keys(one.keys)}{until}{revoked}")
+    for name, role_ in people:
+        click.echo(f"{plain(str(name), 40):24} {plain(str(role_), 24):12} logs in")
 
 
 @user.command()

@@ -66,6 +66,7 @@ def test_who_logs_in_makes_a_key_that_the_gateway_knows_and_the_ledger_says_who_
             time.sleep(0.05)
         assert answer.status == 200
         assert gateway.end() == 0
+    assert home("user", "list").out.splitlines()[-1].split() == ["carol", "admin", "logs", "in"]
     assert "dave: added by carol" in home("ledger", "log", "--kind", "user").out
     assert "carol: person" in home("ledger", "log", "--kind", "user").out
 
