@@ -29,7 +29,7 @@ from ancile.trust.checkpoint import parse_head
 from ancile.trust.checks import audit_report
 from ancile.trust.config import LedgerConfig
 from ancile.trust.dsse import unverified
-from ancile.trust.events import Erasure, Loss, UserEvent
+from ancile.trust.events import Erasure, Loss, Review, UserEvent
 from ancile.trust.export import export_tiles
 from ancile.trust.leaf import Leaf, parse_leaf
 from ancile.trust.ledger import Ledger, open_ledger
@@ -55,7 +55,7 @@ def reading(home: Home) -> Ledger:
 
 
 @ledger.command()
-@click.option("--kind", help="Only entries of this kind: report, decision, run, key, user, verdict, …")
+@click.option("--kind", help="Only entries of this kind: report, decision, key, user, review, verdict, …")
 @click.option("-n", "--last", type=click.IntRange(min=1), default=20, help="How many, from the end.")
 @click.option("-f", "--format", "format_", type=click.Choice(["table", "json"]), default="table")
 def log(kind: str | None, last: int, format_: str) -> None:
@@ -105,14 +105,21 @@ def about(leaf: Leaf, entry: Stored) -> tuple[str, str]:
     except AncileError:
         return f"({leaf.kind} of {len(body)} bytes)", ""
     said = read.predicate
-    if isinstance(said, Erasure):
-        return f"of entry {said.entry}: {said.reason}", ""
-    if isinstance(said, Loss):
-        return f"{said.kept} entries are left: {said.reason}", ""
-    if isinstance(said, UserEvent):
-        return f"{said.user}: {said.change}{f' by {said.by}' if said.by else ''}", ""
+    if isinstance(said, Erasure | Loss | Review | UserEvent):
+        return _about_event(said), ""
     name, digest = next(iter(read.subjects.items()))
     return f"{name} {digest[:19]}", said.outcome if isinstance(said, Report | Decision) else ""
+
+
+def _about_event(said: Erasure | Loss | Review | UserEvent) -> str:
+    if isinstance(said, Erasure):
+        return f"of entry {said.entry}: {said.reason}"
+    if isinstance(said, Loss):
+        return f"{said.kept} entries are left: {said.reason}"
+    by = f" by {said.by}" if said.by else ""
+    if isinstance(said, Review):
+        return f"{said.review}: {said.change}, {said.label}{by}"
+    return f"{said.user}: {said.change}{by}"
 
 
 @ledger.command()

@@ -79,6 +79,20 @@ def test_what_may_not_be_asked_is_refused_as_openais_clients_read_it(home: Place
     assert [one["model"] for one in chat.asked] == ["m"]
 
 
+def test_a_chat_that_a_person_would_have_to_look_at_is_refused(home: Place) -> None:
+    config = home.folder / "ancile.toml"
+    held = '\n[serve]\nreactions = { rate = "review" }\n[serve.roles.once]\nmay = ["infer"]\nrate = 0.001\nburst = 1\n'
+    config.write_text(config.read_text("utf-8") + held, "utf-8")
+    token = key(home, "alice", "once")
+    with (
+        server(lambda asked: [whole(asked)]) as chat,
+        running(home, "--upstream", chat.url, "--chat", "--name", "m") as gateway,
+    ):
+        assert [ask(gateway, token).status for _ in range(3)] == [200, 403, 403]
+        assert gateway.end() == 0
+    assert len(chat.asked) == 1
+
+
 def test_an_upstreams_own_refusal_is_told_where_the_client_can_do_something(home: Place) -> None:
     def reply(asked: dict[str, Any]) -> list[bytes]:
         if asked["messages"][0]["content"] == "long":

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -110,6 +111,20 @@ def test_a_target_that_is_not_there_is_given_up() -> None:
         url = hook.url
     to = alerts(url=url, attempts=2)
     assert "after 2 attempts" in told(to.webhooks[0], to)[0].failed
+
+
+def test_a_name_without_an_address_is_looked_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def nowhere(host: str, *_: object, **__: object) -> None:
+        asked.append(host)
+        raise socket.gaierror(-3, "temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", nowhere)
+    hook = Webhook(url="https://hooks.example/", secret_variable="HOOK")
+    to = Alerts(hosts=("hooks.example",), webhooks=(hook,))
+    assert "no address" in told(hook, to)[0].failed
+    assert asked == ["hooks.example"] * 4
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import socket
 from pathlib import Path
 from random import Random
 
@@ -20,7 +21,7 @@ from ancile.serve.routes import Route
 from ancile.serve.telemetry.access_log import AccessLog, Line, network_of
 from ancile.serve.telemetry.counters import BOUNDS, Counters, clear, keep, kept
 from ancile.serve.telemetry.exposition import exposition
-from ancile.serve.telemetry.traces import MOST_ASKED, Traces
+from ancile.serve.telemetry.traces import MOST_ASKED, MOST_WAITING, Traces
 from ancile.serve.verdict import ALLOW
 
 NOWHERE = "http://127.0.0.1:9/v1/traces"
@@ -149,6 +150,17 @@ def test_callers_cannot_ask_for_any_number_of_traces() -> None:
     sampled = sum(begun(traces, given).sampled for _ in range(3 * MOST_ASKED))
     assert MOST_ASKED <= sampled <= 2 * MOST_ASKED  # a second may end meanwhile
     traces.close()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+def test_a_collector_that_hangs_holds_nobody_up_for_long() -> None:
+    """More waits than is kept, and nobody takes it: the gateway ends all the same."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        traces = Traces(f"http://127.0.0.1:{silent.getsockname()[1]}", sample=1.0, rng=Random(0))
+        for _ in range(3 * MOST_WAITING):
+            traces.end(begun(traces, None), 200)
+        traces.close()
 
 
 def test_the_share_that_is_drawn_is_the_sample() -> None:

@@ -11,7 +11,7 @@ import msgspec
 
 from ancile.core.errors import AncileError
 from ancile.serve.admission import Admission
-from ancile.serve.call import Call, Settings
+from ancile.serve.call import STATUS, Call, Settings
 from ancile.serve.chat.answer import Answer
 from ancile.serve.chat.asked import read_chat
 from ancile.serve.chat.events import Usage
@@ -79,6 +79,9 @@ class ChatGateway:
         except Refused as refusal:
             call.verdict = Verdict("deny", "route" if refusal.status != 400 else "schema", refusal.why)
             self.refuse(exchange, call, refusal)
+            return
+        if call.verdict.reaction == "review":  # no queue holds a chat
+            self.refuse(exchange, call, Refused(STATUS["review"], call.verdict.why))
             return
         call.rows = 1
         call.digest = hashlib.blake2b(asked.body, key=self._digest_key, digest_size=16).hexdigest()

@@ -58,7 +58,7 @@ def send(mail: Mail, place: Place, document: Mapping[str, object], *, password: 
 def _message(mail: Mail, document: Mapping[str, object]) -> EmailMessage:
     message = EmailMessage()
     message["From"], message["To"] = mail.sender, ", ".join(mail.to)
-    message["Subject"] = f"ancile: {document['severity']}: {document['title']}"
+    message["Subject"] = plain(f"ancile: {document['severity']}: {document['title']}", 150)
     message["Message-ID"] = f"<{document['id']}@ancile.invalid>"  # the same incident, the same mail
     message.set_content("\n".join(_lines(document)) + "\n")
     return message

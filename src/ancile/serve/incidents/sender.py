@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -72,7 +73,8 @@ def tell(
             said = f"{reason}, after {attempt + 1} attempts"
         except AncileError as error:
             said = str(error)
-            break
+            if not isinstance(error.__cause__, socket.gaierror):  # a name may have an address again
+                break
         else:
             return Told(id=str(document["id"]), target=target.host)
     return Told(id=str(document["id"]), target=target.host, failed=plain(said, 300))

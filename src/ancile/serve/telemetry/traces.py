@@ -7,6 +7,8 @@ sampled; a thread of the library's sends them in batches. The collector's name i
 from __future__ import annotations
 
 import http.client
+import logging
+import math
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -35,7 +37,9 @@ else:
 
 PARENT = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
 MOST_ASKED = 100  # traces a second that callers may ask for; sampling goes on beside them
-SEND_SECONDS = 5.0
+SEND_SECONDS = 3.0  # for one batch
+END_SECONDS = 3.0  # for what waits when the gateway ends, beside the batch that is on its way
+MOST_WAITING, BATCH, EVERY_MILLIS = 2048, 256, 1000.0  # spans; what is more is dropped
 FAILED = 500  # statuses from here on are errors of the server's
 SAMPLED = trace.TraceFlags(trace.TraceFlags.SAMPLED)
 
@@ -50,7 +54,14 @@ class Traces:
     def __init__(self, url: str, *, sample: float, rng: Random | None = None) -> None:
         place = place_of(url, form="give a collector's URL like http://127.0.0.1:4318/v1/traces")
         self._sample, self._rng = sample, rng or SystemRandom()
-        self._sending = export.BatchSpanProcessor(_Export(place))
+        logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # it tells of each span that is dropped
+        self._export = _Export(place)
+        self._sending = export.BatchSpanProcessor(
+            self._export,
+            max_queue_size=MOST_WAITING,
+            schedule_delay_millis=EVERY_MILLIS,
+            max_export_batch_size=BATCH,
+        )
         self._resource = resources.Resource({"service.name": "ancile", "service.version": __version__})
         self._scope = instrumentation.InstrumentationScope("ancile.serve", __version__)
         self._second, self._asked = 0, 0
@@ -126,17 +137,23 @@ class Traces:
 
     def close(self) -> None:
         """Send what waits, within some seconds."""
+        self._export.until = time.monotonic() + END_SECONDS
         self._sending.shutdown()  # type: ignore[no-untyped-call]  # the library says no types here
 
 
 class _Export(export.SpanExporter):
-    """Sends spans to one place, whatever becomes of its name; what cannot be sent is dropped."""
+    """Sends spans to one place, whatever becomes of its name; what cannot be sent is dropped.
+
+    until  when it gives up, by time.monotonic
+    """
 
     def __init__(self, place: Place) -> None:
-        self._place = place
+        self._place, self.until = place, math.inf
 
     def export(self, spans: Sequence[sdk.ReadableSpan]) -> export.SpanExportResult:
         """Whether the collector took them."""
+        if time.monotonic() > self.until:
+            return export.SpanExportResult.FAILURE
         body = trace_encoder.encode_spans(spans).SerializeToString()
         headers = {"Host": self._place.authority(), "Content-Type": "application/x-protobuf"}
         try:
