@@ -1,4 +1,4 @@
-"""Models whose gradients mislead, in seven ways and three variants of each, and honest ones beside them.
+"""Models whose gradients mislead, in nine ways and three variants of each, and honest ones beside them.
 
 A mask lies before, in the middle of, or behind an ordinary network. ``base`` is that network without it: whoever
 knows the mask attacks there, and what breaks is tried on the masked one. Needs the data beside the checkout.
@@ -182,6 +182,28 @@ def _power(z: torch.Tensor) -> torch.Tensor:
     return p
 
 
+def _resized(x: torch.Tensor) -> torch.Tensor:
+    """At another size, somewhere on a dark ground: Xie et al., ICLR 2018, arXiv:1711.01991."""
+    size = int(torch.randint(22, 29, (1,)))
+    left, top = (int(torch.randint(0, 29 - size, (1,))) for _ in range(2))
+    small = functional.interpolate(x, size=(size, size), mode="nearest")
+    return functional.pad(small, (left, 28 - size - left, top, 28 - size - top))
+
+
+def _pruned(h: torch.Tensor) -> torch.Tensor:
+    """Activations kept by lot, the larger the likelier: Dhillon et al., ICLR 2018, arXiv:1803.01442."""
+    flat = h.flatten(1)
+    share = flat.abs() / flat.abs().sum(1, keepdim=True).clamp_min(1e-9)
+    kept = 1 - (1 - share) ** (0.5 * flat.shape[1])
+    return (flat * (torch.rand_like(flat) < kept) / kept.clamp_min(1e-6)).view_as(h)
+
+
+def _drawn_levels(x: torch.Tensor) -> torch.Tensor:
+    """Rounded up or down by lot, to one of several numbers of levels."""
+    levels = float(torch.randint(3, 8, (1,)))
+    return ((x * levels + torch.rand_like(x)).floor() / levels).clamp(0, 1)
+
+
 # name, base, place in its chain, mask
 MASKS: dict[str, list[tuple[str, str, int, Callable[[], Function | nn.Module]]]] = {
     "non-differentiable step": [
@@ -221,7 +243,16 @@ MASKS: dict[str, list[tuple[str, str, int, Callable[[], Function | nn.Module]]]]
         ("waves on logits", "fast_at", 99, lambda: lambda z: z + 0.3 * torch.sin(300 * z)),
         ("waves on activations", "plain", 2, lambda: lambda h: h + 0.05 * torch.sin(1000 * h)),
     ],
+    "drawn transformation": [
+        ("resized and padded", "plain", 0, lambda: _resized),
+        ("activations pruned", "plain", 2, lambda: _pruned),
+        ("rounded by lot", "plain", 0, lambda: _drawn_levels),
+    ],
 }
+DRAWN = ("noise", "train mode", "drawn transformation")  # kinds whose own mean gradients lead somewhere
+LENT = "scores of another network"
+LENDERS = ("fast_at", "pgd_at", "trades")
+KINDS = (*MASKS, LENT)
 
 
 def base(name: str) -> nn.Sequential:
@@ -246,8 +277,29 @@ class _Company(nn.Module):
         return found
 
 
+class _Lent(nn.Module):
+    """One network decides, without a graph; another, that is harder to fool, lends the scores and their slopes."""
+
+    def __init__(self, decides: nn.Module, lends: nn.Module) -> None:
+        super().__init__()
+        self.decides, self.lends = decides, lends
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The lent scores, of which two trade places where the networks disagree."""
+        scores: torch.Tensor = self.lends(x)
+        with torch.no_grad():
+            wanted = self.decides(x.detach()).argmax(1)
+        row, highest = torch.arange(len(x)), scores.argmax(1)
+        order = torch.arange(scores.shape[1]).repeat(len(x), 1)
+        order[row, highest], order[row, wanted] = wanted, highest
+        return scores.gather(1, order)
+
+
 def masked() -> Iterator[Case]:
     """All of them."""
+
+    def lent(lender: str) -> Callable[[], nn.Module]:
+        return lambda: _Lent(base("plain"), nets.mnist(lender).net).eval()
 
     def made(name: str, at: int, mask: Callable[[], Function | nn.Module]) -> Callable[[], nn.Module]:
         if name == "normed":
@@ -258,6 +310,8 @@ def masked() -> Iterator[Case]:
         for name, below, at, mask in variants:
             eps = 0.1 if below in ("plain", "normed") else 0.3
             yield Case(f"{name} ({below})", kind, made(below, at, mask), partial(base, below), "digits", eps)
+    for lender in LENDERS:
+        yield Case(f"lent by {lender} (plain)", LENT, lent(lender), partial(base, "plain"), "digits", 0.1)
 
 
 class _Scaled(nn.Module):
