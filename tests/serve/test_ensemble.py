@@ -20,7 +20,9 @@ from ancile.serve.reference import Reference
 from ancile.serve.refusal import Refused
 from ancile.serve.scores import Layout
 from ancile.serve.signature import Spec
+from tests.cli.terminal import Place
 from tests.serve.judged import MODEL, Model, World, answered, asked, tensor
+from tests.serve.small import running
 
 LAYOUT = Layout("scores", "label", 3)
 SURE, OTHER, UNSURE = [[0.9, 0.1, 0.0]], [[0.2, 0.8, 0.0]], [[0.4, 0.3, 0.3]]
@@ -121,3 +123,18 @@ def test_inputs_that_divide_the_models_are_seen_and_benign_ones_are_not() -> Non
             assert [one.name for one in shown] == ["label", "scores"]
             guards.append(call.verdict.guard)
         assert ("disagreement" in guards) == seen
+
+
+@pytest.mark.slow
+def test_two_equal_models_behind_the_gateway_answer_as_one(home: Place) -> None:
+    """Logits of the mean probabilities: of x @ W for (1, 2), which is (2, -0.5), their logarithms."""
+    (home.folder / "twin.onnx").write_bytes((home.folder / "line.onnx").read_bytes())
+    key = home("user", "add", "eve", "--role", "analyst").out.strip()
+    with running(home, "line.onnx", "--ensemble", "twin.onnx") as gateway:
+        said = gateway.client(key).infer(1.0, 2.0).said
+        assert [one["name"] for one in said["outputs"]] == ["scores"]
+        shares = np.exp([2.0, -0.5]) / np.exp([2.0, -0.5]).sum()
+        assert np.allclose(said["outputs"][0]["data"], np.log(shares), atol=1e-3)
+        assert gateway.end() == 0
+    refused = home("serve", "--upstream", "http://127.0.0.1:9", "--name", "m", "--ensemble", "twin.onnx")
+    assert refused.code == 2

@@ -12,12 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ancile.serve.budgets import Counts, Unavailable
+from ancile.serve.calibration import calibrate
 from ancile.serve.config import Role
-from ancile.serve.guards.allowance import Allowance, allowed, bits_of
+from ancile.serve.guards.allowance import Allowance, allowed, bits_of, novelty
 from ancile.serve.guards.noise import Stream, laplace, noisy, scale_of
 from ancile.serve.guards.precision import BELOW, topped_off
 from ancile.serve.guards.quota import DAY_SECONDS
+from ancile.serve.guards.sequence import FIRST, REPEATED, Near
 from ancile.serve.guards.watermark import marked
+from ancile.serve.learned import Learned
 from ancile.serve.refusal import Refused
 from tests.serve.judged import MODEL, World, asked
 
@@ -150,6 +153,24 @@ def test_no_more_than_the_limit_is_spent_in_a_day_and_a_refusal_spends_nothing(
         granted = allowance.spend(count, limit=limit, day=7, budgets=budgets)
         assert granted == (spent + count <= limit)
         spent += count * granted
+
+
+def test_a_repeat_costs_nothing_and_a_near_query_a_quarter_at_least() -> None:
+    assert novelty([REPEATED]) == 0.0
+    assert novelty([FIRST, Near(0.8, moved=True), Near(0.3, moved=True)]) == pytest.approx(2.6)
+    assert novelty([Near(1e-9, moved=False)]) == 0.25
+
+
+def test_with_a_reference_what_is_near_costs_less() -> None:
+    x = np.random.default_rng(0).normal(size=(600, 2)).astype("f4")
+    world = World(learned=Learned(sequence=calibrate(x)))
+    counts: list[int] = []
+    for rows in (x[:60], x[0] + np.linspace(0, 0.5, 60, dtype="f4")[:, None]):
+        caller = world.caller(str(len(counts)), labels_only=True, bits_daily=40)
+        said = [world.before(caller, asked(tuple(map(float, row)))).verdict.guard for row in rows]
+        assert said[0] != "information"
+        counts.append(said.index("information"))
+    assert counts[1] > 1.25 * counts[0]
 
 
 def test_bits_of_a_model_are_spent_by_new_inputs_alone_and_for_each_model_apart() -> None:

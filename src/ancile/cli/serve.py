@@ -59,6 +59,14 @@ SHOWN_VALUES = 100  # of an input in the ready line
     "--window", metavar="URL", help="Redis that several hosts count requests a second in: redis://…"
 )
 @click.option("--ledger-elsewhere", is_flag=True, help="Another host that shares the state keeps the ledger.")
+@click.option(
+    "--ensemble",
+    "members",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A further model that answers with MODEL; repeat for more.",
+)
 @click.option("--reference", help="Data as benign callers send it: ranges, and what a walk is.")
 def serve(
     model: Path | None,
@@ -73,6 +81,7 @@ def serve(
     client_ca: str | None,
     admin_port: int | None,
     profile: str | None,
+    members: tuple[Path, ...],
     reference: str | None,
     workers: int,
     state: str | None,
@@ -94,7 +103,11 @@ def serve(
     from ancile.serve.worker import Order, Serving  # noqa: PLC0415 - likewise
 
     home = need_home(Path.cwd())
-    if (model is None) == (upstream is None) or ((names or chat) and upstream is None):
+    if (
+        (model is None) == (upstream is None)
+        or ((names or chat) and upstream is None)
+        or (members and model is None)
+    ):
         raise AncileError(
             "either a model or an upstream is served",
             value="",
@@ -127,6 +140,9 @@ def serve(
         model_digest = None
         if model is not None:
             model_digest = require_evidence(home, recorder, model, config, say=notes.append)
+        ensemble = tuple(
+            (str(one), require_evidence(home, recorder, one, config, say=notes.append)) for one in members
+        )
         place = bound.getsockname()
         order = Order(
             folder=str(folder),
@@ -143,6 +159,7 @@ def serve(
             models=names,
             chat=chat,
             reference=reference,
+            ensemble=ensemble,
             policies=policies,
             digest=model_digest,
             rates=shared.rates,
@@ -169,7 +186,13 @@ def serve(
                 talk(note)
             if metrics:
                 talk(f"metrics for Prometheus: {metrics}")
-            _introduce(home, serving, policy, url=_url(place[0], place[1], tls=tls is not None))
+            _introduce(
+                home,
+                serving,
+                policy,
+                together=bool(members),
+                url=_url(place[0], place[1], tls=tls is not None),
+            )
 
         sealer = sealer._replace(policy=digest)
         supervise(order, bound, sealer, count=workers, told=told, say=talk, lend=shared.lend)
@@ -179,7 +202,7 @@ def _url(host: str, port: int, *, tls: bool) -> str:
     return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def _introduce(home: Home, serving: object, policy: Policy, *, url: str) -> None:
+def _introduce(home: Home, serving: object, policy: Policy, *, together: bool, url: str) -> None:
     """Where it is, what is in force, how to get in, and a line to try."""
     from ancile.serve.keys import Users  # noqa: PLC0415 - not for --help
     from ancile.serve.worker import Serving  # noqa: PLC0415 - likewise
@@ -190,7 +213,7 @@ def _introduce(home: Home, serving: object, policy: Policy, *, url: str) -> None
     talk(f"serving {', '.join(serving.models)} at {url}{digest}")
     name, inputs = next(iter(serving.models.items()))
     chat = not inputs
-    guards = CHAT_GUARDS if chat else GUARDS
+    guards = CHAT_GUARDS if chat else tuple(one for one in GUARDS if together or one != "disagreement")
     talk(f"profile {policy.profile}: {_in_force(policy, guards, guarded=bool(serving.guarded))}")
     if chat:
         talk("no guard looks at what is said")

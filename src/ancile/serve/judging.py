@@ -14,7 +14,7 @@ from typing import TypeVar
 from ancile.serve.budgets import Counts
 from ancile.serve.call import STATUS, Call, Settings
 from ancile.serve.ensemble import without
-from ancile.serve.guards.allowance import Allowance, allowed, bits_of
+from ancile.serve.guards.allowance import Allowance, allowed, bits_of, novelty
 from ancile.serve.guards.confidence import confidence
 from ancile.serve.guards.disagreement import disagreement
 from ancile.serve.guards.outlier import outlier
@@ -156,7 +156,8 @@ def _information(settings: Settings, signature: Signature, _: Learned) -> Before
             return ALLOW
         if memory.information is None:
             memory.information = Allowance("bits", signature.model, call.caller.identity.name)
-        bits = math.ceil(bits_of(role, classes=classes, other=other) * infer.inputs[0].array.shape[0])
+        new = infer.inputs[0].array.shape[0] if call.near is None else novelty(call.near)
+        bits = math.ceil(bits_of(role, classes=classes, other=other) * new)
         return allowed(
             "information",
             memory.information,

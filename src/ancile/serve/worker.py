@@ -27,6 +27,7 @@ from ancile.serve.budgets import Budgets, Rates
 from ancile.serve.call import Settings
 from ancile.serve.config import ServeConfig, policy_of
 from ancile.serve.door import Door
+from ancile.serve.ensemble import Ensemble
 from ancile.serve.framing import Service
 from ancile.serve.gateway import Gateway
 from ancile.serve.handover import Siblings
@@ -59,6 +60,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     reference  data set that shows benign inputs
     policies   in Cedar, as they were read; None for those that come with ancile
     digest     of the model's file that may be loaded
+    ensemble   further models that answer with it, each with the digest of its file
     index      of the worker among its siblings
     inboxes    numbers of the descriptors that hand a connection to each of them; none for a single worker
     own        number of the one that it reads from
@@ -77,6 +79,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     reference: str | None = None
     policies: str | None = None
     digest: str | None = None
+    ensemble: tuple[tuple[str, str | None], ...] = ()
     index: int = 0
     inboxes: tuple[int, ...] = ()
     own: int = -1
@@ -253,7 +256,10 @@ async def _backend(order: Order, loop: asyncio.AbstractEventLoop) -> tuple[Backe
         from ancile.serve.embedded import Embedded  # noqa: PLC0415 - an upstream needs no onnxruntime
 
         embedded = Embedded(Path(order.model), loop=loop, expected=order.digest)
-        return embedded, embedded.digest
+        if not order.ensemble:
+            return embedded, embedded.digest
+        others = [Embedded(Path(path), loop=loop, expected=digest) for path, digest in order.ensemble]
+        return Ensemble([embedded, *others]), embedded.digest
     from ancile.serve.discover import upstream_of  # noqa: PLC0415 - as a model in this process needs no HTTP
 
     return upstream_of(order.upstream or "", order.models, seconds=order.config.answer_seconds, loop=loop), ""

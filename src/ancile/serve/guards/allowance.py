@@ -1,19 +1,23 @@
 """What an identity may learn of a model in a day: bits of its answers, and privacy loss of noisy ones.
 
 Bits of a label are log2(classes); of scores, digits x log2(10) for each that is free. An answer that came
-before tells nothing new. In-distribution extraction looks like use: only this bounds what leaks.
+before tells nothing new, and one that is near to others less. In-distribution extraction looks like use: only
+this bounds what leaks.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from ancile.serve.budgets import Budgets, Unavailable
 from ancile.serve.config import Role
 from ancile.serve.guards.quota import DAY_SECONDS
+from ancile.serve.guards.sequence import REPEATED, Near
 from ancile.serve.verdict import ALLOW, Verdict
 
 LOG2_10 = math.log2(10)
+LEAST_NEW = 0.25  # of an answer, however near the query
 SEPARATOR = "\x1f"  # in no name of an identity or a model
 
 
@@ -54,6 +58,15 @@ def bits_of(role: Role, *, classes: int, other: int = 0) -> float:
         return digits * (max(classes - 1, 0) + other)
     shown = role.top * digits + math.log2(math.comb(classes, role.top) * math.factorial(role.top))
     return shown + digits * other
+
+
+def novelty(near: Sequence[Near]) -> float:
+    """How many answers' worth a request tells: a repeat nothing, what is near to a query before it less.
+
+    Full from the median of benign distances on, and never below a quarter: a caller who stays near to himself
+    gets four times as many answers, of which each tells little that the others did not.
+    """
+    return sum(0.0 if one is REPEATED else min(1.0, max(LEAST_NEW, 2.0 * one.rank)) for one in near)
 
 
 def allowed(
