@@ -113,6 +113,7 @@ def test_a_repeated_key_with_another_value_is_blocked() -> None:
         ('<?xml version="1.0"?><!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>', "block"),
         ('<?xml version="1.0"?><!DOCTYPE a SYSTEM "http://x/a.dtd"><a/>', "block"),
         ('<?xml version="1.0"?><PMML version="4.4"><Header/></PMML>', "data-only"),
+        ('<?xml version="1.0"?><!DOCTYPE a SYSTEM "http://x/a.dtd"><net name="m"/>', "block"),
         ("# Card\nInstall with `pip install x`; see <a href='https://example.org'>it</a>.", "data-only"),
     ],
 )

@@ -16,6 +16,7 @@ from ancile.scan.part import Part
         ("R data", b"X\n\0\0\0\x03\0\x04\0\0"),
         ("OpenVINO", b'<?xml version="1.0"?>\n<net name="m" version="11"></net>'),
         ("OpenVINO", b'<net batch="1" name="m"></net>'),
+        ("OpenVINO", b"<!-- made by --><!DOCTYPE net><net>"),
         ("CoreML", b"\x08\x01\x12\x15\n\x0f\n\tfeature_0\x1a\x02\x12\0R\x02\n\0\xe2\x12\0"),
         ("PDF", b"%PDF-1.4\n1 0 obj\n"),
         ("XGBoost before 1.0", b"binf" + bytes(60)),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ancile.core.check import examine
 from ancile.scan.hidden import search_numbers
 from ancile.scan.part import Formatted, Part
-from ancile.scan.plain_data import DATA_CHECKS, DataFacts
+from ancile.scan.plain_data import DATA_CHECKS, DataFacts, is_text
 
 MAGIC = (
     ("TFLite", re.compile(rb".{4}TFL3", re.DOTALL)),
@@ -18,7 +18,6 @@ MAGIC = (
     ("GGML", re.compile(rb"lmgg|fmgg|tjgg|algg")),
     ("Parquet", re.compile(rb"PAR1")),
     ("Arrow", re.compile(rb"ARROW1\x00\x00")),
-    ("OpenVINO", re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?<net\s")),
     # Model.proto: a version, then the description, with an input, an output or metadata
     ("CoreML", re.compile(rb"\x08[\x01-\x20]\x12.{1,5}(?:\n|R|\xa2\x06)", re.DOTALL)),
     ("PDF", re.compile(rb"%PDF-\d")),
@@ -31,7 +30,25 @@ MAGIC = (
 )
 
 
+OPENVINO = re.compile(rb"<net[\s>]")  # its first element
+# What may stand before one, and what ends it: XML 1.0, section 2.8
+PROLOGUE = ((b"<?", b"?>"), (b"<!--", b"-->"), (b"<!DOCTYPE", b">"))
+
+
+def _root(head: bytes) -> bytes:
+    """The first bytes from the first element of XML on; empty where there is none among them."""
+    rest = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    while rest:
+        end = next((end for begin, end in PROLOGUE if rest.startswith(begin)), b"")
+        if not end:
+            break
+        rest = rest.partition(end)[2].lstrip()
+    return rest if rest.startswith(b"<") else b""
+
+
 def _name(part: Part) -> str:
+    if OPENVINO.match(_root(part.head)):
+        return "OpenVINO"
     return next((name for name, magic in MAGIC if magic.match(part.head)), "")
 
 
@@ -41,7 +58,11 @@ def is_foreign(part: Part) -> bool:
 
 
 def examine_foreign(part: Part) -> Iterator[Formatted | Part]:
-    """Its name, and pickles in it."""
+    """Its name, and pickles in it; a text is judged as a text besides."""
     name = _name(part)
     yield Formatted(name, examine(DATA_CHECKS, DataFacts(part, unknown=f"{name} is not judged")))
     yield search_numbers(part, name, [(0, len(part.data))])
+    if name == "OpenVINO" and is_text(part):
+        from ancile.scan.texts import examine_text  # noqa: PLC0415 - few files are of these formats
+
+        yield from examine_text(part)
