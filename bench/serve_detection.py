@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ancile.serve.attackers.disguise import Disguise
+from ancile.serve.attackers.disguise import Disguise, reader
 from ancile.serve.attackers.extraction import THIEVES, steal
 from ancile.serve.attackers.surrogate import Surrogate
 from ancile.serve.attackers.target import Target
@@ -25,7 +25,8 @@ from ancile.serve.config import ServeConfig, policy_of
 from ancile.serve.guards.confidence import confidence
 from ancile.serve.guards.outlier import Usual, outlier, usual
 from ancile.serve.guards.search import search, sureness
-from ancile.serve.guards.sequence import Benign, Window, bucket, sequence
+from ancile.serve.guards.sequence import Benign, Window, sequence
+from ancile.serve.judging import APART
 from ancile.serve.orders import for_jobs
 from ancile.serve.ranks import Ranks, ranks_of
 from ancile.serve.scores import margins
@@ -39,11 +40,12 @@ NAIVE_QUERIES, EARLY = 50, 20
 MOST_BENIGN, MOST_WHAT_IF, LEAST_ADAPTIVE = 0.01, 0.10, 0.90
 STOLEN = 0.8  # of the victim's balanced accuracy above chance
 MOST_STOLEN = 600  # queries of a thief
-DISGUISES = {
+DISGUISES = {  # the rank below which nothing is asked, and the rows mixed in for each query
     "naive": (0.0, 0.0),
     "adaptive": (0.1, 0.0),
-    "adaptive, 4/5 benign": (0.1, 4.0),
-}  # rank, mixed in
+    "bolder": (0.02, 0.0),
+    "adaptive, 4/5 benign": (0.05, 4.0),
+}
 
 
 @dataclass(frozen=True)
@@ -95,9 +97,11 @@ class Watched:
         ]
         if row.tobytes() not in self.seen and self.window.last[0].moved:  # as the gateway does
             self.seen.add(row.tobytes())
-            odd, self.odd = outlier(rows, self.odd, learnt.usual)
             unsure, self.unsure = confidence(answers, self.unsure, learnt.margins)
-            said += [odd, unsure]
+            said.append(unsure)
+            if self.window.last[0].rank >= APART:
+                odd, self.odd = outlier(rows, self.odd, learnt.usual)
+                said.append(odd)
         for one in said:
             if one.reaction == "allow":
                 continue
@@ -158,19 +162,9 @@ def disguised(one: Victim, form: str, seed: int, own: Learnt) -> Disguise:
     rng = np.random.default_rng(seed)
     if not least:
         return Disguise()
-    window = Window(own.benign.width)
-
-    def rank(sample: Rows, joins: bool) -> float:
-        distance, _ = window.nearest(sample, own.benign)
-        filled = window.filled
-        if joins:
-            window.keep()
-        if not filled:
-            return 1.0
-        table = own.benign.ranks[bucket(filled)]
-        return float(np.searchsorted(table, distance)) / len(table)
-
-    return Disguise(rank=rank, least=least, rows=one.own if mixed else None, mixed=mixed, rng=rng)
+    return Disguise(
+        rank=reader(own.benign), least=least, rows=one.own if mixed else None, mixed=mixed, rng=rng
+    )
 
 
 def walked(name: str, form: str, one: Victim, learnt: Learnt, own: Learnt, seed: int) -> Run:

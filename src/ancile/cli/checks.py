@@ -36,6 +36,7 @@ TUPLES = (
     "ancile.assess.checks:INPUT_CHECKS",
     "ancile.models.checks:MODEL_CHECKS",
     "ancile.release.checks:RELEASE_CHECKS",
+    "ancile.serve.attackers.checks:GATEWAY_CHECKS",
     "ancile.govern.checks:GATE_CHECKS",
     "ancile.trust.checks:LEDGER_CHECKS",
 )

@@ -26,6 +26,7 @@ COMMANDS: dict[str, str] = {
     "verify": "Say whether a model is what its signers have signed.",
     "gate": "Decide from evidence whether a model may pass.",
     "serve": "Stand before a model: keys, limits, guards, and a record of all.",
+    "attack-gateway": "Attack a running gateway: what got through, what was seen.",
     "user": "Give out and take back the API keys of the gateway.",
     "review": "Decide about requests that the gateway holds for a person.",
     "incident": "Say what the gateway's verdicts add up to.",
@@ -51,7 +52,8 @@ class Lazy(click.Group):
         """The command of that name, imported now."""
         if cmd_name not in COMMANDS:
             return None
-        found = getattr(import_module(f"ancile.cli.{cmd_name}"), cmd_name)
+        module = cmd_name.replace("-", "_")
+        found = getattr(import_module(f"ancile.cli.{module}"), module)
         if not isinstance(found, click.Command):
             raise TypeError(f"ancile.cli.{cmd_name} holds no command of its name")
         return found

@@ -145,7 +145,7 @@ def _limits(
     limits = np.max([_beyond(one) for one in plain], axis=0)
     if sure is None:
         limits[SEARCH:] = np.inf
-    elif ranked.projection is None:
+    else:
         limits[MOVED] = max(limits[MOVED], _beyond(_highest(_forms, samples, ranked, sure, rng))[MOVED])
     return tuple(float(one) for one in limits * SLACK)
 

@@ -38,6 +38,7 @@ from ancile.serve.verdict import ALLOW, STEP, Verdict, capped, worse
 
 Before = Callable[[Call, Memory, Infer], Verdict]
 After = Callable[[Call, Memory, Sequence[Tensor]], Verdict]
+APART = 0.01  # rank of a distance: what is nearer to an earlier query is for the sequence to judge
 UNKNOWN_CLASSES = 10  # of a model that does not say how many it has
 Guard = TypeVar("Guard", Before, After)
 
@@ -84,7 +85,7 @@ def _outlier(_settings: Settings, _signature: Signature, learned: Learned) -> Be
     def judge(call: Call, memory: Memory, infer: Infer) -> Verdict:
         if call.repeat:
             return ALLOW
-        rows = new_rows(infer.inputs[0].array, call.near)  # type: ignore[arg-type]  # of floats
+        rows = new_rows(infer.inputs[0].array, call.near, least=APART)  # type: ignore[arg-type]  # of floats
         if not len(rows):
             return ALLOW
         said, memory.outlier = outlier(rows, memory.outlier, found)

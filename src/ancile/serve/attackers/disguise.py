@@ -7,10 +7,12 @@ window and a reference set of his own, and asks them first.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from ancile.numeric import np
+from ancile.serve.guards.sequence import Benign, Window, bucket
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,3 +60,20 @@ class Disguise:
             row = np.asarray(self._rows[at], np.float32)
             self.sent(row)
             yield row
+
+
+def reader(benign: Benign) -> Rank:
+    """The rank as the gateway reckons it, by a window and a reference set of the attacker's own."""
+    window = Window(benign.width)
+
+    def rank(sample: NDArray[np.float32], joins: bool) -> float:
+        distance, _ = window.nearest(sample, benign)
+        filled = window.filled
+        if joins:
+            window.keep()
+        if not filled:
+            return 1.0
+        table = benign.ranks[bucket(filled)]
+        return bisect_left(table, distance) / len(table)
+
+    return rank

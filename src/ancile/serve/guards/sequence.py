@@ -214,8 +214,13 @@ def sequence(rows: NDArray[np.floating], window: Window, benign: Benign) -> Verd
     return WALKING if walks else ALLOW
 
 
-def new_rows(rows: NDArray[np.floating], near: Sequence[Near] | None) -> NDArray[np.floating]:
-    """Those that are no repeats and no forms of which a few values were changed; all where nobody looked."""
-    if near is None or (len(near) == 1 and near[0].moved):
+def new_rows(
+    rows: NDArray[np.floating], near: Sequence[Near] | None, *, least: float = 0.0
+) -> NDArray[np.floating]:
+    """Those that are no repeats and no forms of which a few values were changed; all where nobody looked.
+
+    least  rank of the distance below which a row is not new either
+    """
+    if near is None or (len(near) == 1 and near[0].moved and near[0].rank >= least):
         return rows
-    return rows[[one.moved for one in near]]
+    return rows[[one.moved and one.rank >= least for one in near]]
