@@ -106,7 +106,7 @@ class Postgres:
         try:
             async with self._pool.acquire(timeout=ANSWER_SECONDS) as db, db.transaction():
                 yield db
-        except (asyncpg.PostgresError, asyncpg.InterfaceError) as reason:
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as reason:
             raise ConnectionError(plain(str(reason))) from reason
 
 
