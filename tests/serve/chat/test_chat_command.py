@@ -7,7 +7,7 @@ import json
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
 import pytest
@@ -175,3 +175,32 @@ def test_what_is_no_chat_server_and_a_model_that_it_does_not_have_are_one_line(h
         home("serve", "--upstream", url, "--chat", "--name", "m", "--port", "0")
     )
     assert "either" in clear(home("serve", "line.onnx", "--chat", "--port", "0"))
+
+
+def test_a_stream_that_runs_when_the_end_is_asked_for_is_answered_whole(home: Place) -> None:
+    go_on = threading.Event()
+
+    def reply(_: dict[str, Any]) -> Iterator[bytes]:
+        head, first, *rest = streamed("hel", "lo")
+        yield head + first
+        assert go_on.wait(10)
+        yield from rest
+
+    token = key(home, "alice")
+    with (
+        server(reply) as chat,
+        running(home, "--upstream", chat.url, "--chat", "--name", "m") as gateway,
+    ):
+        connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=20)
+        with closing(connection):
+            body = json.dumps({"model": "m", "messages": HELLO, "stream": True})
+            connection.request("POST", "/v1/chat/completions", body, {"Authorization": f"Bearer {token}"})
+            answer = connection.getresponse()
+            assert answer.fp.readline().strip()  # the first event is there
+            gateway.process.terminate()
+            with suppress(ConnectionRefusedError):  # until nobody new is let in
+                while True:
+                    socket.create_connection(("127.0.0.1", gateway.port)).close()
+            go_on.set()
+            assert b"[DONE]" in answer.fp.read()
+        assert gateway.process.wait(30) == 0
