@@ -107,6 +107,20 @@ def test_what_is_less_severe_is_not_told_and_what_waits_is_bounded(
     assert ["is empty" in one for one in said[3:]] == [True, True]
 
 
+def test_much_that_is_behind_is_read_in_pieces_and_all_of_it(
+    home: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANCILE_TEST_HOOK", SECRET)
+    monkeypatch.setattr(alerting_module, "MOST_AT_A_TICK", 2)
+    said: list[str] = []
+    recorded(home, walk(5, at=now()), most=1)
+    with hooked(200) as hook, following(home, hook, said) as alerter:
+        alerter.tick()
+        assert not alerter._waiting
+    assert len(hook.came) == 1
+    assert said == []
+
+
 def test_without_targets_nothing_is_followed(home: Place) -> None:
     said: list[str] = []
     folder = home.folder / ".ancile"

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -37,7 +38,8 @@ MOST_TOLD = 2000  # ids that are remembered, the latest
 MOST_WAITING = 200  # incidents that wait for a sender; beyond them the oldest is dropped, and that is said
 MOST_AT_ONCE = 20  # of one sender
 LOOK_BACK = timedelta(days=1)
-CHUNK = 256  # entries that are read at once on the way back
+CHUNK = 256  # entries that are looked at once on the way back
+MOST_AT_A_TICK = 8  # entries that are read: a day's verdicts after a restart hold nothing else up
 END_SECONDS = 5.0
 
 
@@ -83,7 +85,7 @@ class Alerter:
             self._send()
 
     def _follow(self) -> None:
-        size = self._ledger.size()
+        size = min(self._ledger.size(), self._size + MOST_AT_A_TICK)
         if size > self._size:
             seen = verdicts(self._ledger.entries(self._size, size), skipped=self._skipped)
             self._size = size
@@ -94,6 +96,9 @@ class Alerter:
 
     def close(self) -> None:
         """Read the last of it, and give the sender some seconds."""
+        end = time.monotonic() + END_SECONDS
+        while self._alerts.targets and self._size < self._ledger.size() and time.monotonic() < end:
+            self.tick()
         for _ in range(2):  # the one that runs, and one for what waits behind it
             self.tick()
             if self._sending is None:

@@ -7,6 +7,7 @@ Decisions on one identity, model and guard that agree say what becomes of its ne
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 import msgspec
@@ -44,6 +45,7 @@ class Holding:
         self._reviews, self._config, self._wall = reviews, config, wall
         self._known: dict[tuple[str, str, str], Held | str] = {}
         self._streaks: Mapping[tuple[str, str, str], int] = {}
+        self._full: set[str] = set()  # who found no room within this second
         self._version, self._purged = -1, 0.0
         self.tick()
 
@@ -60,11 +62,12 @@ class Holding:
             return Ruling(verdict._replace(reaction="throttle", why="a person rejected several like this"))
         if isinstance(known, str):
             return _waits(verdict, known)
-        try:
-            id_ = self._hold(call, infer)
-        except AncileError:
-            id_ = None
+        id_ = None
+        if who not in self._full:
+            with suppress(AncileError):
+                id_ = self._hold(call, infer)
         if id_ is None:
+            self._full.add(who)
             body = msgspec.json.encode({"error": "no more requests can wait for a person"})
             return Ruling(verdict, UNAVAILABLE, Message(JSON + b"Retry-After: %d\r\n" % AGAIN_SECONDS, body))
         self._known[who, model, call.digest] = id_
@@ -94,6 +97,7 @@ class Holding:
     def tick(self) -> None:
         """Once a second: take over what was decided, forget what is old."""
         now = self._wall()
+        self._full.clear()
         if now - self._purged >= PURGE_SECONDS:
             self._purged = now
             self._reviews.purge(now=now, keep_seconds=self._config.keep_days * 86_400)
