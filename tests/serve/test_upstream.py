@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from ancile.serve.admission import MOST_RUNNING
 from tests.cli.terminal import Place, clear
 from tests.serve.small import running
 from tests.serve.test_command import key, recorded
@@ -215,3 +216,28 @@ def test_a_server_of_another_protocol_is_refused_at_the_start(home: Place, metad
         said = clear(home("serve", "--upstream", url, "--name", "m", "--port", "0"))
         thread.join()
     assert "Open Inference Protocol" in said or "datatype" in said
+
+
+def test_one_identitys_slow_requests_hold_up_nobody_else(home: Place) -> None:
+    """64 of one identity may run; what it asks beyond them is 429, and others are answered meanwhile."""
+    alice, bob, held = key(home, "alice"), key(home, "bob"), threading.Event()
+
+    def reply(body: bytes) -> bytes:
+        if b"9" in body:
+            held.wait(30)
+        return framed(ANSWER)
+
+    slow = ROW.replace(b"[1, 2]}", b"[9, 9]}")
+    with server(reply) as upstream, running(home, *serving(upstream)) as gateway:
+        for _ in range(MOST_RUNNING):
+            waiting = gateway.client(alice)
+            waiting._connection.request(
+                "POST", "/v2/models/m/infer", slow, {"Authorization": f"Bearer {alice}"}
+            )
+        while len(upstream.asked) < MOST_RUNNING:
+            time.sleep(0.01)
+        assert gateway.client(alice).infer(1.0, 2.0, model="m").status == 429
+        assert gateway.client(bob).infer(1.0, 2.0, model="m").status == 200
+        held.set()
+        assert gateway.end() == 0
+    assert [r.status for r in recorded(home) if r.who == "alice" and r.n == 1].count(200) == MOST_RUNNING
