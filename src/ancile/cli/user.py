@@ -61,10 +61,11 @@ def list_(*, format_: str) -> None:
     with _users(need_home(Path.cwd())) as users:
         found = users.list(datetime.now(UTC))
         people = users.rows("SELECT name, role FROM people ORDER BY name")
+        blocked = sorted(users.blocked())
     if format_ == "json":
         click.echo(written([msgspec.to_builtins(one._asdict()) for one in found]), nl=False)
         return
-    if not found and not people:
+    if not (found or people or blocked):
         talk("nobody has a key yet: ancile user add NAME --role analyst")
     for one in found:
         until = f", the first until {one.until}" if one.until else ""
@@ -72,6 +73,8 @@ def list_(*, format_: str) -> None:
         click.echo(f"{plain(one.name, 40):24} {plain(one.role, 24):12} {_keys(one.keys)}{until}{revoked}")
     for name, role_ in people:
         click.echo(f"{plain(str(name), 40):24} {plain(str(role_), 24):12} logs in")
+    for name in blocked:
+        click.echo(f"{plain(name, 60):24} {'':12} is let in no more")
 
 
 @user.command()
@@ -106,8 +109,17 @@ def role(name: str, role: str) -> None:
 @user.command()
 @click.argument("name")
 def revoke(name: str) -> None:
-    """Take all keys of NAME back; a running gateway refuses them within a second. A person is logged out."""
+    """Take all keys of NAME back; a running gateway refuses them within a second. A person is logged out.
+
+    oidc:NAME or cert:URI is let in no more by a token or certificate, until `ancile user admit`.
+    """
     home = need_home(Path.cwd())
+    if ":" in name:
+        with _users(home) as users:
+            users.block(name, now=datetime.now(UTC))
+        talk(f"{plain(name)} is let in no more")
+        with changing(home):
+            return
     with _users(home) as users:  # at once: a key that leaked does not wait for a passphrase
         now = datetime.now(UTC)
         gone = remove_person(users, name)
@@ -169,6 +181,16 @@ def _identity(home: Home, name: str, role: str | None) -> Identity:
     raise AncileError(
         "no such user", value=plain(name), remedy="see `ancile user list`; for a token say --role ROLE"
     )
+
+
+@user.command()
+@click.argument("name")
+def admit(name: str) -> None:
+    """Let NAME in again: an identity of a token or certificate that was taken back."""
+    with changing(need_home(Path.cwd())) as users:
+        if not users.admit(name, now=datetime.now(UTC)):
+            raise AncileError("it was not taken back", value=plain(name), remedy="see `ancile user list`")
+    talk(f"{plain(name)} is let in again")
 
 
 def _known(home: Home, role: str) -> None:

@@ -37,6 +37,7 @@ SECRET_BYTES = 32
 SECRET_CHARS, SUM_CHARS = 43, 6  # base 62: 256 bits take 43 characters, 32 take 6
 DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}", re.ASCII)
+ELSEWHERE = re.compile(r"(?:oidc|cert):[!-~][ -~]{0,511}")  # who has no key of ours
 ALIVE = "k.revoked IS NULL AND (k.until IS NULL OR k.until > :now)"
 
 
@@ -162,6 +163,30 @@ class Users:
             for at in range(0, max(len(keys), 1), MOST_KEYS):
                 self.note("revoked", name, role=role, keys=keys[at : at + MOST_KEYS], now=now, by=by)
         return len(rows)
+
+    def block(self, name: str, *, now: datetime, by: str = "") -> None:
+        """Let nobody in any more who comes as this by a token or a certificate."""
+        if not ELSEWHERE.fullmatch(name):
+            raise AncileError(
+                "not the name of a token's or a certificate's identity",
+                value=plain(name),
+                remedy="oidc:NAME or cert:URI, as `ancile ledger log --kind verdict` shows it",
+            )
+        with self.changing() as db:
+            db.execute("INSERT OR IGNORE INTO blocked VALUES (?, ?)", (name, _instant(now)))
+            self.note("blocked", name, now=now, by=by)
+
+    def admit(self, name: str, *, now: datetime, by: str = "") -> bool:
+        """Whether it was blocked, which it is no more."""
+        with self.changing() as db:
+            done = db.execute("DELETE FROM blocked WHERE name = ?", (name,)).rowcount > 0
+            if done:
+                self.note("admitted", name, now=now, by=by)
+        return done
+
+    def blocked(self) -> frozenset[str]:
+        """Identities of tokens and certificates that are let in no more."""
+        return frozenset(str(name) for (name,) in self.rows("SELECT name FROM blocked"))
 
     def set_role(self, name: str, role: str, *, now: datetime, by: str = "") -> None:
         """Give the user, and with it every key of it, another role."""

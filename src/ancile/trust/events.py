@@ -15,7 +15,9 @@ from ancile.core.subject import DIGEST, Subject
 from ancile.trust.merkle import root_of
 
 Change = Literal["introduced", "rotated", "revoked"]
-UserChange = Literal["added", "rotated", "revoked", "role", "person", "factor", "removed"]
+UserChange = Literal[
+    "added", "rotated", "revoked", "role", "person", "factor", "removed", "blocked", "admitted"
+]
 
 MOST_KEYS = 1000  # of one user, that an event names
 ReviewChange = Literal["approved", "rejected", "labelled"]
@@ -97,7 +99,7 @@ class UserEvent(msgspec.Struct, frozen=True, kw_only=True):
 
     event   random name; an entry with the same one says the same change again, after a crash
     change  a key was added, rotated, or all were revoked; the role was changed; a person was given a password
-            or a second factor, or was removed
+            or a second factor, or was removed; an identity of tokens or certificates was blocked or admitted
     user    whose
     role    that the user has from then on; empty for a person
     keys    ids of the API keys that it is about: digests of keyed hashes, from which nobody finds a key

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from tests.cli.terminal import Place, clear
@@ -24,7 +26,16 @@ def test_a_token_is_served_by_its_role_and_recorded_and_others_are_strangers(hom
             assert gateway.client(signed(ONE, claims(roles=[])).decode()).infer(1.0, 1.0).status == 403
             for stranger in (claims(aud="other"), claims(exp=5)):
                 assert gateway.client(signed(ONE, stranger).decode()).infer(1.0, 1.0).status == 401
+            assert home("user", "revoke", "oidc:alice").code == 0
+            client, end = gateway.client(signed(ONE).decode()), time.monotonic() + 10
+            while (answer := client.infer(1.0, 1.0)).status != 401 and time.monotonic() < end:
+                time.sleep(0.05)
+            assert answer.status == 401
             assert gateway.end() == 0
+    assert "oidc:alice: blocked" in home("ledger", "log", "--kind", "user").out
+    assert home("user", "list").out.endswith("is let in no more\n")
+    assert home("user", "admit", "oidc:alice").code == 0
+    assert "was not taken back" in clear(home("user", "admit", "oidc:alice"))
     listed = home("ledger", "log", "--kind", "verdict").out
     assert "oidc:alice       line         allow    200" in listed
     assert "oidc:alice" in [line.split()[2] for line in listed.splitlines() if "permission" in line]

@@ -8,10 +8,12 @@ from typing import NamedTuple
 
 import pytest
 
+from ancile.core.errors import AncileError
 from ancile.serve.identity.config import Identities
 from ancile.serve.identity.recognition import Recognition
 from ancile.serve.keys import Identity, Users
 from ancile.serve.refusal import Refused
+from ancile.trust.events import UserEvent
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 ROLES = {"spiffe://example.org/batch": "service", "spiffe://example.org/team/*": "analyst"}
@@ -57,3 +59,23 @@ def test_a_key_goes_before_a_certificate_and_a_wrong_key_is_not_saved_by_it(tmp_
         for given in (b"Bearer x", b"Bearer ", b"bearer " + key, b"Basic YTpi", b"", key):
             wrong = Asked({b"authorization": given}, certificate="spiffe://example.org/batch")
             assert isinstance(recognition.of(wrong), Refused)
+
+
+def test_who_was_taken_back_is_let_in_by_no_certificate_until_admitted(tmp_path: Path) -> None:
+    asked, name = Asked(certificate="spiffe://example.org/batch"), "cert:spiffe://example.org/batch"
+    with Users(tmp_path / "serve") as users, Users(tmp_path / "serve") as writer:
+        recognition = Recognition(users, Identities(certificates=ROLES))
+        writer.block(name, now=NOW)
+        recognition.tick()
+        assert isinstance(recognition.of(asked), Refused)
+        assert isinstance(recognition.of(Asked(certificate="spiffe://example.org/team/a")), Identity)
+        assert writer.admit(name, now=NOW)
+        assert not writer.admit(name, now=NOW)
+        recognition.tick()
+        assert recognition.of(asked) == Identity(name, "service", "certificate")
+        for wrong in ("alice", "oidc:", "cert:\n", "ldap:x", "oidc: a"):
+            with pytest.raises(AncileError, match="not the name"):
+                writer.block(wrong, now=NOW)
+        seen: list[UserEvent] = []
+        writer.hand_over(seen.append)
+    assert [(one.change, one.user) for one in seen] == [("blocked", name), ("admitted", name)]

@@ -45,6 +45,7 @@ class Recognition:
     def __init__(self, users: Users, known: Identities) -> None:
         self._users, self._certificates = users, known.certificates
         self._keys: dict[bytes, Identity] = {}
+        self._blocked: frozenset[str] = frozenset()
         self._version = -1
         self._ends: datetime | None = None
         self._tokens: Tokens | None = None
@@ -58,7 +59,7 @@ class Recognition:
         """Who asks, or the answer to somebody who is nobody. Cost: about 1 us once known."""
         given = asking.headers.get(b"authorization")
         if given is None:
-            return (self._certificates and self._certified(asking.certificate)) or STRANGER
+            return (self._certificates and self._admitted(self._certified(asking.certificate))) or STRANGER
         if not given.startswith(BEARER):
             return STRANGER
         token = given[len(BEARER) :]
@@ -68,7 +69,11 @@ class Recognition:
             return found
         if self._tokens is None or token.startswith(OWN):
             return STRANGER
-        return self._tokens.of(token, hashed, asking.address) or STRANGER
+        return self._admitted(self._tokens.of(token, hashed, asking.address)) or STRANGER
+
+    def _admitted(self, found: Identity | Refused | None) -> Identity | Refused | None:
+        """Nobody where the identity was blocked here, whatever vouches for it elsewhere."""
+        return None if isinstance(found, Identity) and found.name in self._blocked else found
 
     def _certified(self, uri: str) -> Identity | None:
         role = role_of(uri, self._certificates)
@@ -79,6 +84,6 @@ class Recognition:
         version, now = self._users.version(), datetime.now(UTC)
         if version != self._version or (self._ends is not None and now >= self._ends):
             self._version, self._keys = version, self._users.identities(now)
-            self._ends = self._users.next_end(now)
+            self._ends, self._blocked = self._users.next_end(now), self._users.blocked()
         if self._tokens is not None:
             self._tokens.tick()
