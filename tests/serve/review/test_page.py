@@ -115,6 +115,26 @@ def test_what_a_caller_chose_is_shown_and_never_obeyed(desk: Desk) -> None:
     assert "<b>x</b>" not in rita(f"/reviews/{id_}").body.decode()
 
 
+def test_the_api_says_the_same_as_the_page(desk: Desk) -> None:
+    other, id_ = desk.hold(who="bob"), desk.hold()
+    rita, stranger = desk.browser("rita"), desk.browser()
+    for path in ("/api/reviews", f"/api/reviews/{id_}"):
+        assert stranger(path).status == 401
+    yes = {"change": "approved", "label": "benign", "note": "ours"}
+    assert stranger(f"/api/reviews/{id_}", yes).status == 401
+    assert rita(f"/api/reviews/{id_}", yes, x_csrf_token="guessed").status == 403
+    assert [one["id"] for one in rita("/api/reviews?state=pending").said] == [other, id_]
+    assert rita("/api/reviews?state=all").status == 400
+    one = rita(f"/api/reviews/{id_}").said
+    assert (one["said"], one["inputs"][0]["values"]) == ({"sequence": 7.5}, "1.5, 2.5")
+    assert [near["id"] for near in one["neighbours"]] == [other]
+    assert rita("/api/reviews/rev-absent").status == 404
+    assert rita(f"/api/reviews/{id_}", yes | {"by": "root"}).status == 400
+    decided = rita(f"/api/reviews/{id_}", yes)
+    assert (decided.status, decided.said["state"], decided.said["by"]) == (200, "approved", "rita")
+    assert rita(f"/api/reviews/{id_}", yes).status == 400
+
+
 def test_an_input_that_was_not_kept_or_was_changed_is_told(desk: Desk) -> None:
     rita = desk.browser("rita")
     assert "was not kept" in rita(f"/reviews/{desk.hold(body=None)}").body.decode()

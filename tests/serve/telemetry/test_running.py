@@ -118,6 +118,26 @@ def test_counts_log_traces_and_the_overhead_of_a_request(home: Place) -> None:
     assert outer.start_time_unix_nano < outer.end_time_unix_nano
 
 
+@pytest.mark.slow
+def test_counts_of_several_workers_add_up_and_their_log_has_whole_lines(home: Place) -> None:
+    keys = [key(home, name) for name in ("alice", "bob", "carol", "dave")]
+    configured(home, access_log="access.log", metrics_port=free_port())
+    with running(home, "line.onnx", "--workers", "2") as gateway:
+        for _ in range(10):
+            for one in keys:
+                assert gateway.client(one).infer(1.0, 2.0).status == 200
+        shown = re.search(r"Prometheus: (\S+)", gateway.said.read_text("utf-8"))
+        assert shown is not None
+        assert soon(lambda: samples(shown[1]).get("ancile_requests_total  line allow service 200") == 40.0)
+        assert len(list((home.folder / ".ancile" / "serve" / "metrics").glob("*.json"))) == 2
+        assert gateway.end() == 0
+    lines = (home.folder / ".ancile/serve/access.log").read_text("utf-8").splitlines()
+    answered = [one for one in map(json.loads, lines) if one.get("ask")]
+    assert len(answered) == 40
+    assert {one["who"] for one in answered} == {"alice", "bob", "carol", "dave"}
+    assert all("network" not in one for one in map(json.loads, lines))
+
+
 def samples(url: str) -> dict[str, float]:
     """What Prometheus reads: name and values of the labels, to the value."""
     with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - loopback

@@ -21,6 +21,7 @@ from ancile.core.extras import needs
 from ancile.core.text import plain
 from ancile.serve.admin.state import COOKIE, AdminState
 from ancile.serve.identity.sessions import Session
+from ancile.serve.review import api
 from ancile.serve.review.shown import page_of
 from ancile.serve.review.store import LABELS, STATES, Reviews, Said
 from ancile.trust.events import ReviewChange
@@ -38,7 +39,6 @@ else:
     )
     Route = needs("starlette.routing", "admin").Route
 
-SHOWN = 200  # requests of one list, the latest
 MOST_FIELDS = 10
 SEE_OTHER, BAD_REQUEST, FORBIDDEN, NOT_FOUND = 303, 400, 403, 404
 MEANT = {"approved": "benign", "rejected": "attack"}  # where the form says no more
@@ -55,7 +55,7 @@ class Form(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def routes(state: AdminState, reviews: Reviews, *, keep_seconds: float) -> list[Route]:
-    """Those of the queue; whoever is logged in may review, others are sent to log in."""
+    """Those of the queue and of its API; whoever is logged in may review, others are sent to log in."""
     render = _renderer()
 
     def session(request: Request) -> Session | None:
@@ -77,7 +77,7 @@ def routes(state: AdminState, reviews: Reviews, *, keep_seconds: float) -> list[
             return RedirectResponse("/", SEE_OTHER)
         asked = request.query_params.get("state", "pending")
         chosen = asked if asked in STATES else "pending"
-        rows = list(reversed(reviews.list(chosen, last=SHOWN)))
+        rows = list(reversed(reviews.list(chosen, last=api.SHOWN)))
         values = {"rows": rows, "state": chosen, "person": of.person, "now": time.time()}
         return HTMLResponse(render("list.html", values))
 
@@ -110,6 +110,7 @@ def routes(state: AdminState, reviews: Reviews, *, keep_seconds: float) -> list[
         return Response(style, media_type="text/css")
 
     return [
+        *api.routes(state, reviews, keep_seconds=keep_seconds),
         Route("/reviews", listed, methods=["GET"]),
         Route("/reviews.css", css, methods=["GET"]),
         Route("/reviews/{id:str}", one, methods=["GET"]),
