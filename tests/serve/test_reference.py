@@ -53,8 +53,8 @@ def test_bounds_are_those_of_the_set_and_half_of_their_span_beyond(flat: str, sh
     ("signatures", "words"),
     [
         (model(6) | {"other": model(6)["m"]}, "for one model"),
-        (model(6, inputs=2), "one input of floats"),
-        (model(6, datatype="INT64"), "one input of floats"),
+        (model(6, inputs=2), "no array for an input"),
+        (model(6, datatype="INT64"), "no array for an input"),
         (model(7), "are not the model's"),
         (model(-1, 3), "are not the model's"),
     ],

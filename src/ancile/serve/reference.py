@@ -11,6 +11,7 @@ from ancile.numeric import np
 from ancile.serve.calibration import calibrate
 from ancile.serve.guards.outlier import usual
 from ancile.serve.learned import Learned
+from ancile.serve.ranges import ranged
 from ancile.serve.signature import Range, Signature, Spec, is_float
 from ancile.serve.tensors import TYPES
 
@@ -39,13 +40,9 @@ def references(named: str | None, signatures: Mapping[str, Signature]) -> Refere
             remedy="serve one model, or leave --reference out",
         )
     ((name, signature),) = signatures.items()
-    x = open_data(named).x
     if len(signature.inputs) != 1 or not is_float(signature.inputs[0].datatype):
-        raise AncileError(
-            "a reference set is for a model with one input of floats",
-            value=", ".join(f"{one.name} {one.datatype}" for one in signature.inputs),
-            remedy="leave --reference out",
-        )
+        return Reference({name: ranged(named, signature)}, {}, {})
+    x = open_data(named).x
     spec = signature.inputs[0]
     laid = _laid(x.shape[1:], spec)
     x = x.reshape(len(x), *laid)

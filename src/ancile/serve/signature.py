@@ -13,20 +13,22 @@ if TYPE_CHECKING:
 class Range(NamedTuple):
     """Lowest and highest value of each element of a sample."""
 
-    low: NDArray[np.floating]
-    high: NDArray[np.floating]
+    low: NDArray[np.number]
+    high: NDArray[np.number]
 
 
 class Spec(NamedTuple):
     """A tensor of the model: -1 stands for an axis of any length.
 
     bounds  of the values, where a reference set gave them
+    values  that a text may have, likewise
     """
 
     name: str
     datatype: str
     shape: tuple[int, ...]
     bounds: Range | None = None
+    values: frozenset[bytes] | None = None
 
     def document(self) -> dict[str, object]:
         """As metadata name it."""

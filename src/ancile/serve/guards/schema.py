@@ -39,6 +39,8 @@ def _fault(tensor: Tensor, spec: Spec, rows: int) -> str:
         low, high = spec.bounds
         inside = np.logical_and.reduce((array >= low) & (array <= high), axis=None)  # no number fails both
         return "" if inside else "a value is outside the range that the model was made for"
+    if spec.values is not None and not spec.values.issuperset(array.ravel().tolist()):
+        return "a text is none of those that the model was made for"
     if is_float(spec.datatype) and not bool(np.isfinite(array).all()):
         return "a value is not finite"
     return ""
