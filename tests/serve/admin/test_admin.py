@@ -174,6 +174,14 @@ def test_a_body_that_is_not_what_is_asked_for_changes_nothing(small: Small) -> N
     assert carol("/api/verdicts?last=x").status == 400
 
 
+def test_a_file_that_cannot_be_had_is_503_and_no_path_is_told(small: Small) -> None:
+    carol = small.browser("carol")
+    (small.state.home / "ledger.db").write_bytes(b"no ledger at all" * 400)
+    answer = carol("/api/verdicts")
+    assert answer.status == 503
+    assert str(small.state.home) not in answer.body.decode()
+
+
 def test_who_guesses_is_put_off(small: Small) -> None:
     browser = small.browser()
     wrong = {"name": "carol", "password": "wrong", "code": "000000"}

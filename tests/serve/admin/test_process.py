@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import ssl
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ import pyotp
 import pytest
 
 from tests.cli.terminal import Ended, Place, clear
+from tests.serve.pki import Authority
 from tests.serve.small import Running, running
 
 pytestmark = pytest.mark.slow
@@ -79,6 +81,29 @@ def test_a_weak_password_and_a_weak_pepper_refuse(home: Place, monkeypatch: pyte
     pepper = home.folder / ".ancile" / "serve" / "pepper"
     pepper.write_bytes(b"\0" * 32)
     assert "pepper is weak" in clear(home("serve", "line.onnx", "--port", "0", "--admin-port", "0"))
+
+
+def test_the_administration_speaks_tls_where_it_is_given_a_certificate(home: Place, tmp_path: Path) -> None:
+    ca, config = Authority(tmp_path), home.folder / "ancile.toml"
+    certificate, private = ca.issue("admin")
+    other = ca.issue("other")[1]
+    before = config.read_text("utf-8")
+    table = f'\n[serve.admin]\ncertificate = "{certificate}"\nkey = "KEY"\n'
+    for wrong in (str(other), str(tmp_path / "absent.key")):
+        config.write_text(before + table.replace("KEY", wrong), "utf-8")
+        assert "cannot be used" in clear(home("serve", "line.onnx", "--port", "0", "--admin-port", "0"))
+    config.write_text(before + table.replace("KEY", str(private)), "utf-8")
+    with running(home, "line.onnx", "--admin-port", "0") as gateway:
+        found = re.search(r"administration at https://127.0.0.1:(\d+)", gateway.said.read_text("utf-8"))
+        assert found is not None
+        context = ssl.create_default_context(cafile=ca.file)
+        connection = http.client.HTTPSConnection("127.0.0.1", int(found[1]), timeout=20, context=context)
+        connection.request("GET", "/api/users")
+        answer = connection.getresponse()
+        assert answer.status == 401
+        assert answer.headers["Strict-Transport-Security"]
+        connection.close()
+        assert gateway.end() == 0
 
 
 def test_the_gateway_serves_on_where_the_administration_ends(home: Place) -> None:

@@ -234,3 +234,26 @@ def test_keys_that_nobody_should_rely_on_are_not_taken() -> None:
     assert set(keys_of(public(ONE, weak))) == {"one"}
     private = json.dumps({"keys": [ONE.as_dict(private=True)]}).encode()
     assert judged(signed(ONE), keys_of(private)).name == "oidc:alice"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
+    max_leaves=12,
+)
+MEMBERS = st.sampled_from(["kty", "kid", "use", "alg", "n", "e", "crv", "x", "y", "k", "d", "x5c", "key_ops"])
+
+
+@given(
+    st.lists(
+        st.dictionaries(MEMBERS, JSON | st.sampled_from(["RSA", "EC", "OKP", "AQAB", "P-256"])), max_size=4
+    )
+)
+def test_a_hostile_set_of_keys_is_refused_or_gives_keys_and_nothing_else(
+    listed: list[dict[str, Any]],
+) -> None:
+    try:
+        found = keys_of(json.dumps({"keys": [*listed, ONE.as_dict(private=False)]}).encode())
+    except AncileError:
+        return
+    assert "one" in found

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from ancile.core.errors import AncileError
 from ancile.core.extras import needs
 from ancile.serve.admin import api, login, passkeys
 from ancile.serve.admin.door import Door
@@ -26,6 +27,7 @@ else:
     )
     Route = needs("starlette.routing", "admin").Route
 
+UNAVAILABLE = 503
 PAGES = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/admin.js": ("admin.js", "text/javascript; charset=utf-8"),
@@ -45,7 +47,7 @@ def application(state: AdminState, *, hosts: tuple[str, ...], others: Iterable[B
     pages = [_page(path, file, kind) for path, (file, kind) in PAGES.items()]
     app = Starlette(
         routes=[*pages, *login.routes(state), *keys, *api.routes(state), *others],
-        exception_handlers={HTTPException: _told},  # type: ignore[dict-item]  # of the exception that it names
+        exception_handlers={HTTPException: _told, AncileError: _failed},  # type: ignore[dict-item]  # each of its own
     )
     return Door(app, hosts=hosts, origins=state.origins, secure=state.secure)
 
@@ -61,3 +63,8 @@ def _page(path: str, file: str, kind: str) -> Route:
 
 async def _told(_: Request, error: HTTPException) -> Response:
     return JSONResponse({"error": error.detail}, status_code=error.status_code, headers=error.headers)
+
+
+async def _failed(_: Request, error: AncileError) -> Response:
+    """The file of users or the ledger cannot be had: what is told names no path."""
+    return JSONResponse({"error": error.what}, status_code=UNAVAILABLE)

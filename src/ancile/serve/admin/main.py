@@ -9,6 +9,7 @@ import asyncio
 import os
 import signal
 import socket
+import ssl
 import sys
 from pathlib import Path
 
@@ -16,6 +17,8 @@ import msgspec
 
 from ancile.core.errors import AncileError
 from ancile.core.extras import needs
+from ancile.core.text import plain
+from ancile.serve.admin.config import AdminConfig
 from ancile.serve.admin.order import AdminOrder, NotReady, Ready
 from ancile.serve.config import policy_of
 
@@ -47,6 +50,7 @@ async def _serve(order: AdminOrder) -> None:
     from ancile.serve.review.store import DAY_SECONDS, KEY_OF, Reviews  # noqa: PLC0415 - likewise
 
     uvicorn, listener = needs("uvicorn", "admin"), order.config.admin
+    _require_usable(listener)
     scheme = "https" if listener.certificate else "http"
     with (
         Users(Path(order.folder)) as users,
@@ -95,6 +99,20 @@ async def _serve(order: AdminOrder) -> None:
         asyncio.get_running_loop().add_reader(sys.stdin.fileno(), end)
         _say(Ready(people=len(people.list())))
         await server.serve(sockets=[socket.socket(fileno=order.socket)])
+
+
+def _require_usable(listener: AdminConfig) -> None:
+    """Certificate and key belong together and can be read."""
+    if not listener.certificate:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(listener.certificate, listener.key, "")
+    except OSError as reason:  # ssl.SSLError is one
+        raise AncileError(
+            "the certificate of the administration cannot be used",
+            value=plain(f"{listener.certificate}, {listener.key}: {reason.strerror or reason}"),
+            remedy="set [serve.admin] certificate and key to PEM files of one pair, the key unencrypted",
+        ) from reason
 
 
 def _say(word: Ready | NotReady) -> None:
