@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.terminal import Ended, Place
+from tests.cli.terminal import Ended, Place, clear
 
 KEY = "--unencrypted-key"
 PASSPHRASE = "a long passphrase of the owner"
@@ -62,6 +62,17 @@ def test_a_gate_says_that_its_rules_may_have_come_with_the_model(home: Place, tm
     assert "is a copy" in download("gate", "net.py:predict").err
     assert "is a copy" not in download("--home", ".", "gate", "net.py:predict").err
     assert "is a copy" not in home("gate", "net.py:predict").err
+
+
+def test_a_configuration_below_the_home_takes_nobodys_place(home: Place) -> None:
+    """A download below one's own home brings an ancile.toml: which of the two counts is asked, not guessed."""
+    inside = Place(home.folder / "download")
+    inside.folder.mkdir()
+    (inside.folder / "ancile.toml").write_text("# theirs\n", "utf-8")
+    (inside.folder / "labels.txt").write_text("cat", "utf-8")
+    assert clear(inside("scan", ".")).startswith("another ancile.toml lies nearer than the one of the home")
+    assert inside("--home", "..", "scan", ".", "--quiet").code == 0
+    assert inside("scan", ".", "--no-record", "--quiet").code == 0
 
 
 def test_a_home_verifies_where_it_was_made_and_after_a_move(tmp_path: Path) -> None:

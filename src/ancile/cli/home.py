@@ -89,6 +89,12 @@ def find_home(start: Path) -> Home | None:
         )
     if folder is None:
         return None
+    if config_file is not None and config_file.parent != folder.parent and (folder.parent / FILE).is_file():
+        raise AncileError(
+            f"another {FILE} lies nearer than the one of the home",
+            value=f"{config_file}, and the home is {folder}",
+            remedy=f"say which counts: `ancile --home FOLDER COMMAND` with the folder that holds {HOME}",
+        )
     if config_file is None or config_file.parent != folder.parent:
         interrupted = (folder / FILE).is_file()
         raise AncileError(
