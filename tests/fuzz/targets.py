@@ -16,6 +16,7 @@ from ancile.scan.part import Allowance, Formatted, Part, Spent
 from ancile.scan.secret_checks import examine_secrets
 from ancile.scan.table import FORMATS, UNKNOWN, Row
 from ancile.scan.templates import examine_template
+from tests.fuzz import gateway
 
 Target = Callable[[bytes], None]
 UNPACKED_BYTES = 16 << 20  # a fuzzer finds bombs at once; what it is after is what a limit does not catch
@@ -82,4 +83,6 @@ TARGETS: dict[str, Target] = {
     "secrets": _text(examine_secrets),
     "documents": documents,
     "whole": whole,
+    "connection": gateway.connection,
+    "body": gateway.body,
 }

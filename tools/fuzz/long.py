@@ -35,7 +35,8 @@ def fuzzing_python() -> Path:
     if not ready.exists() or ready.read_text("utf-8") != ATHERIS:
         venv.create(HOME, with_pip=True)
         install = [str(python), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
-        subprocess.run([*install, "-c", ROOT / "constraints.txt", ATHERIS, "-e", ROOT], check=True)
+        install += ["-c", str(ROOT / "constraints.txt"), ATHERIS, "-e", f"{ROOT}[serve,arrays]"]
+        subprocess.run(install, check=True)
         ready.write_text(ATHERIS, "utf-8")
     return python
 
