@@ -9,7 +9,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -105,11 +105,11 @@ class Running(NamedTuple):
 
 
 @contextmanager
-def running(place: Place, *arguments: str) -> Iterator[Running]:
+def running(place: Place, *arguments: str, before: Callable[[], None] | None = None) -> Iterator[Running]:
     """``ancile serve`` with these arguments on a free port."""
     said = place.folder / "serve.log"
     with said.open("wb") as log:
-        process = place.start("serve", *arguments, "--port", "0", stderr=log.fileno())
+        process = place.start("serve", *arguments, "--port", "0", before=before, stderr=log.fileno())
     try:
         found = None
         while found is None and process.poll() is None:
