@@ -62,8 +62,6 @@ class Call:
     number  the same as an integer
     repeat  whether the caller sent this input before
     near    how near each sample is to those before it, where that is looked at
-    began   when the model was asked, by the guards' clock
-    seconds that it took
     plain   whether the answer is as exact as the role has it
     came    when it had come in whole, and since when the gateway is at it, by time.perf_counter
     spent   seconds that the gateway was at it
@@ -97,5 +95,3 @@ class Call:
     extra: int = 0
     differing: NDArray[np.floating] | None = None
     changed: tuple[str, ...] = ()
-    began: float = 0.0
-    seconds: float = 0.0

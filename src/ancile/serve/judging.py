@@ -118,11 +118,11 @@ def _timing(_settings: Settings, _signature: Signature, _learned: Learned) -> Af
     def judge(call: Call, memory: Memory, _: Sequence[Tensor]) -> Verdict:
         if call.repeat:
             return ALLOW
-        size = call.rows.bit_length()
+        size = (call.rows + call.extra).bit_length()
         table = times.get(size)
         if table is None:
             table = times[size] = Times()
-        said, memory.timing = table.judge(call.seconds, memory.timing)
+        said, memory.timing = table.judge(call.model_seconds, memory.timing)
         return said
 
     return judge
@@ -250,7 +250,6 @@ class Judging:
         )
         if told is None:
             memory.seen.add(number, SENT)
-        call.began = self._clock()
         return said
 
     def question(self, call: Call, infer: Infer) -> Infer:
@@ -270,7 +269,6 @@ class Judging:
 
     def after(self, call: Call, outputs: Sequence[Tensor]) -> list[Tensor]:
         """The answer that the caller gets; Refused where the guards after the model hold it back."""
-        call.seconds = self._clock() - call.began
         outputs, call.differing = without(outputs)
         if call.infer is None:
             raise TypeError("an answer to nothing")
