@@ -146,6 +146,10 @@ def explain(name: str, action: str, model: str, *, role: str | None) -> int:
     home = need_home(Path.cwd())
     config = home.config.get("serve", ServeConfig)
     policies = read_policies(config.policies, home.config_file.parent)
+    with _users(home) as users:
+        if name in users.blocked():
+            click.echo(f"{plain(name)} may do nothing: it was taken back by `ancile user revoke`")
+            return 1
     who = _identity(home, name, role)
     roles = policy_of(config).roles
     said = Permissions(roles, policies).decide(who, msgspec.convert(action, Permission), model)

@@ -60,6 +60,8 @@ def test_explain_names_the_policy_and_ends_with_1_where_it_is_a_no(home: Place) 
     )
     assert "no such user" in clear(home("user", "explain", "oidc:carol", "infer"))
     assert home("user", "explain", "oidc:carol", "infer", "line", "--role", "analyst").code == 0
+    assert home("user", "revoke", "oidc:carol").code == 0
+    assert home("user", "explain", "oidc:carol", "infer", "line", "--role", "analyst").code == 1
     config = home.folder / "ancile.toml"
     config.write_text(config.read_text("utf-8") + '\n[serve]\npolicies = "own.cedar"\n', "utf-8")
     assert "cannot be read" in clear(home("serve", "line.onnx", "--port", "0"))
