@@ -237,13 +237,16 @@ def test_a_walk_is_flagged_silently_and_held_where_the_profile_says_so(home: Pla
 
 def test_with_no_time_allowed_every_answer_is_on_the_disk(home: Place) -> None:
     config = home.folder / "ancile.toml"
-    config.write_text(config.read_text("utf-8") + "\n[serve]\ndurable_seconds = 0.0\n", "utf-8")
+    changed = '\n[serve]\ndurable_seconds = 0.0\ninputs = "none"\n'
+    config.write_text(config.read_text("utf-8") + changed, "utf-8")
     alice = key(home, "alice")
     with running(home, "line.onnx") as gateway:
         client = gateway.client(alice)
         assert [client.infer(1.0, 1.0).status for _ in range(20)] == [200] * 20
         assert gateway.end() == 0
-    assert sum(r.status == 200 for r in recorded(home)) == 20
+    served = [r for r in recorded(home) if r.status == 200]
+    assert len(served) == 20
+    assert {r.input for r in served} == {""}
 
 
 def test_a_day_goes_on_after_a_restart_and_after_a_kill(home: Place) -> None:

@@ -40,6 +40,7 @@ class Settings(NamedTuple):
     known    who may come in without an API key
     siblings  workers that other identities belong to
     rates    where several hosts count requests a second
+    digests  whether the record has those of inputs
     """
 
     policy: Policy
@@ -51,6 +52,7 @@ class Settings(NamedTuple):
     known: Identities = Identities()
     siblings: Siblings | None = None
     rates: Rates | None = None
+    digests: bool = True
 
 
 @dataclass(slots=True)

@@ -45,9 +45,7 @@ TRIALS = 5
 class Embedded:
     """An ONNX model; its name is that of its file."""
 
-    def __init__(
-        self, path: Path, *, loop: asyncio.AbstractEventLoop, expected: str | None = None
-    ) -> None:
+    def __init__(self, path: Path, *, loop: asyncio.AbstractEventLoop, expected: str | None = None) -> None:
         source = read_once(path)
         if expected not in (None, source.digest):
             raise AncileError(

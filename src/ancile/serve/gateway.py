@@ -52,6 +52,7 @@ class Gateway:
     ) -> None:
         self._backend, self._journal, self._watch, self._holding = backend, journal, watch, holding
         self._counted = Counted(journal.add, watch.counted)
+        self._digests = settings.digests
         self._admission = Admission(users, settings, backend.signatures, self._counted)
         self._judging = Judging(
             settings,
@@ -191,7 +192,7 @@ class Gateway:
                 guard=call.verdict.guard,
                 why=call.verdict.why,
                 status=status,
-                input=call.digest,
+                input=call.digest if self._digests else "",
                 rows=call.rows,
                 changed=",".join(call.changed),
             )

@@ -161,6 +161,7 @@ async def _serve(order: Order) -> None:
         probing=config.probing,
         siblings=siblings,
         rates=rates,
+        digests=config.inputs == "digest",
     )
     holding = Holding(Reviews(folder, key=users.hash(KEY_OF)), config.review, time.time)
     gateway = Gateway(backend, users, journal, settings, Watch(config.telemetry, folder), holding)
@@ -190,7 +191,16 @@ async def _serve_chat(order: Order) -> None:
     budgets, rates = _counting(order)
     known = Identities(config.oidc, config.certificates, order.policies)
     policy = policy_of(config, profile=order.profile)
-    settings = Settings(policy, {}, config.rows, budgets, known=known, siblings=siblings, rates=rates)
+    settings = Settings(
+        policy,
+        {},
+        config.rows,
+        budgets,
+        known=known,
+        siblings=siblings,
+        rates=rates,
+        digests=config.inputs == "digest",
+    )
     gateway = ChatGateway(upstream, users, journal, settings, Watch(config.telemetry, folder))
     try:
         serving = Serving(digest="", models={name: [] for name in order.models}, guarded=())

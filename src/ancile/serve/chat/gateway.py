@@ -37,6 +37,7 @@ class ChatGateway:
     ) -> None:
         self._upstream, self._journal, self._watch = upstream, journal, watch
         self._counted = Counted(journal.add, watch.counted)
+        self._digests = settings.digests
         self._admission = Admission(users, settings, upstream.models, self._counted, routes=chat_route_of)
         self._digest_key = users.hash(b"digests of inputs")
 
@@ -177,7 +178,7 @@ class ChatGateway:
                 guard=call.verdict.guard,
                 why=call.verdict.why,
                 status=status,
-                input=call.digest,
+                input=call.digest if self._digests else "",
                 rows=call.rows,
                 tokens_in=used.asked,
                 tokens_out=used.answered,
