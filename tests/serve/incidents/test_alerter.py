@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,13 +12,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from ancile.serve.config import ServeConfig
 from ancile.serve.incidents import alerter as alerting_module
 from ancile.serve.incidents.alerter import FILE, Alerter, alerting
 from ancile.serve.incidents.config import Alerts, Webhook
+from ancile.serve.incidents.evidence import verdicts
 from ancile.serve.incidents.rules import shipped_rules
 from ancile.trust.ledger import open_ledger
+from ancile.trust.store import Stored
 from tests.cli.terminal import Place
 from tests.serve.incidents.test_command import recorded, walk
 from tests.serve.incidents.test_sender import SECRET, Hook, hooked
@@ -153,3 +157,46 @@ def test_a_running_gateway_tells_of_an_incident(home: Place, monkeypatch: pytest
     assert (document["rule"], document["who"][0]["name"]) == ("scouting", "mallory")
     assert document["id"] in home("incident", "list").out
     assert SECRET not in home("ledger", "log").out
+
+
+def test_a_sender_that_takes_too_long_is_ended_and_what_it_did_not_tell_is_told_next_time(
+    home: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANCILE_TEST_HOOK", SECRET)
+    said: list[str] = []
+    recorded(home, walk(5, at=now()))
+    with hooked(200) as hook:
+        with monkeypatch.context() as hurried, socket.create_server(("127.0.0.1", 0)) as silent:
+            hurried.setattr(alerting_module, "END_SECONDS", 0.5)
+            hung = hook.url.replace(str(hook.server.server_address[1]), str(silent.getsockname()[1]))
+            hurried.setattr(hook, "url", hung)
+            with following(home, hook, said) as alerter:
+                alerter.tick()
+        assert said == ["the sender of alerts ended with -9: see `ancile incident list`"]
+        assert hook.came == []
+        (home.folder / ".ancile" / FILE).write_text("damaged", "utf-8")
+        with following(home, hook, said):
+            pass
+    assert len(hook.came) == 1
+
+
+def test_entries_that_do_not_hold_are_left_out_and_told() -> None:
+    left: list[int] = []
+    entries = [
+        Stored(0, None, None, None, ""),
+        Stored(1, b"no leaf", b"salt", b"body", ""),
+    ]
+    assert list(verdicts(entries, skipped=lambda entry, _: left.append(entry))) == []
+    assert left == [1]
+
+
+def test_a_segment_whose_body_was_changed_is_left_out(home: Place) -> None:
+    recorded(home, walk(5), most=10)
+    with open_ledger(home.folder / ".ancile", clock=lambda: datetime.now(UTC), create=False) as ledger:
+        entries = list(ledger.entries(0, ledger.size()))
+    changed = [structs.replace(one, body=(one.body or b"") + b" ") for one in entries]
+    left: list[int] = []
+    assert len(list(verdicts(entries, skipped=lambda entry, _: left.append(entry)))) == 5
+    assert left == []
+    assert list(verdicts(changed, skipped=lambda entry, _: left.append(entry))) == []
+    assert left == [entries[-1].index]

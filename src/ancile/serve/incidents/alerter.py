@@ -1,6 +1,7 @@
 """Tells of incidents as they open: it follows the ledger, and starts the process that sends.
 
-What was told is kept in a file, so that a restart tells nothing twice that a day's verdicts show.
+What was told, or given up, is kept in a file, so that a restart tells nothing twice that a day's verdicts
+show.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class Alerter:
         self._path, self._environment = folder / FILE, environment
         self._correlator = Correlator(rules)
         self._waiting: deque[Incident] = deque()
-        self._sending: tuple[subprocess.Popen[bytes], IO[bytes], list[Incident]] | None = None
+        self._sending: tuple[subprocess.Popen[bytes], IO[bytes]] | None = None
         self._failed = ""
         self._told = self._read_told() if alerts.targets else {}
         self._size = self._start() if alerts.targets else 0
@@ -134,25 +135,25 @@ class Alerter:
                 stdout=out,
                 env=dict(self._environment),
             )
-        self._sending = (process, out, batch)
+        self._sending = (process, out)
 
     def _sent(self) -> None:
         if self._sending is None:
             return
-        process, out, batch = self._sending
+        process, out = self._sending
         self._sending = None
         with out:
             out.seek(0)
-            lines = out.read().splitlines()
-        said = []
-        with suppress(msgspec.MsgspecError):
-            said = [msgspec.json.decode(line, type=Told) for line in lines]
+            lines = out.read().split(b"\n")[
+                :-1
+            ]  # each is written at once, but a killed sender's last may be cut
+        said = [msgspec.json.decode(line, type=Told) for line in lines]
         for one in said:
             if one.failed:
                 self._say(f"{one.id} could not be told to {one.target}: {one.failed}")
         if process.returncode:
             self._say(f"the sender of alerts ended with {process.returncode}: see `ancile incident list`")
-        self._told.update(dict.fromkeys(one.id for one in batch))
+        self._told.update(dict.fromkeys(one.id for one in said))
         for old in list(self._told)[: max(0, len(self._told) - MOST_TOLD)]:
             del self._told[old]
         try:

@@ -69,9 +69,7 @@ class Correlator:
         self._groups: dict[str, dict[tuple[str, ...], _Group]] = {name: {} for name in self._rules}
 
     def add(self, one: Seen) -> Iterator[Incident]:
-        """Incidents that open with this verdict."""
-        if not one.record.guard:
-            return
+        """Incidents that open with this verdict, which a guard has said."""
         for name, rule in self._rules.items():
             if rule.concerns(one.record.guard):
                 opened = self._add(name, rule, one)

@@ -14,10 +14,11 @@ from ancile.trust.store import Stored
 def verdicts(entries: Iterable[Stored], *, skipped: Callable[[int, AncileError], None]) -> Iterator[Seen]:
     """What guards said, of every segment that holds; ``skipped`` hears of the others."""
     for entry in entries:
-        if entry.leaf is None or entry.body is None or parse_leaf(entry.leaf).kind != KIND:
+        if entry.leaf is None or entry.body is None:
             continue
         try:
-            yield from said_by(entry.index, _committed(entry.leaf, entry.salt, entry.body))
+            if parse_leaf(entry.leaf).kind == KIND:
+                yield from said_by(entry.index, _committed(entry.leaf, entry.salt, entry.body))
         except AncileError as error:
             skipped(entry.index, error)
 

@@ -15,7 +15,7 @@ import msgspec
 from ancile.core.errors import AncileError
 from ancile.serve.call import Call
 from ancile.serve.inference import Infer, Message, write_request
-from ancile.serve.refusal import JSON
+from ancile.serve.refusal import JSON, Refused
 from ancile.serve.review.config import ReviewConfig
 from ancile.serve.review.store import Asked, Held, Reviews, streaks
 from ancile.serve.tensors import Tensor
@@ -75,11 +75,7 @@ class Holding:
 
     def _hold(self, call: Call, infer: Infer) -> str | None:
         config, now, identity = self._config, self._wall(), call.caller.identity
-        body = None
-        if config.input == "sealed":
-            wide = tuple(_widened(one) for one in infer.inputs)
-            written = write_request(infer._replace(inputs=wide), binary=False)
-            body = b"".join(written.pieces)
+        body = _body(infer) if config.input == "sealed" else None
         asked = Asked(
             who=identity.name,
             role=identity.role,
@@ -88,7 +84,7 @@ class Holding:
             why=call.verdict.why,
             said={guard: round(n, 2) for guard, n in call.caller.evidence.sums.items()},
             input=call.digest,
-            body=body if body is not None and len(body) <= LARGEST_INPUT else None,
+            body=body,
         )
         return self._reviews.hold(
             asked, now=now, until=now + config.wait_seconds, pending=config.pending, each=config.each
@@ -118,6 +114,16 @@ class Holding:
     def close(self) -> None:
         """Close the queue."""
         self._reviews.close()
+
+
+def _body(infer: Infer) -> bytes | None:
+    """What is kept of an input; None where it is too large, or has bytes that JSON has no form for."""
+    try:
+        written = write_request(infer._replace(inputs=tuple(map(_widened, infer.inputs))), binary=False)
+    except Refused:
+        return None
+    body = b"".join(written.pieces)
+    return body if len(body) <= LARGEST_INPUT else None
 
 
 def _widened(tensor: Tensor) -> Tensor:
