@@ -184,6 +184,18 @@ def test_bits_of_a_model_are_spent_by_new_inputs_alone_and_for_each_model_apart(
     assert 0 < said[-1].retry_after <= DAY_SECONDS
 
 
+def test_identities_of_a_tenant_share_its_bits() -> None:
+    world = World()
+    role = {"labels_only": True, "tenant": "acme", "tenant_bits_daily": 10}
+    said = [
+        world.before(world.caller(f"user {k}", **role), asked((float(k), 0.0))).verdict.reaction
+        for k in range(8)
+    ]
+    assert said == ["allow"] * 5 + ["throttle"] * 3
+    other = world.caller("user 0", labels_only=True, tenant="other", tenant_bits_daily=10)
+    assert world.before(other, asked((9.0, 0.0))).verdict.reaction == "allow"
+
+
 def test_a_budget_that_cannot_be_read_refuses() -> None:
     class Down(Counts):
         def take(self, who: str, day: int, *, limit: int) -> int:
@@ -224,6 +236,9 @@ def test_a_marked_row_has_its_best_two_classes_exchanged_and_the_record_says_so(
         {"top": -1},
         {"abstain": 1.1},
         {"bits_daily": -1},
+        {"tenant_bits_daily": 5},
+        {"tenant": "a" * 101},
+        {"tenant": "a", "tenant_bits_daily": -1},
         {"epsilon": 2.0, "epsilon_daily": 1.0},
         {"watermark": 0.5},
     ],

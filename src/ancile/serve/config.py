@@ -47,6 +47,7 @@ LEARNED = (
     "squeezing",
     "trigger",
 )  # from a reference set; without one they have nothing to say
+LONGEST_TENANT, MOST_BITS = 100, 10**15
 MOST_MARKED = 0.05  # of all answers are wrong on purpose: DAWN uses less than 0.005
 MOST_DIGITS = 17  # beyond which a double has no more
 
@@ -63,6 +64,8 @@ class Role(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     labels_only  of scores nothing but which is the best
     abstain      probability of the best class below which nothing is said
     bits_daily   that answers of one model may tell in a UTC day; 0: any number
+    tenant             whose roles share tenant_bits_daily
+    tenant_bits_daily  the same for all identities of the tenant together; 0: any number
     epsilon        of the noise on the answer to one row; 0: no noise
     epsilon_daily  of all rows of a UTC day together, for one model
     watermark    share of the rows whose best two classes change places
@@ -77,6 +80,8 @@ class Role(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     labels_only: bool = False
     abstain: float = 0.0
     bits_daily: int = 0
+    tenant: str = ""
+    tenant_bits_daily: int = 0
     epsilon: float = 0.0
     epsilon_daily: float = 0.0
     watermark: float = 0.0
@@ -86,8 +91,12 @@ class Role(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             raise ValueError("digits are 0 to 17")
         if not (0 < self.rate <= 1e6 and 0 < self.burst <= 10**6 and 0 < self.daily <= 10**12):
             raise ValueError("rate, burst and daily are above 0")
-        if not (0 <= self.top <= 10**6 and 0 <= self.abstain <= 1 and 0 <= self.bits_daily <= 10**15):
+        if not (0 <= self.top <= 10**6 and 0 <= self.abstain <= 1 and 0 <= self.bits_daily <= MOST_BITS):
             raise ValueError("top and bits_daily are at least 0, abstain is 0 to 1")
+        if not self.tenant.isprintable() or len(self.tenant) > LONGEST_TENANT:
+            raise ValueError("a tenant's name has up to 100 characters")
+        if not 0 <= self.tenant_bits_daily <= (MOST_BITS if self.tenant else 0):
+            raise ValueError("tenant_bits_daily is at least 0, and for a tenant with a name")
         if not (0 <= self.epsilon <= self.epsilon_daily <= 1e6 and 0 <= self.watermark <= MOST_MARKED):
             raise ValueError("epsilon is at most epsilon_daily, watermark at most 0.05")
 

@@ -151,22 +151,24 @@ def _information(settings: Settings, signature: Signature, _: Learned) -> Before
         if is_float(one.datatype) and one.name != layout.scores
     )
 
+    tenants: dict[str, Allowance] = {}
+
     def judge(call: Call, memory: Memory, infer: Infer) -> Verdict:
         role = call.caller.role
-        if not role.bits_daily or call.repeat:
+        if not (role.bits_daily or role.tenant_bits_daily) or call.repeat:
             return ALLOW
         if memory.information is None:
             memory.information = Allowance("bits", signature.model, call.caller.identity.name)
+        tenant = tenants.get(role.tenant)
+        if tenant is None:
+            tenant = tenants[role.tenant] = Allowance("tenant's bits", signature.model, role.tenant)
         new = infer.inputs[0].array.shape[0] if call.near is None else novelty(call.near)
         bits = math.ceil(bits_of(role, classes=classes, other=other) * new)
-        return allowed(
-            "information",
-            memory.information,
-            bits,
-            limit=role.bits_daily,
-            time=settings.wall(),
-            budgets=budgets,
-        )
+        said, now = ALLOW, settings.wall()
+        for allowance, limit in ((memory.information, role.bits_daily), (tenant, role.tenant_bits_daily)):
+            if limit and said is ALLOW:
+                said = allowed("information", allowance, bits, limit=limit, time=now, budgets=budgets)
+        return said
 
     return judge
 
