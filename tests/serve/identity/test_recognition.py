@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +11,7 @@ import pytest
 
 from ancile.core.errors import AncileError
 from ancile.serve.identity.config import Identities
-from ancile.serve.identity.recognition import Recognition
+from ancile.serve.identity.recognition import UNREADABLE_SECONDS, Recognition
 from ancile.serve.keys import Identity, Users
 from ancile.serve.refusal import Refused
 from ancile.trust.events import UserEvent
@@ -79,3 +80,25 @@ def test_who_was_taken_back_is_let_in_by_no_certificate_until_admitted(tmp_path:
         seen: list[UserEvent] = []
         writer.hand_over(seen.append)
     assert [(one.change, one.user) for one in seen] == [("blocked", name), ("admitted", name)]
+
+
+def test_users_that_cannot_be_read_are_known_for_a_minute_and_then_nobody_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change that cannot be seen might be that a key was taken back."""
+    users = Users(tmp_path / "serve")
+    key = users.add("alice", role="analyst", now=NOW).encode()
+    asked = Asked({b"authorization": b"Bearer " + key})
+    certified = Asked(certificate="spiffe://example.org/batch")
+    recognition = Recognition(users, Identities(certificates=ROLES))
+    users.close()
+    recognition.tick()
+    assert recognition.of(asked) == Identity("alice", "analyst")
+    assert isinstance(recognition.of(certified), Identity)
+    later = time.monotonic() + UNREADABLE_SECONDS + 1
+    monkeypatch.setattr("ancile.serve.identity.recognition.time.monotonic", lambda: later)
+    recognition.tick()
+    assert isinstance(recognition.of(asked), Refused)
+    assert isinstance(recognition.of(certified), Refused)
+    with pytest.raises(AncileError, match="cannot be read"):
+        Recognition(users, Identities())
