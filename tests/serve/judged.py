@@ -58,6 +58,8 @@ class Model:
         self.fails, self.asked, self.rows = fails, 0, 0
         self.scores = scores or (lambda x: np.column_stack([x[:, 0], x[:, 1], -x.sum(axis=1)]))
 
+    left = 64
+
     def ask(self, infer: Infer, signature: Signature, done: Done) -> Cancel:
         assert signature.model == "m"
         x = np.asarray(infer.inputs[0].array, "f8")

@@ -10,7 +10,7 @@ from contextlib import suppress
 import pytest
 
 from ancile.core.place import Place
-from ancile.serve.pool import FAILURES, HEADERS, Pool, Sending
+from ancile.serve.pool import FAILURES, HEADERS, MOST, Pool, Sending
 from ancile.serve.refusal import Refused
 
 ASK = (b"POST / HTTP/1.1\r\nHost: h\r\n", b"Content-Length: 0\r\n\r\n")
@@ -148,7 +148,9 @@ def test_clients_that_leave_are_no_failures_of_the_server() -> None:
         for _ in range(2 * FAILURES):
             sending = pool.send(ASK, Heard())
             assert isinstance(sending, Sending)
+            assert pool.left == MOST - 1
             sending.drop()
+        assert pool.left == MOST
         assert (await asked(pool)).status == 200
 
     asyncio.run(Served(PLAIN).run(ask))

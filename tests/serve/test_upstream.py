@@ -241,3 +241,25 @@ def test_one_identitys_slow_requests_hold_up_nobody_else(home: Place) -> None:
         held.set()
         assert gateway.end() == 0
     assert [r.status for r in recorded(home) if r.who == "alice" and r.n == 1].count(200) == MOST_RUNNING
+
+
+def test_the_fuller_the_upstream_the_less_of_it_has_one_identity(home: Place) -> None:
+    """Three identities take 192 of 256 places; a fourth gets half of those that are left, not all."""
+    names, held = [key(home, f"u{number}") for number in range(4)], threading.Event()
+
+    def reply(_: bytes) -> bytes:
+        held.wait(30)
+        return framed(ANSWER)
+
+    with server(reply) as upstream, running(home, *serving(upstream)) as gateway:
+        for number, token in enumerate(names):
+            for _ in range(MOST_RUNNING if number < 3 else MOST_RUNNING // 2):
+                waiting = gateway.client(token)
+                waiting._connection.request(
+                    "POST", "/v2/models/m/infer", ROW, {"Authorization": f"Bearer {token}"}
+                )
+        while len(upstream.asked) < 7 * MOST_RUNNING // 2:
+            time.sleep(0.01)
+        assert gateway.client(names[3]).infer(1.0, 2.0, model="m").status == 429
+        held.set()
+        assert gateway.end() == 0

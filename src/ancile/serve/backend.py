@@ -20,6 +20,10 @@ class Backend(Protocol):
 
     signatures: Mapping[str, Signature]
 
+    @property
+    def left(self) -> int:
+        """How many more requests it would take now."""
+
     def ask(self, infer: Infer, signature: Signature, done: Done) -> Cancel:
         """Begin; the result ends what nobody waits for any more, and then ``done`` is not called."""
 

@@ -63,6 +63,11 @@ class Embedded:
         self._running = 0
         self._threads = None if self._seconds(signature) <= INLINE_SECONDS else ThreadPoolExecutor(THREADS)
 
+    @property
+    def left(self) -> int:
+        """Places before the threads."""
+        return WAITING - self._running
+
     def ask(self, infer: Infer, signature: Signature, done: Done) -> Cancel:  # noqa: ARG002 - there is one model
         """Run it now, or in a thread where it is slow."""
         if self._threads is None:

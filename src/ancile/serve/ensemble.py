@@ -43,6 +43,11 @@ class Ensemble:
         self.signatures: Mapping[str, Signature] = {first.model: first}
         self._layout = layout_of(first)
 
+    @property
+    def left(self) -> int:
+        """That of its fullest member."""
+        return min(member.left for member, _ in self._members)
+
     def ask(self, infer: Infer, signature: Signature, done: Done) -> Cancel:  # noqa: ARG002 - there is one model
         """Ask every member for all outputs; one that fails fails the answer."""
         came: dict[int, Outcome] = {}

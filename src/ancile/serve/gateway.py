@@ -35,6 +35,7 @@ from ancile.serve.verdict import STEP, Verdict, worse
 from ancile.version import __version__
 
 GONE = 499  # nginx's number for a client that left before its answer
+CROWDED = Refused(429, "too many requests at a time", retry_after=1)
 UNRECORDED = Refused(503, "the record cannot be written; nothing is served without", retry_after=5)
 
 
@@ -118,6 +119,10 @@ class Gateway:
         if STEP[call.verdict.reaction] >= STEP["throttle"]:
             status = 400 if call.verdict.guard == "schema" else STATUS[call.verdict.reaction]
             self._refuse(exchange, call, Refused(status, call.verdict.why), guard="")
+            return
+        if call.caller.running >= self._backend.left:  # the fuller it is, the fewer may one identity have
+            call.verdict = Verdict("throttle", "running", CROWDED.why)
+            self._refuse(exchange, call, CROWDED, guard="")
             return
         call.caller.running += 1
         call.asked = perf_counter()

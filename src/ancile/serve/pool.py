@@ -208,6 +208,11 @@ class Pool:
         self._failures = 0
         self._closed_until = 0.0
 
+    @property
+    def left(self) -> int:
+        """How many more requests may be under way."""
+        return MOST - len(self._busy)
+
     def send(self, message: Sequence[bytes], receiver: Receiver, *, patient: bool = False) -> Sending | None:
         """Send a request over a connection that is free, or a new one; None where the receiver knows why not.
 
@@ -219,7 +224,7 @@ class Pool:
                 Refused(503, "the upstream fails; it is asked again soon", retry_after=int(PAUSE_SECONDS))
             )
             return None
-        if len(self._busy) >= MOST:
+        if not self.left:
             receiver.fail(Refused(503, "the upstream has too much to do", retry_after=1))
             return None
         sending = self._free(now)

@@ -81,6 +81,11 @@ class Upstream:
             for name in signatures
         }
 
+    @property
+    def left(self) -> int:
+        """Connections that may still be made or used."""
+        return self._pool.left
+
     def ask(self, infer: Infer, signature: Signature, done: Done) -> Cancel:
         """Send it on."""
         sending = self._pool.send(self._message(infer, signature), _Answer(done))

@@ -18,7 +18,7 @@ from ancile.serve.chat.events import Usage
 from ancile.serve.chat.routes import chat_route_of
 from ancile.serve.chat.upstream import ChatUpstream
 from ancile.serve.framing import Connection
-from ancile.serve.gateway import UNRECORDED
+from ancile.serve.gateway import CROWDED, UNRECORDED
 from ancile.serve.inference import Message
 from ancile.serve.journal import Journal
 from ancile.serve.keys import Users
@@ -86,6 +86,10 @@ class ChatGateway:
             return
         call.rows = 1
         call.digest = hashlib.blake2b(asked.body, key=self._digest_key, digest_size=16).hexdigest()
+        if call.caller.running >= self._upstream.pool.left:  # the fuller it is, the fewer has one identity
+            call.verdict = Verdict("throttle", "running", CROWDED.why)
+            self.refuse(exchange, call, CROWDED)
+            return
         call.caller.running += 1
         call.asked = perf_counter()
         call.spent += call.asked - call.since
