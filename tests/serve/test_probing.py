@@ -20,7 +20,9 @@ from ancile.serve.probe_config import Probing
 from ancile.serve.probing import can_be_probed, probed_row
 from ancile.serve.reference import Reference
 from ancile.serve.signature import Signature, Spec
+from tests.cli.terminal import Place
 from tests.serve.judged import MODEL, Model, World, asked
+from tests.serve.small import W, running
 
 ALWAYS = Probing(share=1.0)
 
@@ -166,3 +168,21 @@ def test_a_model_whose_rows_are_fixed_is_not_probed(changed: Signature) -> None:
 def test_probing_out_of_range_is_refused(changes: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="share"):
         Probing(**changes)  # type: ignore[arg-type]  # values as named above
+
+
+@pytest.mark.slow
+def test_the_whole_profile_answers_benign_callers_as_the_role_has_it(home: Place) -> None:
+    """Behind the real gateway, with every guard on and every request probed."""
+    x = rows(0, 700)
+    np.savez(home.folder / "callers.npz", x=x, y=np.arange(700) % 2)
+    with (home.folder / "ancile.toml").open("a", encoding="utf-8") as config:
+        config.write("\n[serve.probing]\nshare = 1.0\n")
+    key = home("user", "add", "eve", "--role", "service").out.strip()
+    with running(home, "line.onnx", "--profile", "full", "--reference", "callers.npz") as gateway:
+        client = gateway.client(key)
+        for row in rows(1, 40):
+            answer = client.infer(*map(float, row))
+            assert answer.status == 200
+            assert np.allclose(answer.said["outputs"][0]["data"], row @ W, atol=1e-3)
+            assert answer.said["outputs"][0]["shape"] == [1, 2]
+        assert gateway.end() == 0
