@@ -10,6 +10,7 @@ The control is a detector whose limits are out of reach.
 from __future__ import annotations
 
 import sys
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -23,13 +24,14 @@ from ancile.serve.attackers.walks import WALKS, walk
 from ancile.serve.calibration import calibrate, with_sureness
 from ancile.serve.config import ServeConfig, policy_of
 from ancile.serve.guards.confidence import confidence
-from ancile.serve.guards.outlier import Usual, outlier, usual
+from ancile.serve.guards.outlier import Usual, outlier, stranger, usual
 from ancile.serve.guards.search import search, sureness
 from ancile.serve.guards.sequence import Benign, Window, sequence
 from ancile.serve.judging import APART
 from ancile.serve.orders import for_jobs
 from ancile.serve.ranks import Ranks, ranks_of
 from ancile.serve.scores import margins
+from ancile.serve.strange import OF, Table, table_of
 from ancile.serve.verdict import STEP, capped
 from bar import Bar
 from serve_victims import BENIGN, SETS, Rows, Victim, victim, what_if
@@ -54,6 +56,7 @@ class Learnt:
 
     benign: Benign
     usual: Usual
+    table: Table | None
     margins: Ranks
 
 
@@ -62,7 +65,9 @@ def learn(scores: Callable[[Rows], Rows], reference: Rows) -> Learnt:
     unsure = -margins(scores(reference))
     ranks = for_jobs(ranks_of(unsure.tolist()), unsure.tolist(), reference)
     sure = np.array([sureness(one, ranks) for one in unsure])
-    return Learnt(with_sureness(calibrate(reference), reference, sure), usual(reference), ranks)
+    return Learnt(
+        with_sureness(calibrate(reference), reference, sure), usual(reference), table_of(reference), ranks
+    )
 
 
 @dataclass
@@ -81,6 +86,7 @@ class Watched:
     by: str = ""
     acted_by: str = ""
     odd: float = 0.0
+    mixed: float = 0.0
     unsure: float = 0.0
 
     def __post_init__(self) -> None:
@@ -95,13 +101,15 @@ class Watched:
             sequence(rows, self.window, learnt.benign),
             search(answers, self.window.last, self.window, benign=learnt.benign, ranks=learnt.margins),
         ]
-        if row.tobytes() not in self.seen and self.window.last[0].moved:  # as the gateway does
+        near = self.window.last[0]
+        if row.tobytes() not in self.seen and near.moved and near.rank >= APART:  # as the gateway does
             self.seen.add(row.tobytes())
             unsure, self.unsure = confidence(answers, self.unsure, learnt.margins)
-            said.append(unsure)
-            if self.window.last[0].rank >= APART:
-                odd, self.odd = outlier(rows, self.odd, learnt.usual)
-                said.append(odd)
+            odd, self.odd = outlier(rows, self.odd, learnt.usual)
+            said += [unsure, odd]
+            if learnt.table is not None and zlib.crc32(row.tobytes()) % OF == 0:  # as a key would have it
+                mixed, self.mixed = stranger(rows, self.mixed, learnt.table)
+                said.append(mixed)
         for one in said:
             if one.reaction == "allow":
                 continue
@@ -245,6 +253,7 @@ def _measured(name: str, *, control: bool) -> list[Bar]:
         out = Learnt(
             learnt.benign._replace(limits=(1e9,) * len(learnt.benign.limits)),
             learnt.usual._replace(ranks=learnt.usual.ranks._replace(limit=1e9)),
+            None,
             learnt.margins._replace(limit=1e9),
         )
         return _walks(one, out, own, forms=("naive",))
@@ -319,12 +328,12 @@ def _thefts(one: Victim, learnt: Learnt) -> list[Bar]:
     for name in THIEVES:
         found = [stolen(name, one, learnt, seed) for seed in range(3)]
         seen = [theft.flagged for theft in found]
-        ok = all(theft.flagged and (not theft.stolen or theft.flagged < theft.stolen) for theft in found)
+        ok = all(not theft.stolen or 0 < theft.flagged < theft.stolen for theft in found)
         curve = ", ".join(f"{queries}: {share:.0%}" for queries, share in found[0].curve[::3])
         bars.append(
             Bar(
                 claim=f"{one.name}: extraction with {name} queries",
-                measured=f"flagged at {seen}, 80 % stolen at {[theft.stolen for theft in found]}; stolen by queries {curve}",
+                measured=f"flagged at {seen} (0: never), 80 % stolen at {[theft.stolen for theft in found]}; stolen by queries {curve}",
                 wanted="the curve" if name == "natural" else "flagged before 80 % of the victim is stolen",
                 met=ok or name == "natural",
                 raw={"flagged": seen, "stolen": [theft.stolen for theft in found]},

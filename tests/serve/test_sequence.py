@@ -9,6 +9,7 @@ import pytest
 
 from ancile.core.errors import AncileError
 from ancile.serve.calibration import NEVER, calibrate, with_sureness
+from ancile.serve.guards.outlier import stranger
 from ancile.serve.guards.search import search, sureness
 from ancile.serve.guards.sequence import (
     FEW,
@@ -36,6 +37,7 @@ from ancile.serve.guards.sequence import (
 )
 from ancile.serve.orders import SLACK, for_jobs, sorted_order
 from ancile.serve.ranks import QUERIES, added, ranks_of
+from ancile.serve.strange import table_of
 
 
 def plain(width: int) -> Benign:
@@ -228,3 +230,27 @@ def test_a_reference_set_that_says_too_little_is_refused() -> None:
         calibrate(np.zeros((499, 3), np.float32))
     with pytest.raises(AncileError, match="different"):
         calibrate(np.zeros((600, 3), np.float32))
+
+
+@pytest.mark.slow
+def test_values_that_never_go_together_are_strange_and_rows_of_the_reference_are_not() -> None:
+    """The second value is the square of the first: mixtures have usual values and no usual correlation."""
+    rng = np.random.default_rng(0)
+    first = rng.normal(size=(2000, 1))
+    x = np.concatenate([first, first**2, first**3], axis=1).astype("f4")
+    table = table_of(x[:1000])
+    assert table is not None
+    assert table.distance(x[0]) < 0.05
+    mixed = np.column_stack([x[rng.integers(1000, 2000, size=200), value] for value in range(3)])
+
+    def seen(rows: np.ndarray) -> int:
+        total = 0.0
+        for count, row in enumerate(rows, 1):
+            said, total = stranger(row[None], total, table)
+            if said.reaction != "allow":
+                return count
+        return 0
+
+    assert 0 < seen(mixed) < 50
+    assert not any(seen(x[rng.integers(1000, 2000, size=600)]) for _ in range(10))
+    assert table_of(np.zeros((600, 100), "f4")) is None

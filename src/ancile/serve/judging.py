@@ -17,7 +17,7 @@ from ancile.serve.ensemble import without
 from ancile.serve.guards.allowance import Allowance, allowed, bits_of, novelty
 from ancile.serve.guards.confidence import confidence
 from ancile.serve.guards.disagreement import disagreement
-from ancile.serve.guards.outlier import outlier
+from ancile.serve.guards.outlier import outlier, stranger
 from ancile.serve.guards.schema import schema
 from ancile.serve.guards.search import search
 from ancile.serve.guards.sequence import Window, new_rows, sequence
@@ -33,6 +33,7 @@ from ancile.serve.scores import layout_of, scores_in
 from ancile.serve.seen import COARSE, EXACT, SENT
 from ancile.serve.showing import shown
 from ancile.serve.signature import Signature, is_float
+from ancile.serve.strange import OF
 from ancile.serve.tensors import Tensor
 from ancile.serve.verdict import ALLOW, STEP, Verdict, capped, worse
 
@@ -78,7 +79,7 @@ def _search(_settings: Settings, signature: Signature, learned: Learned) -> Afte
 
 
 def _outlier(_settings: Settings, _signature: Signature, learned: Learned) -> Before | None:
-    found = learned.outlier
+    found, table = learned.outlier, learned.strange
     if found is None:
         return None
 
@@ -89,7 +90,11 @@ def _outlier(_settings: Settings, _signature: Signature, learned: Learned) -> Be
         if not len(rows):
             return ALLOW
         said, memory.outlier = outlier(rows, memory.outlier, found)
-        return said
+        some = rows[call.number % OF :: OF]
+        if table is None or not len(some):
+            return said
+        other, memory.strange = stranger(some, memory.strange, table)
+        return worse(said, other)
 
     return judge
 
@@ -103,7 +108,7 @@ def _confidence(_settings: Settings, signature: Signature, learned: Learned) -> 
         scores = None if call.repeat else scores_in(outputs, layout, rows=call.rows)
         if scores is None:
             return ALLOW
-        rows = new_rows(scores, call.near)
+        rows = new_rows(scores, call.near, least=APART)
         if not len(rows):
             return ALLOW
         said, memory.confidence = confidence(rows, memory.confidence, ranks)

@@ -9,6 +9,7 @@ from ancile.serve.guards.sequence import Benign
 from ancile.serve.guards.squeezing import Squeezing
 from ancile.serve.guards.trigger import Trigger
 from ancile.serve.ranks import Ranks
+from ancile.serve.strange import Table
 
 
 class Learned(NamedTuple):
@@ -16,6 +17,7 @@ class Learned(NamedTuple):
 
     sequence  which distances the queries of benign callers have
     outlier   what the samples are like
+    strange   the same by the ranks of their values, of a table
     margins   how unsure the model is about them: ranks of minus the margin
     differing  which share of an ensemble names another class
     squeezing, trigger  how samples are probed, and what the model then says of benign ones
@@ -23,6 +25,7 @@ class Learned(NamedTuple):
 
     sequence: Benign | None = None
     outlier: Usual | None = None
+    strange: Table | None = None
     margins: Ranks | None = None
     differing: Ranks | None = None
     squeezing: Squeezing | None = None

@@ -17,7 +17,8 @@ class Memory:
     seen      inputs that came before
     sequence  the last queries
     information, noise  what is left of the budgets of a day
-    outlier, confidence, timing, squeezing, trigger, disagreement  sums of how rare what they look at was
+    outlier, strange, confidence, timing, squeezing, trigger, disagreement  sums of how rare what they
+        look at was
     """
 
     __slots__ = (
@@ -29,6 +30,7 @@ class Memory:
         "seen",
         "sequence",
         "squeezing",
+        "strange",
         "timing",
         "trigger",
     )
@@ -38,5 +40,5 @@ class Memory:
         self.sequence: Window | None = None
         self.information: Allowance | None = None
         self.noise: Allowance | None = None
-        self.outlier = self.confidence = self.timing = 0.0
+        self.outlier = self.strange = self.confidence = self.timing = 0.0
         self.squeezing = self.trigger = self.disagreement = 0.0

@@ -13,6 +13,7 @@ from ancile.serve.guards.outlier import usual
 from ancile.serve.learned import Learned
 from ancile.serve.ranges import ranged
 from ancile.serve.signature import Range, Signature, Spec, is_float
+from ancile.serve.strange import table_of
 from ancile.serve.tensors import TYPES
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def references(named: str | None, signatures: Mapping[str, Signature]) -> Refere
     bounded = spec._replace(bounds=bounds)
     return Reference(
         {name: signature._replace(inputs=(bounded,))},
-        {name: Learned(sequence=calibrate(x), outlier=usual(x))},
+        {name: Learned(sequence=calibrate(x), outlier=usual(x), strange=table_of(x))},
         {name: x},
     )
 

@@ -23,6 +23,8 @@ Rng = np.random.Generator
 REDRAWN = 6  # proposals until one passes; then the last is asked, or nothing would come of it
 WIDER = 1.25  # of the radius, for each of them
 BISECTED = 0.01  # of the way: where a naive search for the boundary ends
+ANGLES = (0.5, 0.25, 0.12)  # of circles, in radians, to both sides
+LAST_ANGLE = -ANGLES[-1]  # which is asked in any case, or nothing would come of it
 PROBES = 20  # of the first estimate of a gradient; HopSkipJump's 100 is for images of 3 x 224 x 224
 
 
@@ -147,9 +149,9 @@ def surfree(target: Target, start: Point, rng: Rng) -> None:
 
 def _angle(target: Target, at: Callable[[float], Point]) -> float:
     """The largest angle found at which the model is still fooled, 0 for none."""
-    for size in (0.5, 0.25, 0.12):
+    for size in ANGLES:
         for angle in (size, -size):
-            if not target.passes(at(angle)) or not target.fooled(at(angle)):
+            if (angle != LAST_ANGLE and not target.passes(at(angle))) or not target.fooled(at(angle)):
                 continue
             low, high = angle, 2 * angle
             for _ in range(4):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ancile.numeric import np
 from ancile.serve.orders import for_jobs
 from ancile.serve.ranks import Ranks, added, ranks_of
+from ancile.serve.strange import Table
 from ancile.serve.verdict import ALLOW, Verdict
 
 if TYPE_CHECKING:
@@ -105,5 +106,13 @@ def outlier(rows: NDArray[np.floating], total: float, found: Usual) -> tuple[Ver
     """Whether a caller's inputs, these the last of them, are unlike the reference; and the new sum."""
     total = added(total, found.distances(rows.reshape(len(rows), -1)).tolist(), found.ranks)
     if total > found.ranks.limit:
+        return Verdict("degrade", "outlier", "inputs are unlike those that the model was made for"), total
+    return ALLOW, total
+
+
+def stranger(rows: NDArray[np.floating], total: float, table: Table) -> tuple[Verdict, float]:
+    """The same by the ranks of their values: mixtures of values that never go together."""
+    total = added(total, [table.distance(row) for row in rows.reshape(len(rows), -1)], table.ranks)
+    if total > table.ranks.limit:
         return Verdict("degrade", "outlier", "inputs are unlike those that the model was made for"), total
     return ALLOW, total
