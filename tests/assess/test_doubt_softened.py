@@ -19,6 +19,7 @@ from tests.assess.doubted import Masked, job_of
 from tests.assess.small import problem
 
 EPS = 0.05
+LATE = 400  # questions whether to stop, of which the last look asks more
 
 
 def slope(model: torch.nn.Module, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -166,3 +167,14 @@ def test_a_look_that_is_cut_short_anywhere_says_so_or_is_whole(calls: int) -> No
     _, state, _ = look(Masked(model, before=torch.Tensor.detach), 23, stop_after=calls)
     held = Constraint(norm="linf", eps=EPS).holds(state.x_adv, samples.x)
     assert bool(held.all())
+
+
+def test_time_that_is_spent_within_the_last_look_is_told() -> None:
+    model, _ = problem(23, n=40, features=10)
+    cut = Masked(model, before=torch.Tensor.detach)
+    found, state, _ = look(cut, 23, stop_after=LATE)
+    assert found.again
+    assert not found.complete
+    assert any(effect.name.startswith("doubt") for effect in state.log)
+    whole, _, _ = look(cut, 23)
+    assert whole.complete

@@ -86,6 +86,17 @@ def test_two_students_of_one_number_find_the_same() -> None:
     assert (once(0) != once(2)).any()
 
 
+@pytest.mark.parametrize("always", [torch.nan, 0.0])
+def test_where_there_is_nothing_to_learn_the_samples_come_back(always: float) -> None:
+    """No answer at all, or one and the same to everything."""
+    model, samples = problem(5, n=8)
+    job = job_of(Masked(model, after=lambda z: 0 * z + always), samples, EPS, probe=False)
+    found = taught(job, State.fresh(samples.x, 3), effort="quick")(
+        samples.x, samples.y, Streams(0, samples.ids)
+    )
+    assert (found == samples.x).all()
+
+
 def test_more_effort_means_more_rounds() -> None:
     efforts: tuple[Effort, ...] = ("quick", "standard", "thorough")
     rounds = [ROUNDS[effort] for effort in efforts]

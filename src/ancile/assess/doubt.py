@@ -75,6 +75,8 @@ def doubted(job: Job, state: State, correct: NDArray[np.bool_], effort: Effort) 
                 found.complete = False
                 break
             look(_Look(job, state, right, effort, found))
+        # The last look is long, and stops within itself
+        found.complete &= not (found.again and job.stop())
     except KeyboardInterrupt:
         found.complete = False
     except AncileError as fault:

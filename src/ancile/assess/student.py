@@ -67,7 +67,7 @@ def taught(job: Job, state: State, *, effort: Effort, pupil: int = 0) -> Found:
             student.hear(points)
         search = _Search(job, student, x.copy(), np.ones(len(x), dtype=np.bool_))
         for rounds in range(ROUNDS[effort]):
-            if job.stop() or not search.stands.any():
+            if job.stop() or not search.stands.any() or not student.told:
                 break
             student.learn(EPOCHS if rounds else FIRST_EPOCHS)
             for place, climb in enumerate(CLIMBS):
@@ -133,6 +133,11 @@ class _Student:
     points: list[NDArray[np.float32]] = field(default_factory=list)
     shares: list[NDArray[np.float32]] = field(default_factory=list)
     weights: list[torch.Tensor] = field(default_factory=list)
+
+    @property
+    def told(self) -> bool:
+        """Whether there is anything to learn: some answers, and not all the same."""
+        return any(map(len, self.shares)) and bool(np.concatenate(self.shares).std(axis=0).any())
 
     def hear(self, x: NDArray[np.float32]) -> NDArray[np.int64]:
         """(n,) what the model answers; -1 where it gives none, of which nothing is learnt."""
