@@ -15,7 +15,7 @@ from ancile.serve.attackers.extraction import THIEVES
 from ancile.serve.attackers.walks import WALKS
 from ancile.version import __version__
 
-REFS = ("AML.T0040", "AML.T0024 (ATLAS 5.6.0)")  # inference API access; exfiltration through it
+REFS = ("AML.T0040 (ATLAS 5.6.0)", "AML.T0024 (ATLAS 5.6.0)")  # inference API access; exfiltration through it
 BLIND = "the gateway's records are not in this home: whether a guard spoke cannot be told"
 NOT_RUN = "no such attack was run"
 NATURAL = "natural"  # its queries are those of use: the budget bounds it
