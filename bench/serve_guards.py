@@ -35,6 +35,7 @@ from ancile.serve.probe_config import Probing
 from ancile.serve.reference import Reference
 from ancile.serve.routes import Route
 from ancile.serve.signature import Range, Signature, Spec
+from ancile.serve.strange import table_of
 from ancile.serve.tensors import Tensor
 from ancile.serve.verdict import ALLOW
 
@@ -48,7 +49,15 @@ FORWARD = ("squeezing", "trigger")
 PLAIN = tuple(name for name in GUARDS if name not in ("rate", "quota", *FORWARD))
 NEEDS = {"search": ("sequence",)}  # and says nothing without
 MOST = {"a row of 30 features": 20.0, "3x32x32 as binary tensors": 25.0}  # times reading the request
-ROLE = Role(may=("infer",), digits=3, bits_daily=10**12, epsilon=0.0)
+ROLE = Role(may=("infer",), digits=3, bits_daily=10**12)
+ANSWERS = {
+    "top": Role(digits=3, top=3),
+    "labels_only": Role(digits=3, labels_only=True),
+    "abstain": Role(digits=3, abstain=0.5),
+    "epsilon": Role(digits=3, epsilon=10.0, epsilon_daily=1e6),
+    "watermark": Role(digits=3, watermark=0.005),
+    "degraded": Role(digits=3),
+}
 CONTROL_LOOKS = 40
 
 
@@ -86,7 +95,7 @@ def signature_of(shape: tuple[int, ...]) -> Signature:
 
 def learned_of(shape: tuple[int, ...], model: Model) -> Learned:
     x = np.random.default_rng(0).normal(size=(1200, *shape)).astype("f4")
-    known = Learned(sequence=calibrate(x), outlier=usual(x))
+    known = Learned(sequence=calibrate(x), outlier=usual(x), strange=table_of(x))
     reference = Reference(model.signatures, {"m": known}, {"m": x})
     policy = policy_of(ServeConfig(profile="full"))
     return asyncio.run(with_answers(model, reference, policy, Probing(share=1.0))).learned["m"]
@@ -110,6 +119,7 @@ def spent(one: Side, infers: Sequence[Infer], answers: Sequence[Outcome], *, loo
             call = Call(caller, route, ALLOW, infer=infer, rows=1)
             call.verdict = one.judging.before(call, infer)
         one.judging.question(call, infer)
+        call.plain = one.name != "degraded"
         one.judging.after(call, outcome)
     return (time.process_time_ns() - start) / len(infers) / 1000
 
@@ -144,6 +154,7 @@ def _bar(name: str, shape: tuple[int, ...], *, control: bool) -> Bar:
     bodies = [body_of(one) for one in x]
     sides = [side("none", (), shape, learned)]
     sides += [side(guard, (*NEEDS.get(guard, ()), guard), shape, learned) for guard in (*PLAIN, *FORWARD)]
+    sides += [side(name, (), shape, learned, role) for name, role in ANSWERS.items()]
     sides += [side("all", PLAIN, shape, learned)]
     rounds: dict[str, list[float]] = {one.name: [] for one in sides} | {"reading": []}
     asked = {one.name: _answers(one, infers, model) for one in sides}
@@ -158,10 +169,12 @@ def _bar(name: str, shape: tuple[int, ...], *, control: bool) -> Bar:
         f"{guard} {middle[guard] - middle[next(iter(NEEDS.get(guard, ())), 'none')]:.1f}"
         for guard in (*PLAIN, *FORWARD)
     )
+    answers = ", ".join(f"{name} {middle[name] - middle['none']:.1f}" for name in ANSWERS)
     return Bar(
         claim=f"all guards of {name} that ask the model nothing further cost little beside reading it",
         measured=f"guards / reading = {ratio:.2f} ({min(ratios):.2f} to {max(ratios):.2f}), {middle['all']:.1f} us against "
         f"{middle['reading']:.1f} us; without any {middle['none']:.1f}, and of each beyond that, us: {each}; "
+        f"of answers: {answers}; "
         f"rows asked beside each that is probed: {_extra(learned)}",
         wanted=f"at most {MOST[name]:g} times",
         met=ratio <= MOST[name],
