@@ -1,9 +1,9 @@
 """What benign callers look like, from a reference set: ranks of nearest distances, limits of their sums.
 
-Rows that give the ranks and rows that give the limits are disjoint. Benign callers are simulated: who draws
-rows at random and repeats some, who sends a batch sorted by one value or by several; and, for what may be
-acted upon, who moves a value or two of a form at a time. How far that is from real callers is for recorded
-traffic to say.
+Rows that give the ranks and rows that give the limits are disjoint, but where answers are needed. Benign
+callers are simulated: who draws rows at random and repeats some, who sends a batch sorted by one value or
+by several; and, for what may be acted upon, who moves a value or two of a form at a time. How far that is
+from real callers is for recorded traffic to say.
 """
 
 from __future__ import annotations
@@ -68,6 +68,9 @@ def calibrate(x: NDArray[np.floating], *, seed: int = 0) -> Benign:
 
 def with_sureness(benign: Benign, x: NDArray[np.floating], sure: NDArray[np.floating]) -> Benign:
     """The same, with limits of the sums that need answers.
+
+    All rows that were asked about are used, those that gave the ranks of distances among them: each is compared
+    with other rows in either case.
 
     x     the samples again
     sure  (m,) rank of the margin of the answer to each of the first m among all; small is unsure
