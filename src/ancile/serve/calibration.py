@@ -69,8 +69,8 @@ def calibrate(x: NDArray[np.floating], *, seed: int = 0) -> Benign:
 def with_sureness(benign: Benign, x: NDArray[np.floating], sure: NDArray[np.floating]) -> Benign:
     """The same, with limits of the sums that need answers.
 
-    All rows that were asked about are used, those that gave the ranks of distances among them: each is compared
-    with other rows in either case.
+    All rows that were asked about are used, those that gave the ranks of distances among them: each is
+    compared with other rows in either case.
 
     x     the samples again
     sure  (m,) rank of the margin of the answer to each of the first m among all; small is unsure

@@ -32,8 +32,13 @@ class Surrogate:
         self._offset = rng.uniform(-1, 1, size=FEATURES)
         features = self._features(x)
         wanted = np.eye(classes)[y] - 1.0 / classes
-        inner = features.T @ features + RIDGE * len(x) * np.eye(features.shape[1])
-        self._outer = np.linalg.solve(inner, features.T @ wanted)
+        ridge = RIDGE * len(x)
+        if len(x) < features.shape[1]:  # the same by as many equations as there are rows
+            dual = features @ features.T + ridge * np.eye(len(x))
+            self._outer = features.T @ np.linalg.solve(dual, wanted)
+        else:
+            inner = features.T @ features + ridge * np.eye(features.shape[1])
+            self._outer = np.linalg.solve(inner, features.T @ wanted)
 
     def _features(self, x: Rows) -> Rows:
         scaled = (x - self._centre) / self._spread
