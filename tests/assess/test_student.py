@@ -97,6 +97,19 @@ def test_where_there_is_nothing_to_learn_the_samples_come_back(always: float) ->
     assert (found == samples.x).all()
 
 
+def test_samples_too_large_to_be_kept_are_not_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, samples = problem(5, n=8)
+    job, asked = job_of(model, samples, EPS), Streams(0, samples.ids)
+    search = taught(job, State.fresh(samples.x, 3), effort="quick")
+    before = job.model.usage.queries
+    monkeypatch.setattr("ancile.assess.student.LARGEST_BYTES", samples.x.nbytes)
+    assert (search(samples.x, samples.y, asked) == samples.x).all()
+    assert job.model.usage.queries == before
+    monkeypatch.setattr("ancile.assess.student.LARGEST_BYTES", 20 * samples.x.nbytes)
+    search(samples.x, samples.y, asked)
+    assert job.model.usage.queries - before < 40 * len(samples.y)
+
+
 def test_more_effort_means_more_rounds() -> None:
     efforts: tuple[Effort, ...] = ("quick", "standard", "thorough")
     rounds = [ROUNDS[effort] for effort in efforts]

@@ -33,7 +33,7 @@ else:
 ROUNDS: dict[Effort, int] = {"quick": 4, "standard": 12, "thorough": 30}
 FARS = (0.5, 1.0, 2.0, 3.0)  # of eps: how far off the first points lie
 AROUND = 16  # points a sample at each of these distances, half of them in corners
-LARGEST_BYTES = 64 << 20  # of all points; fewer a sample where they are large
+LARGEST_BYTES = 192 << 20  # of all points, half of them from around the samples; larger ones are not learnt
 WIDTH, RATE, DRAWN = 128, 2e-3, 256  # of the two hidden layers; of Adam; samples for each of its steps
 SMALL = 2.0  # times the spread of all features: with smaller inputs it is smoother
 FIRST_EPOCHS, EPOCHS = 20, 5
@@ -59,15 +59,19 @@ def taught(job: Job, state: State, *, effort: Effort, pupil: int = 0) -> Found:
     seed = step_seed(job.seed, -160 - pupil)
 
     def found(x: NDArray[np.float32], y: NDArray[np.int64], streams: Streams) -> NDArray[np.float32]:
+        if x.nbytes * len(CLIMBS) * 2 > LARGEST_BYTES:
+            return x.copy()
         student = _Student(job, torch.Generator().manual_seed(seed >> 1), soft=bool(pupil % 2))
-        some = slice(0, BATCH)
+        some = slice(0, min(BATCH, 1 + LARGEST_BYTES // (len(FARS) * AROUND * job.samples.x[0].nbytes)))
         student.hear(job.samples.x[some])
         student.hear(state.x_adv[some])
         for points in _neighbours(job, job.samples.x[some], Streams(seed, job.samples.ids[some])):
+            if student.share_of_room > 0.5:
+                break
             student.hear(points)
         search = _Search(job, student, x.copy(), np.ones(len(x), dtype=np.bool_))
         for rounds in range(ROUNDS[effort]):
-            if job.stop() or not search.stands.any() or not student.told:
+            if job.stop() or not search.stands.any() or not student.told or student.share_of_room > 1:
                 break
             student.learn(EPOCHS if rounds else FIRST_EPOCHS)
             for place, climb in enumerate(CLIMBS):
@@ -80,10 +84,9 @@ def taught(job: Job, state: State, *, effort: Effort, pupil: int = 0) -> Found:
 def _neighbours(job: Job, x: NDArray[np.float32], streams: Streams) -> Iterator[NDArray[np.float32]]:
     """Points around the samples, of several balls and their corners."""
     inputs = torch.from_numpy(x)
-    room = LARGEST_BYTES // max(1, x.nbytes * 2 * len(FARS))
     for far in FARS:
         ball = _ball(job, inputs, far)
-        for step in range(min(AROUND // 2, room)):
+        for step in range(AROUND // 2):
             for start in (random_start, corner_start):
                 yield start(ball, streams, step=step, purpose=f"student-{far}").numpy()
 
@@ -133,6 +136,11 @@ class _Student:
     points: list[NDArray[np.float32]] = field(default_factory=list)
     shares: list[NDArray[np.float32]] = field(default_factory=list)
     weights: list[torch.Tensor] = field(default_factory=list)
+
+    @property
+    def share_of_room(self) -> float:
+        """What it has heard, as a share of what it may keep."""
+        return sum(one.nbytes for one in self.points) / LARGEST_BYTES
 
     @property
     def told(self) -> bool:
