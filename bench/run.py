@@ -108,6 +108,8 @@ def processor() -> str:
 def main() -> int:
     """0 when every bar is met and every control is not."""
     wanted = sys.argv[1:] or bars()
+    if unknown := set(wanted) - set(bars()):
+        sys.exit(f"no such file here: {', '.join(sorted(unknown))}; there are: {', '.join(bars())}")
     kept = kept_rows(wanted)
     rows = []
     for name in wanted:
