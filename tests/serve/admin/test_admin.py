@@ -6,11 +6,13 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pyotp
 import pytest
 
+from ancile.serve.admin import login
 from ancile.serve.admin.app import application
 from ancile.serve.admin.config import AdminConfig
 from ancile.serve.admin.door import LARGEST_BODY
@@ -182,7 +184,8 @@ def test_a_file_that_cannot_be_had_is_503_and_no_path_is_told(small: Small) -> N
     assert str(small.state.home) not in answer.body.decode()
 
 
-def test_who_guesses_is_put_off(small: Small) -> None:
+def test_who_guesses_is_put_off(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(login, "time", SimpleNamespace(time=lambda: 1e9, monotonic=time.monotonic))
     browser = small.browser()
     wrong = {"name": "carol", "password": "wrong", "code": "000000"}
     said = [browser("/api/session", wrong) for _ in range(3)]
