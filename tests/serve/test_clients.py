@@ -64,7 +64,7 @@ def test_clients_of_the_open_inference_protocol_work_unchanged(
 @pytest.mark.peers
 def test_openais_client_works_unchanged(home: Place) -> None:
     def reply(asked: dict[str, Any]) -> list[bytes]:
-        return streamed("hel", "lo") if asked.get("stream") else [whole(asked)]
+        return streamed("he", "llo") if asked.get("stream") else [whole(asked)]
 
     token = key(home, "alice")
     with (

@@ -169,11 +169,12 @@ def signer_told(facts: Verification) -> Iterator[Remark]:
           download as well.
     Fix   Say who has to have signed: --signer; in a checkout of your own that can be a file of
           `ancile keys export` in it. Or verify from a folder of your own, with `ancile init` and
-          `ancile keys trust`. A home that is your own, and was copied, you name: `ancile --home FOLDER verify`.
+          `ancile keys trust`. A home of your own that was copied you name: `ancile --home FOLDER verify`.
     """
     if facts.told_by:
         why = f", and {facts.told_why}" if facts.told_why else ""
-        yield fail(f"nothing but this file says who has to have signed{why}", where=Location(path=facts.told_by))
+        where = Location(path=facts.told_by)
+        yield fail(f"nothing but this file says who has to have signed{why}", where=where)
     else:
         yield ok()
 

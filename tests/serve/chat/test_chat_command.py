@@ -33,7 +33,7 @@ def ask(gateway: Running, token: str, **more: object) -> Answer:
 
 def test_a_chat_goes_through_whole_and_as_a_stream_and_its_tokens_are_recorded(home: Place) -> None:
     def reply(asked: dict[str, Any]) -> list[bytes]:
-        return streamed("hel", "lo") if asked.get("stream") else [whole(asked)]
+        return streamed("he", "llo") if asked.get("stream") else [whole(asked)]
 
     token = key(home, "alice")
     with (
@@ -45,7 +45,7 @@ def test_a_chat_goes_through_whole_and_as_a_stream_and_its_tokens_are_recorded(h
         assert answer.said["choices"][0]["message"]["content"] == "hello"
         answer = ask(gateway, token, stream=True)
         assert answer.headers["Content-Type"] == "text/event-stream"
-        assert answer.body.startswith(event("hel") + event("lo"))
+        assert answer.body.startswith(event("he") + event("llo"))
         assert answer.body.endswith(b"data: [DONE]\n\n")
         assert gateway.end() == 0
     assert chat.asked[0]["temperature"] == 0.5
@@ -119,7 +119,7 @@ def test_an_upstreams_own_refusal_is_told_where_the_client_can_do_something(home
 def test_a_stream_that_breaks_off_ends_with_an_event_that_says_so(home: Place) -> None:
     def reply(_: dict[str, Any]) -> Iterator[bytes]:
         yield STREAM
-        yield chunk(event("hel") + b'data: {"half')
+        yield chunk(event("he") + b'data: {"half')
         raise OSError
 
     token = key(home, "alice")
@@ -128,7 +128,7 @@ def test_a_stream_that_breaks_off_ends_with_an_event_that_says_so(home: Place) -
         running(home, "--upstream", chat.url, "--chat", "--name", "m") as gateway,
     ):
         came = ask(gateway, token, stream=True).body
-        assert came.startswith(event("hel") + b'data: {"error":')
+        assert came.startswith(event("he") + b'data: {"error":')
         assert b"half" not in came
         assert gateway.end() == 0
     assert [(one.status, one.n) for one in recorded(home) if one.who] == [(200, 1), (502, 0)]
@@ -181,7 +181,7 @@ def test_a_stream_that_runs_when_the_end_is_asked_for_is_answered_whole(home: Pl
     go_on = threading.Event()
 
     def reply(_: dict[str, Any]) -> Iterator[bytes]:
-        head, first, *rest = streamed("hel", "lo")
+        head, first, *rest = streamed("he", "llo")
         yield head + first
         assert go_on.wait(10)
         yield from rest
