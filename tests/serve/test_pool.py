@@ -131,16 +131,24 @@ def test_what_is_no_whole_answer_is_a_failure(answer: bytes) -> None:
 
 
 def test_after_failures_in_a_row_nothing_is_sent_for_a_while() -> None:
-    served = Served(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n")
+    served = Served(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")
 
     async def ask(pool: Pool) -> None:
         for _ in range(FAILURES):
-            assert (await asked(pool)).status == 500
+            assert (await asked(pool)).status == 503
         refusal = (await asked(pool)).refusal
         assert refusal is not None
         assert (refusal.status, refusal.retry_after) == (503, 5)
 
     asyncio.run(served.run(ask))
+
+
+def test_an_input_that_the_server_fails_on_holds_up_nobody_else() -> None:
+    async def ask(pool: Pool) -> None:
+        for _ in range(2 * FAILURES):
+            assert (await asked(pool)).status == 500
+
+    asyncio.run(Served(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n").run(ask))
 
 
 def test_clients_that_leave_are_no_failures_of_the_server() -> None:

@@ -30,7 +30,7 @@ HEADER_BYTES = 64 << 10
 FAILURES = 5  # in a row, after which nothing is sent for a while
 PAUSE_SECONDS = 5.0
 INFORMAL = 200  # below it a status only announces the answer
-FAULT = 500
+AWAY = frozenset((502, 503, 504))  # of a server that is not there; 500 may be one input's doing, and holds up nobody
 FRAMED = frozenset((b"content-length", b"transfer-encoding"))
 
 
@@ -145,7 +145,7 @@ class Sending(asyncio.Protocol):
         if receiver is None:  # a second answer to one request
             self._abort()
             return
-        self._pool.ended(self, well=self._status < FAULT, again=self._parser.should_keep_alive())
+        self._pool.ended(self, well=self._status not in AWAY, again=self._parser.should_keep_alive())
         receiver.end()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -154,7 +154,7 @@ class Sending(asyncio.Protocol):
         receiver = self.receiver
         if receiver is not None and self._status >= INFORMAL and not self._framed and exc is None:
             self.receiver = None
-            self._pool.ended(self, well=self._status < FAULT, again=False)
+            self._pool.ended(self, well=self._status not in AWAY, again=False)
             receiver.end()
         else:
             self.fail(Refused(502, "the upstream closed the connection"))
