@@ -30,7 +30,7 @@ HEADER_BYTES = 64 << 10
 FAILURES = 5  # in a row, after which nothing is sent for a while
 PAUSE_SECONDS = 5.0
 INFORMAL = 200  # below it a status only announces the answer
-AWAY = frozenset((502, 503, 504))  # of a server that is not there; 500 may be one input's doing, and holds up nobody
+AWAY = frozenset((502, 503, 504))  # of a server that is not there; 500 may be one input's doing
 FRAMED = frozenset((b"content-length", b"transfer-encoding"))
 
 
