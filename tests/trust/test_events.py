@@ -9,7 +9,16 @@ import pytest
 
 from ancile.core.subject import Subject, digest_of
 from ancile.trust.config import LedgerConfig
-from ancile.trust.events import MOST_SCANS, Erasure, Loss, Release, Segment
+from ancile.trust.events import (
+    MOST_KEYS,
+    MOST_SCANS,
+    Erasure,
+    Loss,
+    Release,
+    Review,
+    Segment,
+    UserEvent,
+)
 from ancile.trust.merkle import root_of
 from tests.trust.keys_help import NOW
 
@@ -100,3 +109,41 @@ def test_an_unknown_word_in_the_table_of_the_ledger_is_refused() -> None:
     assert msgspec.convert({}, LedgerConfig) == LedgerConfig()
     with pytest.raises(msgspec.ValidationError, match="orrigin"):
         msgspec.convert({"orrigin": "example.org/log"}, LedgerConfig)
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ({"event": ""}, "a name"),
+        ({"user": ""}, "a name"),
+        ({"time": datetime(2026, 1, 1)}, "aware time"),  # noqa: DTZ001 - the fault
+        ({"keys": ("x",)}, "sha256 ids"),
+        ({"keys": (DIGEST,) * (MOST_KEYS + 1)}, "at most 1000"),
+        ({"until": datetime(2026, 1, 1)}, "ends at an aware time"),  # noqa: DTZ001 - the fault
+    ],
+)
+def test_a_change_of_a_user_has_names_ids_and_aware_times(fault: dict[str, object], said: str) -> None:
+    event = UserEvent(event="e", change="added", user="alice", time=NOW, version="1")
+    with pytest.raises(ValueError, match=said):
+        msgspec.structs.replace(event, **fault)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [{"event": ""}, {"review": ""}, {"time": datetime(2026, 1, 1)}],  # noqa: DTZ001 - the fault
+)
+def test_a_review_has_a_name_an_id_and_an_aware_time(fault: dict[str, object]) -> None:
+    review = Review(
+        event="e",
+        review="rev-1",
+        change="approved",
+        label="benign",
+        user="alice",
+        model="m",
+        guard="rate",
+        input="0" * 32,
+        time=NOW,
+        version="1",
+    )
+    with pytest.raises(ValueError, match="a review"):
+        msgspec.structs.replace(review, **fault)
