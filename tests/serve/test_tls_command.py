@@ -23,7 +23,8 @@ def asked(port: int, context: ssl.SSLContext, token: str) -> int:
         connection.request(
             "POST", "/v2/models/line/infer", row(1.0, 2.0), {"Authorization": f"Bearer {token}"}
         )
-        return connection.getresponse().status
+        with connection.getresponse() as answer:
+            return answer.status
     finally:
         connection.close()
 

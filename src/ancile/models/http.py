@@ -65,8 +65,8 @@ class Client:
             )
         with within(self._connection, self._seconds):
             self._connection.request(method, path, body=body, headers=headers)
-            answer = self._connection.getresponse()
-            content = answer.read(LIMIT_BYTES + 1)
+            with self._connection.getresponse() as answer:
+                content = answer.read(LIMIT_BYTES + 1)
         if len(content) > LIMIT_BYTES:
             self.close()
             raise self._ended("the endpoint answers with too much", f"more than {LIMIT_BYTES} bytes")

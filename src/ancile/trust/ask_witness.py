@@ -80,8 +80,8 @@ def _post(place: Place, body: bytes, timeout_seconds: float) -> Answer:
         ):
             headers = {"Content-Type": "text/plain; charset=utf-8", "Host": place.authority()}
             connection.request("POST", f"{place.path}/add-checkpoint", body, headers)
-            answer = connection.getresponse()
-            text = answer.read(MAX_ANSWER_BYTES).decode("utf-8", "replace")
+            with connection.getresponse() as answer:
+                text = answer.read(MAX_ANSWER_BYTES).decode("utf-8", "replace")
             return Answer(answer.status, text, answer.headers.get("Content-Type", ""))
     except (OSError, http.client.HTTPException) as reason:
         raise _refused(place.host, plain(str(reason))) from reason

@@ -99,9 +99,9 @@ def test_the_administration_speaks_tls_where_it_is_given_a_certificate(home: Pla
         context = ssl.create_default_context(cafile=ca.file)
         connection = http.client.HTTPSConnection("127.0.0.1", int(found[1]), timeout=20, context=context)
         connection.request("GET", "/api/users")
-        answer = connection.getresponse()
-        assert answer.status == 401
-        assert answer.headers["Strict-Transport-Security"]
+        with connection.getresponse() as answer:
+            assert answer.status == 401
+            assert answer.headers["Strict-Transport-Security"]
         connection.close()
         assert gateway.end() == 0
 

@@ -195,12 +195,12 @@ def test_a_stream_that_runs_when_the_end_is_asked_for_is_answered_whole(home: Pl
         with closing(connection):
             body = json.dumps({"model": "m", "messages": HELLO, "stream": True})
             connection.request("POST", "/v1/chat/completions", body, {"Authorization": f"Bearer {token}"})
-            answer = connection.getresponse()
-            assert answer.fp.readline().strip()  # the first event is there
-            gateway.process.terminate()
-            with suppress(ConnectionRefusedError):  # until nobody new is let in
-                while True:
-                    socket.create_connection(("127.0.0.1", gateway.port)).close()
-            go_on.set()
-            assert b"[DONE]" in answer.fp.read()
+            with connection.getresponse() as answer:
+                assert answer.fp.readline().strip()  # the first event is there
+                gateway.process.terminate()
+                with suppress(ConnectionRefusedError):  # until nobody new is let in
+                    while True:
+                        socket.create_connection(("127.0.0.1", gateway.port)).close()
+                go_on.set()
+                assert b"[DONE]" in answer.fp.read()
         assert gateway.process.wait(30) == 0

@@ -25,7 +25,8 @@ def asked(port: int, context: ssl.SSLContext, **headers: str) -> int:
     connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=20, context=context)
     try:
         connection.request("POST", "/v2/models/line/infer", row(1.0, 2.0), headers)
-        return connection.getresponse().status
+        with connection.getresponse() as answer:
+            return answer.status
     finally:
         connection.close()
 

@@ -120,7 +120,8 @@ def _refuses_strangers(order: AdminOrder) -> None:
         connection = http.client.HTTPConnection(config.host, port, timeout=START_SECONDS)
     try:
         connection.request("GET", "/api/users", headers={"Host": order.hosts[0]})
-        status = connection.getresponse().status
+        with connection.getresponse() as answer:
+            status = answer.status
     except OSError as reason:
         raise _open(str(reason)) from reason
     finally:

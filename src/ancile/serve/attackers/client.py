@@ -113,9 +113,9 @@ class Client:
                     self._place, connect_seconds=CONNECT_SECONDS, seconds=ANSWER_SECONDS
                 )
             self._connection.request(method, self._place.path + path, body, headers)
-            answer = self._connection.getresponse()
-            found = answer.read(LONGEST)
-            if answer.will_close:
+            with self._connection.getresponse() as answer:
+                found, rest = answer.read(LONGEST), answer.read(1)
+            if answer.will_close or rest:
                 self.close()
             return answer.status, found, float(answer.headers.get("Retry-After") or 1)
         except (OSError, http.client.HTTPException, ValueError) as reason:

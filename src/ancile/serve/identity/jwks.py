@@ -166,8 +166,8 @@ def _got(url: str) -> bytes:
         try:
             with within(connection, SECONDS):
                 connection.request("GET", place.path or "/", headers={"Host": place.authority()})
-                answer = connection.getresponse()
-                body = answer.read(LARGEST + 1)
+                with connection.getresponse() as answer:
+                    body = answer.read(LARGEST + 1)
         finally:
             connection.close()
     except (OSError, http.client.HTTPException) as reason:

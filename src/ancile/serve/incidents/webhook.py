@@ -38,8 +38,8 @@ def post(place: Place, body: bytes, *, secret: bytes, id_: str, time: int) -> No
         try:
             with within(connection, ANSWER_SECONDS):
                 connection.request("POST", place.path or "/", body=body, headers=headers)
-                answer = connection.getresponse()
-                answer.read(LARGEST_ANSWER)
+                with connection.getresponse() as answer:
+                    answer.read(LARGEST_ANSWER)
         finally:
             connection.close()
     except (OSError, http.client.HTTPException) as reason:

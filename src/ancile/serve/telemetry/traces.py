@@ -161,7 +161,8 @@ class _Export(export.SpanExporter):
             try:
                 with within(connection, SEND_SECONDS):
                     connection.request("POST", self._place.path or "/v1/traces", body=body, headers=headers)
-                    taken = connection.getresponse().status < 300
+                    with connection.getresponse() as answer:
+                        taken = answer.status < 300
             finally:
                 connection.close()
         except (OSError, http.client.HTTPException):
