@@ -5,27 +5,20 @@ Every answer leaves behind the record of its verdict.
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 from time import perf_counter
 
 import msgspec
 
 from ancile.core.errors import AncileError
-from ancile.serve.admission import Admission
 from ancile.serve.backend import Backend, Outcome
 from ancile.serve.call import STATUS, Call, Settings
 from ancile.serve.framing import Connection
+from ancile.serve.front import CROWDED, GONE, UNRECORDED, Front
 from ancile.serve.inference import Message, parse_request, write_answer
 from ancile.serve.journal import Journal
 from ancile.serve.judging import Judging
 from ancile.serve.keys import Users
-from ancile.serve.record import (
-    Counted,
-    VerdictRecord,
-    framing_refusal,
-    line_of,
-)
 from ancile.serve.refusal import JSON, Refused, worded
 from ancile.serve.review.holding import Holding
 from ancile.serve.routes import Route
@@ -34,12 +27,8 @@ from ancile.serve.telemetry.watch import Watch
 from ancile.serve.verdict import STEP, Verdict, worse
 from ancile.version import __version__
 
-GONE = 499  # nginx's number for a client that left before its answer
-CROWDED = Refused(429, "too many requests at a time", retry_after=1)
-UNRECORDED = Refused(503, "the record cannot be written; nothing is served without", retry_after=5)
 
-
-class Gateway:
+class Gateway(Front):
     """The service behind the door."""
 
     def __init__(
@@ -51,46 +40,20 @@ class Gateway:
         watch: Watch,
         holding: Holding,
     ) -> None:
-        self._backend, self._journal, self._watch, self._holding = backend, journal, watch, holding
-        self._counted = Counted(journal.add, watch.counted)
-        self._digests = settings.digests
-        self._admission = Admission(users, settings, backend.signatures, self._counted)
+        super().__init__(users, journal, settings, watch, models=backend.signatures)
+        self._backend, self._holding = backend, holding
         self._judging = Judging(
             settings,
             backend.signatures,
-            digest_key=users.hash(b"digests of inputs"),
+            digest_key=self._digest_key,
             answer_key=users.hash(b"answers"),
         )
-
-    # Before the body.
-
-    def admit(self, exchange: Connection, /) -> Refused | None:
-        """Who asks, for what, and whether there is something left for them."""
-        since = perf_counter()
-        found = self._admission.judge(exchange)
-        if isinstance(found, Refused):
-            self._watch.refused(exchange, found.status)
-            return found
-        if self._journal.full:
-            return UNRECORDED
-        found.spent = perf_counter() - since
-        exchange.held = found
-        return None
-
-    def refused(self, exchange: Connection, refusal: Refused, /) -> None:
-        """A request that was none is counted."""
-        self._watch.refused(exchange, refusal.status)
-        self._counted.add(framing_refusal(refusal.status))
 
     # With the body.
 
     def serve(self, exchange: Connection, /) -> None:
         """Answer, or hand on to the model."""
-        call = exchange.held
-        if not isinstance(call, Call):
-            raise TypeError("a request that was not admitted")
-        call.came = call.since = perf_counter()
-        self._watch.begin(exchange, call)
+        call = self._begun(exchange)
         if call.route.ask != "/infer":
             body = msgspec.json.encode(self._said(call.route))
             self._leave(exchange, call, 200, Message(JSON, body))
@@ -170,38 +133,12 @@ class Gateway:
     def _leave(self, exchange: Connection, call: Call, status: int, message: Message) -> None:
         """Record the verdict, then let the answer go as soon as the bound on records allows it."""
         try:
-            self._journal.add(self._line(call, status))
-        except AncileError:
-            exchange.tell(UNRECORDED)
+            self._record(call, status)
+        except Refused as refusal:
+            exchange.tell(refusal)
             return
         call.spent += perf_counter() - call.since
-        further = self._watch.observe(exchange, call, status, len(message.body))
-
-        def go(durable: bool) -> None:
-            if durable:
-                exchange.answer(status, message.headers + further, message.body)
-            else:
-                exchange.end()
-
-        self._journal.then(go)
-
-    def _line(self, call: Call, status: int) -> bytes:
-        identity = call.caller.identity
-        return line_of(
-            VerdictRecord(
-                time=time.time_ns() // 1000,
-                who=identity.name,
-                role=identity.role,
-                model=call.route.model,
-                said=call.verdict.reaction,
-                guard=call.verdict.guard,
-                why=call.verdict.why,
-                status=status,
-                input=call.digest if self._digests else "",
-                rows=call.rows,
-                changed=",".join(call.changed),
-            )
-        )
+        self._send(exchange, call, status, message)
 
     def gone(self, exchange: Connection, /) -> None:
         """Stop what nobody waits for; its verdict is recorded all the same."""
@@ -220,26 +157,14 @@ class Gateway:
     def tick(self, now: float) -> None:
         """Deadlines of the model, keys that changed, counts and files of the record."""
         self._backend.tick(now)
-        self._admission.tick()
-        self.flush()
-        self._journal.tick()
-        self._watch.tick()
+        super().tick(now)
         with suppress(AncileError):  # what cannot be read stays as it was known
             self._holding.tick()
 
     def close(self) -> None:
         """Nobody asks any more."""
-        self.flush()
-        self._admission.close()
-        self._watch.close()
+        super().close()
         self._holding.close()
-
-    def flush(self) -> None:
-        """Write what was counted; where that fails it stays counted, and the journal refuses requests."""
-        try:
-            self._counted.flush(time.time_ns() // 1000)
-        except AncileError:
-            return
 
 
 def _told(refusal: Refused) -> Message:

@@ -9,7 +9,7 @@ import msgspec
 from ancile.core.text import plain
 from ancile.serve.chat.events import Events, usage_of
 from ancile.serve.framing import Connection
-from ancile.serve.gateway import GONE
+from ancile.serve.front import GONE
 from ancile.serve.inference import Message
 from ancile.serve.pool import Sending
 from ancile.serve.refusal import JSON, Refused, told

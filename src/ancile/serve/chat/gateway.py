@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable
 from time import perf_counter
 
 import msgspec
 
-from ancile.core.errors import AncileError
-from ancile.serve.admission import Admission
 from ancile.serve.call import STATUS, Call, Settings
 from ancile.serve.chat.answer import Answer
 from ancile.serve.chat.asked import read_chat
@@ -18,58 +15,30 @@ from ancile.serve.chat.events import Usage
 from ancile.serve.chat.routes import chat_route_of
 from ancile.serve.chat.upstream import ChatUpstream
 from ancile.serve.framing import Connection
-from ancile.serve.gateway import CROWDED, UNRECORDED
+from ancile.serve.front import CROWDED, Front
 from ancile.serve.inference import Message
 from ancile.serve.journal import Journal
 from ancile.serve.keys import Users
-from ancile.serve.record import Counted, VerdictRecord, framing_refusal, line_of
 from ancile.serve.refusal import JSON, Refused, told
 from ancile.serve.routes import Route
 from ancile.serve.telemetry.watch import Watch
 from ancile.serve.verdict import Verdict
 
 
-class ChatGateway:
+class ChatGateway(Front):
     """The service behind the door of a chat server."""
 
     def __init__(
         self, upstream: ChatUpstream, users: Users, journal: Journal, settings: Settings, watch: Watch
     ) -> None:
-        self._upstream, self._journal, self._watch = upstream, journal, watch
-        self._counted = Counted(journal.add, watch.counted)
-        self._digests = settings.digests
-        self._admission = Admission(users, settings, upstream.models, self._counted, routes=chat_route_of)
-        self._digest_key = users.hash(b"digests of inputs")
-
-    # Before the body.
-
-    def admit(self, exchange: Connection, /) -> Refused | None:
-        """Who asks, for what, and whether there is something left for them."""
-        since = perf_counter()
-        found = self._admission.judge(exchange)
-        if isinstance(found, Refused):
-            self._watch.refused(exchange, found.status)
-            return found
-        if self._journal.full:
-            return UNRECORDED
-        found.spent = perf_counter() - since
-        exchange.held = found
-        return None
-
-    def refused(self, exchange: Connection, refusal: Refused, /) -> None:
-        """A request that was none is counted."""
-        self._watch.refused(exchange, refusal.status)
-        self._counted.add(framing_refusal(refusal.status))
+        super().__init__(users, journal, settings, watch, models=upstream.models, routes=chat_route_of)
+        self._upstream = upstream
 
     # With the body.
 
     def serve(self, exchange: Connection, /) -> None:
         """Answer, or hand on to the upstream."""
-        call = exchange.held
-        if not isinstance(call, Call):
-            raise TypeError("a request that was not admitted")
-        call.came = call.since = perf_counter()
-        self._watch.begin(exchange, call)
+        call = self._begun(exchange)
         if call.route.ask != "chat":
             body = msgspec.json.encode(self._said(call))
             self.leave(exchange, call, 200, Message(JSON, body))
@@ -125,7 +94,7 @@ class ChatGateway:
         """The end of a stream: what it used is recorded, and counts as no further request."""
         self._free(call)
         try:
-            self._record(call, status, usage, count=0)
+            self._record(call, status, tokens=(usage.asked, usage.answered), count=0)
         except Refused:
             exchange.end()
             return
@@ -143,18 +112,11 @@ class ChatGateway:
         """Record the verdict, then let the answer go as soon as the bound on records allows it."""
         self._free(call)
         try:
-            self._record(call, status, usage or Usage())
+            self._record(call, status, tokens=(0, 0) if usage is None else (usage.asked, usage.answered))
         except Refused as refusal:
             exchange.tell(refusal)
             return
-        further = self._watch.observe(exchange, call, status, len(message.body))
-        self._journal.then(
-            lambda durable: (
-                exchange.answer(status, message.headers + further, message.body)
-                if durable
-                else exchange.end()
-            )
-        )
+        self._send(exchange, call, status, message)
 
     def _clocked(self, call: Call) -> None:
         now = perf_counter()
@@ -170,30 +132,6 @@ class ChatGateway:
             call.caller.running -= 1
         self._clocked(call)
 
-    def _record(self, call: Call, status: int, usage: Usage | None = None, *, count: int = 1) -> None:
-        identity, used = call.caller.identity, usage or Usage()
-        line = line_of(
-            VerdictRecord(
-                time=time.time_ns() // 1000,
-                who=identity.name,
-                role=identity.role,
-                model=call.route.model,
-                said=call.verdict.reaction,
-                guard=call.verdict.guard,
-                why=call.verdict.why,
-                status=status,
-                input=call.digest if self._digests else "",
-                rows=call.rows,
-                tokens_in=used.asked,
-                tokens_out=used.answered,
-                n=count,
-            )
-        )
-        try:
-            self._journal.add(line)
-        except AncileError:
-            raise UNRECORDED from None
-
     def gone(self, exchange: Connection, /) -> None:
         """Stop what nobody waits for; its verdict is recorded all the same."""
         call = exchange.held
@@ -206,20 +144,4 @@ class ChatGateway:
     def tick(self, now: float) -> None:
         """Deadlines of the upstream, keys that changed, counts and files of the record."""
         self._upstream.pool.tick(now)
-        self._admission.tick()
-        self.flush()
-        self._journal.tick()
-        self._watch.tick()
-
-    def close(self) -> None:
-        """Nobody asks any more."""
-        self.flush()
-        self._admission.close()
-        self._watch.close()
-
-    def flush(self) -> None:
-        """Write what was counted; where that fails it stays counted, and the journal refuses requests."""
-        try:
-            self._counted.flush(time.time_ns() // 1000)
-        except AncileError:
-            return
+        super().tick(now)
