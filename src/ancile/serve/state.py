@@ -7,16 +7,16 @@ the system had not written yet (30 s by Linux's default).
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
 from ancile.serve.budgets import Spent, Unavailable, block
+from ancile.serve.database import open_database
 from ancile.trust.private_file import locked, make_private_folder
 
 DATABASE = "state.db"
-VERSION = 1
 SCHEMA = """
 CREATE TABLE spent (who TEXT PRIMARY KEY, day INTEGER NOT NULL, taken INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 """
@@ -30,15 +30,14 @@ class StateFile:
         make_private_folder(folder)
         path = folder / DATABASE
         with locked(folder):
-            if not path.exists():
-                path.touch(mode=0o600)
             try:
-                self._db = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None)
-                try:
-                    _prepare(self._db, path)
-                except BaseException:
-                    self._db.close()
-                    raise
+                self._db = open_database(
+                    path,
+                    holds="budgets",
+                    steps=(SCHEMA,),
+                    pragmas={"synchronous": "NORMAL"},
+                    wait_seconds=WAIT_SECONDS,
+                )
             except sqlite3.Error as reason:
                 raise AncileError(
                     "the budgets cannot be read or written",
@@ -85,19 +84,3 @@ class StateFile:
             "ON CONFLICT (who) DO UPDATE SET day = excluded.day, taken = excluded.taken",
             (who, *spent),
         )
-
-
-def _prepare(db: sqlite3.Connection, path: Path) -> None:
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = NORMAL")
-    db.execute("PRAGMA trusted_schema = OFF")
-    with closing(db.execute("PRAGMA user_version")) as cursor:
-        version = int(cursor.fetchone()[0])
-    if version > VERSION:
-        raise AncileError(
-            "the budgets were written by a newer ancile",
-            value=f"{path}: version {version}, this program reads {VERSION}",
-            remedy="update ancile: pip install --upgrade ancile",
-        )
-    if version == 0:
-        db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")

@@ -8,17 +8,17 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
+from ancile.serve.database import open_database
 from ancile.trust.private_file import locked, make_private_folder, read_private, write_private
 
 DATABASE, PEPPER = "users.db", "pepper"
 PEPPER_BYTES = 32
 LEAST_DISTINCT = 12  # byte values of a pepper; of 32 random ones fewer come once in 10^16
-VERSION = 2
 WAIT_SECONDS = 10.0  # for another process that writes
 FIRST = """
 CREATE TABLE users (name TEXT PRIMARY KEY, role TEXT NOT NULL, made TEXT NOT NULL) STRICT;
@@ -59,34 +59,15 @@ def open_users(folder: Path) -> tuple[sqlite3.Connection, bytes]:
                 value=str(folder / PEPPER),
                 remedy=f"move it and {DATABASE} away and make new keys",
             )
-        if not path.exists():
-            path.touch(mode=0o600)
         with faults(path):
-            db = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None)
-            try:
-                _prepare(db, path)
-            except BaseException:
-                db.close()
-                raise
+            db = open_database(
+                path,
+                holds="users",
+                steps=STEPS,
+                pragmas={"synchronous": "FULL", "foreign_keys": "ON"},
+                wait_seconds=WAIT_SECONDS,
+            )
     return db, pepper
-
-
-def _prepare(db: sqlite3.Connection, path: Path) -> None:
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute("PRAGMA synchronous = FULL")
-    db.execute("PRAGMA foreign_keys = ON")
-    db.execute("PRAGMA trusted_schema = OFF")
-    with closing(db.execute("PRAGMA user_version")) as cursor:
-        version = int(cursor.fetchone()[0])
-    if version > VERSION:
-        raise AncileError(
-            "the users were written by a newer ancile",
-            value=f"{path}: version {version}, this program reads {VERSION}",
-            remedy="update ancile: pip install --upgrade ancile",
-        )
-    if version < VERSION:
-        steps = "".join(STEPS[version:])
-        db.executescript(f"BEGIN; {steps} PRAGMA user_version = {VERSION}; COMMIT;")
 
 
 def _refuse_to_lose(path: Path) -> None:

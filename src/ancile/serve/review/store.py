@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from ancile.core.errors import AncileError
 from ancile.core.report import Evidence
 from ancile.core.text import plain
+from ancile.serve.database import open_database
 from ancile.trust.events import Review, ReviewChange
 from ancile.trust.private_file import locked, make_private_folder
 from ancile.version import __version__
@@ -30,7 +31,6 @@ from ancile.version import __version__
 DATABASE = "reviews.db"
 KEY_OF = b"inputs that wait for a person"  # what the pepper's hash of is the key
 NONCE_BYTES = 12
-VERSION = 1
 WAIT_SECONDS = 5.0  # for another process that writes
 MOST_ROWS = 5000  # read at once by every worker when something was decided
 DAY_SECONDS = 86_400.0
@@ -115,16 +115,15 @@ class Reviews:
     def __init__(self, folder: Path, *, key: bytes) -> None:
         make_private_folder(folder)
         self._path, self._cipher = folder / DATABASE, AESGCM(key)
-        with locked(folder):
-            if not self._path.exists():
-                self._path.touch(mode=0o600)
-            with self._faults():
-                self._db = sqlite3.connect(self._path, timeout=WAIT_SECONDS, isolation_level=None)
-                try:
-                    self._prepare()
-                except BaseException:
-                    self._db.close()
-                    raise
+        with locked(folder), self._faults():
+            self._db = open_database(
+                self._path,
+                holds="reviews",
+                steps=(SCHEMA,),
+                # What waits may be lost with the power: it is asked again.
+                pragmas={"synchronous": "NORMAL", "secure_delete": "ON"},
+                wait_seconds=WAIT_SECONDS,
+            )
 
     def close(self) -> None:
         """Close the file."""
@@ -260,23 +259,6 @@ class Reviews:
     def _seal(self, id_: str, body: bytes) -> bytes:
         nonce = os.urandom(NONCE_BYTES)
         return nonce + self._cipher.encrypt(nonce, body, id_.encode("ascii"))
-
-    def _prepare(self) -> None:
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute(
-            "PRAGMA synchronous = NORMAL"
-        )  # what waits may be lost with the power: it is asked again
-        self._db.execute("PRAGMA trusted_schema = OFF")
-        self._db.execute("PRAGMA secure_delete = ON")
-        version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
-        if version > VERSION:
-            raise AncileError(
-                "the reviews were written by a newer ancile",
-                value=f"{self._path}: version {version}, this program reads {VERSION}",
-                remedy="update ancile: pip install --upgrade ancile",
-            )
-        if version == 0:
-            self._db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
 
     @contextmanager
     def _changing(self) -> Iterator[sqlite3.Connection]:
