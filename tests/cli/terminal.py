@@ -91,9 +91,16 @@ class Place:
         *arguments: str,
         before: Callable[[], None] | None = None,
         stderr: int = subprocess.PIPE,
+        measured: bool = True,
         **environment: str,
     ) -> subprocess.Popen[str]:
-        """One call in a process of its own."""
+        """One call in a process of its own.
+
+        measured  whether coverage sees it: not where it is interrupted at any moment, since an interrupt between
+                  coverage's taking of a lock and the giving back leaves the process waiting for ever
+        """
+        if not measured:
+            environment |= {"COVERAGE_PROCESS_CONFIG": "", "COVERAGE_PROCESS_START": ""}
         return subprocess.Popen(
             [sys.executable, "-m", "ancile", *arguments],
             cwd=self.folder,
@@ -107,7 +114,9 @@ class Place:
 
     def process(self, *arguments: str, before: Callable[[], None] | None = None, **environment: str) -> Ended:
         """One call in a process of its own, to its end."""
-        with self.start(*arguments, before=before, stderr=subprocess.PIPE, **environment) as started:
+        with self.start(
+            *arguments, before=before, stderr=subprocess.PIPE, measured=True, **environment
+        ) as started:
             out, err = started.communicate(timeout=280)
             return Ended(started.returncode, out, err)
 

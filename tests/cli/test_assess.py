@@ -215,7 +215,7 @@ def until(descriptor: int, words: bytes) -> bytes:
 def test_ctrl_c_gives_the_report_so_far_and_the_same_command_goes_on(home: Place) -> None:
     """The progress line says when the second of two attacks has begun."""
     terminal, stderr = pty.openpty()
-    with home.start(*SLOW, "--format", "json", stderr=stderr) as started:
+    with home.start(*SLOW, "--format", "json", stderr=stderr, measured=False) as started:
         assert b"robust accuracy so far" in until(terminal, b"assess: 20/40")
         started.send_signal(signal.SIGINT)
         stopped = json.loads(started.communicate(timeout=60)[0])

@@ -131,7 +131,7 @@ def test_a_home_without_its_configuration_says_what_to_restore(home: Place) -> N
 @pytest.mark.slow
 def test_an_interrupted_init_leaves_nothing_and_can_be_repeated(place: Place) -> None:
     """SIGINT as soon as the first file appears; whatever was reached, the next call ends well."""
-    with place.start("init", "--unencrypted-key") as started:
+    with place.start("init", "--unencrypted-key", measured=False) as started:
         while started.poll() is None and not made(place.folder):
             pass
         started.send_signal(signal.SIGINT)

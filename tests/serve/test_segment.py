@@ -13,7 +13,7 @@ from ancile.cli.home import need_home
 from ancile.cli.recorder import open_recorder
 from ancile.core.errors import AncileError
 from ancile.serve import supervise
-from ancile.serve.crew import worker_environment
+from ancile.serve.child import worker_environment
 from ancile.serve.inference import Infer
 from ancile.serve.journal import OPEN, WHOLE
 from ancile.serve.record import VerdictRecord, digest_of_input, line_of

@@ -316,9 +316,9 @@ class _Reading:
 def _is_same(node: nodes.Node, target: nodes.Node) -> bool:
     """Whether an expression reads what an assignment sets."""
     if isinstance(target, nodes.NSRef):
-        of_space = isinstance(node, nodes.Getattr) and isinstance(node.node, nodes.Name)
-        # of_space says that the node is a name, which mypy does not follow
-        return of_space and (node.node.name, node.attr) == (target.name, target.attr)  # type: ignore[attr-defined]
+        if not (isinstance(node, nodes.Getattr) and isinstance(node.node, nodes.Name)):
+            return False
+        return (node.node.name, node.attr) == (target.name, target.attr)
     return isinstance(target, nodes.Name) and isinstance(node, nodes.Name) and node.name == target.name
 
 

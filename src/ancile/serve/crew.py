@@ -6,33 +6,21 @@ another does. See ``handover`` for which of them serves whom.
 
 from __future__ import annotations
 
-import os
-import re
-import select
-import subprocess
-import sys
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from socket import socket
 
 import msgspec
 
 from ancile.core.errors import AncileError
+from ancile.serve.child import end, has_word, started, word
 from ancile.serve.handover import inboxes
-from ancile.serve.worker import Failed, Order, Serving
+from ancile.serve.worker import Order, Serving
 
 START_SECONDS = 300.0  # a large model on a slow disk, and a reference set to learn from
 END_SECONDS = 20.0  # the worker's own drain is half of it
-LARGEST_WORD = 1 << 20
 MOST_ENDS, ENDS_SECONDS = 5, 60.0  # of one gateway: more in that time, and nothing is served any more
-SECRET = re.compile("PASS(PHRASE|WORD)|SECRET|TOKEN|CREDENTIAL|KEY", re.IGNORECASE)
-
-
-def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables without those whose names speak of secrets: passphrases stay with the keys."""
-    return {name: value for name, value in environment.items() if not SECRET.search(name)}
 
 
 class Worker:
@@ -42,44 +30,16 @@ class Worker:
     """
 
     def __init__(self, order: Order, passed: Sequence[int]) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "ancile.serve.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            pass_fds=passed,
-            env=worker_environment(os.environ),
-        )
+        self._process = started("ancile.serve.worker", order, passed)
         self.pid = self._process.pid
-        self._send(msgspec.json.encode(order) + b"\n")
-
-    def _send(self, data: bytes) -> None:
-        if self._process.stdin is not None:
-            with suppress(BrokenPipeError):
-                self._process.stdin.write(data)
-                self._process.stdin.flush()
 
     def has_word(self, seconds: float) -> bool:
         """Whether it says something within that time."""
-        out = self._process.stdout
-        return out is not None and bool(select.select([out], [], [], seconds)[0])
+        return has_word(self._process, seconds)
 
     def word(self) -> Serving:
         """That it serves; AncileError where it says why not, or ends without a word."""
-        out = self._process.stdout
-        line = b""
-        if out is not None and self.has_word(START_SECONDS):
-            line = out.readline(LARGEST_WORD)
-        try:
-            said = msgspec.json.decode(line, type=Serving | Failed)
-        except msgspec.MsgspecError as reason:
-            raise AncileError(
-                "the gateway's worker did not start",
-                value=f"it ended with {self._process.poll()}",
-                remedy="see what it said above",
-            ) from reason
-        if isinstance(said, Failed):
-            raise AncileError(said.what, value=said.value, remedy=said.remedy)
-        return said
+        return word(self._process, Serving, name="the gateway's worker", seconds=START_SECONDS)
 
     def ended(self) -> str:
         """How it ended; empty while it runs."""
@@ -94,15 +54,7 @@ class Worker:
 
     def end(self) -> None:
         """Wait for its end; it is killed where it takes too long."""
-        try:
-            self._process.wait(END_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with suppress(BrokenPipeError):
-                    pipe.close()
+        end(self._process, END_SECONDS)
 
 
 class Crew:

@@ -25,6 +25,7 @@ from ancile.serve.answers import with_answers
 from ancile.serve.backend import Backend
 from ancile.serve.budgets import Budgets, Rates
 from ancile.serve.call import Settings
+from ancile.serve.child import Failed
 from ancile.serve.config import ServeConfig, policy_of
 from ancile.serve.door import Door
 from ancile.serve.ensemble import Ensemble
@@ -108,14 +109,6 @@ class Running(Service, Protocol):
 
     def close(self) -> None:
         """Nobody asks any more."""
-
-
-class Failed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """It does not: the three parts of an AncileError."""
-
-    what: str
-    value: str
-    remedy: str
 
 
 def main() -> int:

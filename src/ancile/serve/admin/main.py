@@ -19,7 +19,8 @@ from ancile.core.errors import AncileError
 from ancile.core.extras import needs
 from ancile.core.text import plain
 from ancile.serve.admin.config import AdminConfig
-from ancile.serve.admin.order import AdminOrder, NotReady, Ready
+from ancile.serve.admin.order import AdminOrder, Ready
+from ancile.serve.child import Failed
 from ancile.serve.config import policy_of
 
 MOST_AT_ONCE = 32  # connections
@@ -34,7 +35,7 @@ def main() -> int:
     try:
         asyncio.run(_serve(order))
     except AncileError as error:
-        _say(NotReady(what=error.what, value=error.value, remedy=error.remedy))
+        _say(Failed(what=error.what, value=error.value, remedy=error.remedy))
         return 2
     return 0
 
@@ -115,7 +116,7 @@ def _require_usable(listener: AdminConfig) -> None:
         ) from reason
 
 
-def _say(word: Ready | NotReady) -> None:
+def _say(word: Ready | Failed) -> None:
     os.write(1, msgspec.json.encode(word) + b"\n")
 
 

@@ -33,11 +33,3 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """It listens. people: how many may log in."""
 
     people: int
-
-
-class NotReady(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """It does not: the three parts of an AncileError."""
-
-    what: str
-    value: str
-    remedy: str

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import http.client
-import os
-import select
 import ssl
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from socket import socket
 from typing import NamedTuple
 
-import msgspec
-
 from ancile.core.errors import AncileError
 from ancile.serve.admin.config import AdminConfig
-from ancile.serve.admin.order import AdminOrder, NotReady, Ready
-from ancile.serve.crew import worker_environment
+from ancile.serve.admin.order import AdminOrder, Ready
+from ancile.serve.child import end, started, word
 
 START_SECONDS = 30.0
 END_SECONDS = 15.0
-LARGEST_WORD = 1 << 16
 STRANGER = 401
 WELL_KNOWN = (80, 443)  # ports that a Host header leaves out
 
@@ -52,16 +46,10 @@ def administration(
     say  hears where it ends by itself: then nobody administers, and the gateway serves on
     """
     with bound:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "ancile.serve.admin.main"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            pass_fds=(bound.fileno(),),
-            env=worker_environment(os.environ),
-        )
+        process = started("ancile.serve.admin.main", order, (bound.fileno(),))
     ending = threading.Event()
     try:
-        ready = _word(process, order)
+        ready = word(process, Ready, name="the administration", seconds=START_SECONDS)
         threading.Thread(target=_watch, args=(process, ending, say), daemon=True).start()
         _refuses_strangers(order)
         scheme = "https" if order.config.admin.certificate else "http"
@@ -71,40 +59,13 @@ def administration(
         if process.stdin is not None:
             with suppress(BrokenPipeError):
                 process.stdin.close()
-        try:
-            process.wait(END_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
+        end(process, END_SECONDS)
 
 
 def _watch(process: subprocess.Popen[bytes], ending: threading.Event, say: Callable[[str], None]) -> None:
     process.wait()
     if not ending.is_set():
         say("the administration ended by itself; start `ancile serve` again to have it back")
-
-
-def _word(process: subprocess.Popen[bytes], order: AdminOrder) -> Ready:
-    line, out = b"", process.stdout
-    if process.stdin is not None and out is not None:
-        with suppress(BrokenPipeError):
-            process.stdin.write(msgspec.json.encode(order) + b"\n")
-            process.stdin.flush()
-        if select.select([out], [], [], START_SECONDS)[0]:
-            line = out.readline(LARGEST_WORD)
-    try:
-        said = msgspec.json.decode(line, type=Ready | NotReady)
-    except msgspec.MsgspecError as reason:
-        raise AncileError(
-            "the administration did not start",
-            value=f"it ended with {process.poll()}",
-            remedy="see what it said above",
-        ) from reason
-    if isinstance(said, NotReady):
-        raise AncileError(said.what, value=said.value, remedy=said.remedy)
-    return said
 
 
 def _refuses_strangers(order: AdminOrder) -> None:

@@ -21,8 +21,8 @@ from typing import IO
 import msgspec
 
 from ancile.core.errors import AncileError
+from ancile.serve.child import worker_environment
 from ancile.serve.config import ServeConfig
-from ancile.serve.crew import worker_environment
 from ancile.serve.incidents.config import Alerts
 from ancile.serve.incidents.correlate import Correlator, place
 from ancile.serve.incidents.evidence import verdicts

@@ -6,7 +6,6 @@ Its order comes on stdin, the port that it listens at goes to stdout; it ends wh
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ import msgspec
 
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
-from ancile.serve.crew import worker_environment
+from ancile.serve.child import started
 from ancile.serve.telemetry.config import TelemetryConfig
 from ancile.serve.telemetry.counters import FOLDER, clear
 
@@ -58,18 +57,10 @@ def exporting(config: TelemetryConfig, folder: Path) -> Iterator[str]:
     if not config.metrics_port:
         yield ""
         return
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ancile.serve.telemetry.exporter"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=worker_environment(os.environ),
-    )
-    with process:
+    order = Order(folder=str(folder / FOLDER), port=config.metrics_port)
+    with started("ancile.serve.telemetry.exporter", order, ()) as process:
         if process.stdin is None or process.stdout is None:
             raise TypeError("a process with pipes")
-        order = Order(folder=str(folder / FOLDER), port=config.metrics_port)
-        process.stdin.write(msgspec.json.encode(order) + b"\n")
-        process.stdin.flush()
         said = process.stdout.readline().strip().decode("utf-8", "replace")
         if not said.isdigit():
             raise AncileError(
