@@ -83,6 +83,7 @@ class World:
         profile: str = "standard",
         learned: Learned | None = None,
         signature: Signature = MODEL,
+        review: Callable[[Call], None] = lambda _: None,
         **config: Any,
     ) -> None:
         self.now = 1000.0
@@ -96,7 +97,12 @@ class World:
             probing=made.probing,
         )
         self.judging = Judging(
-            settings, {"m": signature}, digest_key=b"d", answer_key=b"a", clock=lambda: self.now
+            settings,
+            {"m": signature},
+            digest_key=b"d",
+            answer_key=b"a",
+            clock=lambda: self.now,
+            review=review,
         )
 
     def caller(self, name: str = "eve", **role: Any) -> Caller:

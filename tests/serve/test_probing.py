@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ancile.serve.answers import with_answers
+from ancile.serve.call import Call
 from ancile.serve.config import ServeConfig, policy_of
 from ancile.serve.guards.squeezing import disagreement, squeezing_of
 from ancile.serve.guards.trigger import entropy
@@ -88,12 +89,16 @@ def rows(seed: int, count: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(count, 2)).round(2).astype("f4")
 
 
-def world(scores: Callable[[np.ndarray], np.ndarray], probing: Probing = ALWAYS) -> World:
+def world(
+    scores: Callable[[np.ndarray], np.ndarray],
+    probing: Probing = ALWAYS,
+    review: Callable[[Call], None] = lambda _: None,
+) -> World:
     """The profile full, in front of that model, with 700 benign rows as reference."""
     config = ServeConfig(profile="full", probing=probing)
     reference = Reference({"m": MODEL}, {"m": Learned()}, {"m": rows(0, 700)})
     found = asyncio.run(with_answers(Model(scores=scores), reference, policy_of(config), probing))
-    return World(profile="full", probing=probing, learned=found.learned["m"])
+    return World(profile="full", probing=probing, learned=found.learned["m"], review=review)
 
 
 def said(one: World, model: Model, asked_for: np.ndarray) -> list[str]:
@@ -106,6 +111,29 @@ def test_a_trigger_is_seen_and_benign_rows_are_not() -> None:
     hostile = np.column_stack([np.full(40, 6.0), rows(1, 40)[:, 1]])
     assert "trigger" in said(one, model, hostile)
     assert not {"trigger", "squeezing"} & set(said(one, model, rows(2, 300)))
+
+
+def test_what_a_guard_after_the_model_wants_reviewed_goes_out_once_it_was() -> None:
+    """Held back, or answered where the review makes less of it."""
+    held: list[Call] = []
+
+    def approved(call: Call) -> None:
+        held.append(call)
+        if len(held) > 1:
+            call.verdict = call.verdict._replace(reaction="flag")
+
+    one, model = world(backdoored, review=approved), Model(scores=backdoored)
+    caller, hostile = one.caller(), np.column_stack([np.full(40, 6.0), rows(1, 40)[:, 1]])
+    shown = []
+    for row in hostile:
+        before = len(held)
+        found = one.ask(caller, asked(tuple(map(float, row))), model)[1]
+        if len(held) > before:
+            shown.append(found)
+    assert len(shown) > 1
+    assert not shown[0].size
+    assert all(found.size for found in shown[1:])
+    assert {call.verdict.guard for call in held} == {"trigger"}
 
 
 def test_answers_that_hang_on_the_last_digit_are_seen() -> None:

@@ -15,17 +15,25 @@ from ancile.serve.backend import Backend, Outcome
 from ancile.serve.call import STATUS, Call, Settings
 from ancile.serve.framing import Connection
 from ancile.serve.front import CROWDED, GONE, UNRECORDED, Front
-from ancile.serve.inference import Message, parse_request, write_answer
+from ancile.serve.inference import Infer, Message, parse_request, write_answer
 from ancile.serve.journal import Journal
 from ancile.serve.judging import Judging
 from ancile.serve.keys import Users
 from ancile.serve.refusal import JSON, Refused, worded
-from ancile.serve.review.holding import Holding
+from ancile.serve.review.holding import Holding, Ruling
 from ancile.serve.routes import Route
 from ancile.serve.signature import Signature
 from ancile.serve.telemetry.watch import Watch
 from ancile.serve.verdict import STEP, Verdict, worse
 from ancile.version import __version__
+
+
+class Held(Exception):  # noqa: N818 - a decision
+    """An answer of the model that nobody gets before a person has looked at what was asked."""
+
+    def __init__(self, status: int, message: Message) -> None:
+        super().__init__(status)
+        self.status, self.message = status, message
 
 
 class Gateway(Front):
@@ -47,6 +55,7 @@ class Gateway(Front):
             backend.signatures,
             digest_key=self._digest_key,
             answer_key=users.hash(b"answers"),
+            review=self._review,
         )
 
     # With the body.
@@ -73,8 +82,8 @@ class Gateway(Front):
             call.infer = call.infer._replace(trace=call.trace)
         call.rows = call.infer.inputs[0].array.shape[0]
         call.verdict = worse(call.verdict, self._judging.before(call, call.infer))
-        if call.verdict.reaction == "review":
-            ruling = self._holding.rule(call, call.infer)
+        ruling = self._ruling(call, call.infer)
+        if ruling is not None:
             call.verdict = ruling.verdict
             if ruling.message is not None:
                 self._leave(exchange, call, ruling.status, ruling.message)
@@ -95,6 +104,21 @@ class Gateway(Front):
             signature,
             lambda outcome: self._answered(exchange, call, signature, outcome),
         )
+
+    def _ruling(self, call: Call, infer: Infer) -> Ruling | None:
+        """What a person has said of this input, or will; None where nobody has to."""
+        if call.verdict.reaction == "review":
+            return self._holding.rule(call, infer)
+        return self._holding.again(call) if STEP[call.verdict.reaction] < STEP["review"] else None
+
+    def _review(self, call: Call) -> None:
+        """A guard after the model wants a person to look."""
+        if call.infer is None:
+            raise TypeError("an answer to nothing")
+        ruling = self._holding.rule(call, call.infer)
+        call.verdict = ruling.verdict
+        if ruling.message is not None:
+            raise Held(ruling.status, ruling.message)
 
     def _said(self, route: Route) -> object:
         if route.ask in ("live", "ready"):
@@ -121,6 +145,9 @@ class Gateway(Front):
             message = write_answer(call.infer, shown, model=signature.model, version=call.route.version)
         except Refused as refusal:
             self._leave(exchange, call, refusal.status, _told(refusal))
+            return
+        except Held as held:
+            self._leave(exchange, call, held.status, held.message)
             return
         self._leave(exchange, call, 200, message)
 

@@ -216,6 +216,8 @@ class Judging:
     digest_key  of the digests by which inputs are known
     answer_key  of draws that change answers: another, as digests are recorded
     clock       seconds that only go forward
+    review      is asked where a guard after the model wants a person to look: it changes the call's verdict,
+                or raises where nothing goes out now
     """
 
     def __init__(
@@ -226,8 +228,9 @@ class Judging:
         digest_key: bytes,
         answer_key: bytes,
         clock: Callable[[], float] = time.monotonic,
+        review: Callable[[Call], None] = lambda _: None,
     ) -> None:
-        self._policy, self._clock = settings.policy, clock
+        self._policy, self._clock, self._review = settings.policy, clock, review
         self._keys, self._rows = (digest_key, answer_key), settings.rows
         self._probes = {name: _probes(settings, one) for name, one in signatures.items()}
         self._before = {name: _made(BEFORE, settings, one) for name, one in signatures.items()}
@@ -291,6 +294,8 @@ class Judging:
 
     def _settle(self, call: Call, memory: Memory) -> None:
         """Whether the answer goes, and how exact."""
+        if call.verdict.reaction == "review":
+            self._review(call)
         reaction = call.verdict.reaction
         if STEP[reaction] >= STEP["review"]:
             raise Refused(STATUS[reaction], call.verdict.why)

@@ -22,7 +22,7 @@ from ancile.serve.review.shown import page_of
 from ancile.serve.review.store import Reviews, Said
 from ancile.serve.routes import Route
 from ancile.serve.tensors import Tensor
-from ancile.serve.verdict import Verdict
+from ancile.serve.verdict import ALLOW, Verdict
 from ancile.trust.events import Review, ReviewChange
 
 ONE = Tensor("x", "FP32", np.array([[1.0, 2.0]], np.float32))
@@ -39,10 +39,14 @@ class Desk:
     def ask(self, number: int, tensor: Tensor = ONE, *, guard: str = "evidence") -> tuple[str, int]:
         """What becomes of a request: the reaction, and the status where it ends here."""
         self.now += 0.001
-        caller = Caller(Identity("alice", "analyst"), Role())
-        call = Call(caller, Route("/infer", "m"), Verdict("review", guard, "why"), digest=f"{number:032d}")
+        call = _call(number, Verdict("review", guard, "why"))
         ruling = self.worker.rule(call, Infer(None, (tensor,), (), binary=False))
         return ruling.verdict.reaction, ruling.status
+
+    def again(self, number: int) -> tuple[str, str, int] | None:
+        """What becomes of it where no guard wants it held: reaction, guard, status."""
+        ruling = self.worker.again(_call(number, ALLOW))
+        return ruling and (ruling.verdict.reaction, ruling.verdict.guard, ruling.status)
 
     def decide(self, change: ReviewChange, label: str) -> None:
         """About the one that came last."""
@@ -54,6 +58,11 @@ class Desk:
     def close(self) -> None:
         self.worker.close()
         self.people.close()
+
+
+def _call(number: int, verdict: Verdict) -> Call:
+    caller = Caller(Identity("alice", "analyst"), Role())
+    return Call(caller, Route("/infer", "m"), verdict, digest=f"{number:032d}")
 
 
 def _entry(_: Review) -> Evidence:
@@ -76,6 +85,19 @@ def test_what_was_decided_holds_for_the_same_input_until_it_ends(desk: Desk) -> 
     assert desk.ask(2) == ("deny", 0)
     desk.now += 101
     assert desk.ask(1) == ("review", 202)
+
+
+def test_what_is_held_for_what_it_is_stays_held_when_the_guard_says_nothing_of_a_repeat(desk: Desk) -> None:
+    """And what is held for who asks is answered once the guard has nothing against him."""
+    assert desk.again(1) is None
+    assert desk.ask(1, guard="trigger") == ("review", 202)
+    assert desk.again(1) == ("review", "trigger", 202)
+    desk.decide("rejected", "unsure")
+    assert desk.again(1) == ("deny", "trigger", 0)
+    desk.now += 101
+    assert desk.again(1) is None
+    assert desk.ask(2, guard="rate") == ("review", 202)
+    assert desk.again(2) is None
 
 
 def test_rejections_in_a_row_throttle_that_guards_next_and_no_other_guards(desk: Desk) -> None:

@@ -25,6 +25,14 @@ AGAIN_SECONDS = 30  # after which a caller is told to ask again
 LARGEST_INPUT = 1 << 20  # bytes that are kept; of a larger one the digest alone
 PURGE_SECONDS = 60.0
 ACCEPTED, UNAVAILABLE = 202, 503
+OF_CALLER = frozenset(("rate", "quota", "evidence"))  # guards that judge who asks, and say so each time anew
+
+
+class Waiting(NamedTuple):
+    """An input that waits: its id, and the guard that had it held."""
+
+    id: str
+    guard: str
 
 
 class Ruling(NamedTuple):
@@ -43,11 +51,25 @@ class Holding:
 
     def __init__(self, reviews: Reviews, config: ReviewConfig, wall: Callable[[], float]) -> None:
         self._reviews, self._config, self._wall = reviews, config, wall
-        self._known: dict[tuple[str, str, str], Held | str] = {}
+        self._known: dict[tuple[str, str, str], Held | Waiting] = {}
         self._streaks: Mapping[tuple[str, str, str], int] = {}
         self._full: set[str] = set()  # who found no room within this second
         self._version, self._purged = -1, 0.0
         self.tick()
+
+    def again(self, call: Call) -> Ruling | None:
+        """What became of this input of this caller, held before for what it is; None where it was not.
+
+        Guards that look at inputs say nothing of one that comes once more: what is held stays held.
+        """
+        known = self._known.get((call.caller.identity.name, call.route.model, call.digest))
+        if known is None or known.guard in OF_CALLER:
+            return None
+        if isinstance(known, Waiting):
+            return _waits(Verdict("review", known.guard, "it waits for a person"), known.id)
+        if known.until <= self._wall():
+            return None
+        return _decided(Verdict("review", known.guard), known)
 
     def rule(self, call: Call, infer: Infer) -> Ruling:
         """What was decided about this input of this caller; it waits where nothing was."""
@@ -60,8 +82,8 @@ class Holding:
             return Ruling(verdict._replace(reaction="flag", why="a person approved several like this"))
         if 0 < self._config.attack <= -streak:
             return Ruling(verdict._replace(reaction="throttle", why="a person rejected several like this"))
-        if isinstance(known, str):
-            return _waits(verdict, known)
+        if isinstance(known, Waiting):
+            return _waits(verdict, known.id)
         id_ = None
         if who not in self._full:
             with suppress(AncileError):
@@ -70,7 +92,7 @@ class Holding:
             self._full.add(who)
             body = msgspec.json.encode({"error": "no more requests can wait for a person"})
             return Ruling(verdict, UNAVAILABLE, Message(JSON + b"Retry-After: %d\r\n" % AGAIN_SECONDS, body))
-        self._known[who, model, call.digest] = id_
+        self._known[who, model, call.digest] = Waiting(id_, verdict.guard)
         return _waits(verdict, id_)
 
     def _hold(self, call: Call, infer: Infer) -> str | None:
@@ -107,7 +129,7 @@ class Holding:
         rows = self._reviews.list()
         counted = [one for one in rows if one.state != "pending" and one.entry is not None]
         waiting = [one for one in rows if one.entry is None and one.until > now]
-        self._known = {(one.who, one.model, one.input): one.id for one in waiting}
+        self._known = {(one.who, one.model, one.input): Waiting(one.id, one.guard) for one in waiting}
         self._known |= {(one.who, one.model, one.input): one for one in counted if one.until > now}
         self._streaks = streaks(counted)
 
