@@ -208,7 +208,9 @@ def _model(model: object, x: A, samples: NDArray[np.floating], *, classes: int) 
         return torch_model(model, probe=samples[:PROBED])
     if torch is not None and isinstance(x, torch.Tensor) and callable(model) and not hasattr(model, "scores"):
         asked = model
-        model = lambda array: array_of(asked(_like(array, x)))  # noqa: E731 - the same model, in another kind
+        return model_here(
+            lambda array: array_of(asked(_like(array, x))), samples[:PROBED], classes=classes
+        ).model
     return model_here(model, samples[:PROBED], classes=classes).model
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import operator
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple, SupportsFloat, SupportsIndex
 
 from ancile.attacks.constraint import UNITS, Constraint, require_count
 from ancile.attacks.table import ATTACKS, Row
@@ -60,8 +61,8 @@ def constraint_of(one: Row, asked: Asked, shape: tuple[int, ...]) -> Constraint:
 def number_of(name: str, value: object) -> float:
     """The argument of this name as a number."""
     try:
-        if not isinstance(value, str):
-            return float(value)  # type: ignore[arg-type]  # what is no number raises
+        if isinstance(value, SupportsFloat | SupportsIndex):
+            return float(value)
     except (TypeError, ValueError, RuntimeError):  # the last: a tensor of many values
         pass
     raise AncileError(
@@ -72,8 +73,8 @@ def number_of(name: str, value: object) -> float:
 def whole_of(name: str, value: object) -> int:
     """The argument of this name as a whole number of at least 0."""
     try:
-        found = operator.index(value)  # type: ignore[arg-type]  # what is no whole number raises
-    except TypeError:
+        found = operator.index(value) if isinstance(value, SupportsIndex) else -1
+    except TypeError:  # a tensor of fractions
         found = -1
     if found < 0:
         raise AncileError(
@@ -89,17 +90,24 @@ def bounds_of(given: object, *, single: bool = False) -> tuple[NDArray[np.float6
 
     single  whether they have to be one number each
     """
-    try:
-        if isinstance(given, str):
-            raise TypeError  # noqa: TRY301 - its letters would pass for a sequence
-        low, high = (np.asarray(array_of(one), dtype=np.float64) for one in given)  # type: ignore[attr-defined]  # what is no pair raises
-        if single and (low.ndim or high.ndim):
-            raise TypeError  # noqa: TRY301 - told as the others are
-        np.broadcast_shapes(low.shape, high.shape)
-    except (TypeError, ValueError):
-        raise AncileError("the bounds are no pair", value=plain(f"bounds={given!r}"), remedy=PAIR) from None
+    pair = _pair(given)
+    if pair is None or (single and (pair[0].ndim or pair[1].ndim)):
+        raise AncileError("the bounds are no pair", value=plain(f"bounds={given!r}"), remedy=PAIR)
+    low, high = pair
     if not (low.size and high.size) or (low.shape == high.shape and (low == high).all()):
         raise AncileError("the bounds leave no room", value=plain(f"bounds={given!r}"), remedy=PAIR)
+    return low, high
+
+
+def _pair(given: object) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Two arrays that broadcast to each other; None for anything else."""
+    if isinstance(given, str) or not isinstance(given, Iterable):  # letters would pass for a sequence
+        return None
+    try:
+        low, high = (np.asarray(array_of(one), dtype=np.float64) for one in given)
+        np.broadcast_shapes(low.shape, high.shape)
+    except (TypeError, ValueError):
+        return None
     return low, high
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -90,7 +91,6 @@ def request(model: str, options: dict[str, object], config: AssessConfig) -> Req
             value="--eps is absent",
             remedy="give it in the data's own units; for 8-bit images 8/255 = 0.0314",
         )
-    budget = given.get("budget", config.budget)
     merged = {
         "label": config.label,
         "norm": config.norm,
@@ -103,31 +103,40 @@ def request(model: str, options: dict[str, object], config: AssessConfig) -> Req
         "adversarial": None,
         "record": None,
     } | given
-    std = numbers("--std", given.get("std")) or tuple(config.std)
     merged |= {
         "model": model,
         "data": data,
         "eps": eps,
         "bounds": given.get("bounds") or ",".join(map(repr, config.bounds)) or None,
         "mean": numbers("--mean", given.get("mean")) or tuple(config.mean),
-        "std": std,
+        "std": _std(given, config),
         "factory_args": factory_arguments(given.get("factory_args")),
-        "budget": {
-            "seconds": seconds_of(str(budget)) if budget else None,
-            "queries": given.get("query_cap"),
-            "memory_bytes": bytes_of(str(given["memory"])) if "memory" in given else None,
-        },
+        "budget": _budget(given, config),
     }
+    fields = Request.__struct_fields__
+    merged |= {name: tuple(map(str, _many(options[name]))) for name in ("files", "against", "allow_read")}
+    plain_values = {k: str(v) if isinstance(v, Path) else v for k, v in merged.items() if k in fields}
+    return msgspec.convert(plain_values, Request, strict=False)
+
+
+def _budget(given: Mapping[str, object], config: AssessConfig) -> dict[str, object]:
+    budget = given.get("budget", config.budget)
+    return {
+        "seconds": seconds_of(str(budget)) if budget else None,
+        "queries": given.get("query_cap"),
+        "memory_bytes": bytes_of(str(given["memory"])) if "memory" in given else None,
+    }
+
+
+def _std(given: Mapping[str, object], config: AssessConfig) -> tuple[float, ...]:
+    std = numbers("--std", given.get("std")) or tuple(config.std)
     if 0 in std:
         raise AncileError(
             "a standard deviation is zero",
             value=f"std {', '.join(map(str, std))}",
             remedy="normalise a feature that never changes with std 1",
         )
-    fields = Request.__struct_fields__
-    merged |= {name: tuple(map(str, _many(options[name]))) for name in ("files", "against", "allow_read")}
-    plain_values = {k: str(v) if isinstance(v, Path) else v for k, v in merged.items() if k in fields}
-    return msgspec.convert(plain_values, Request, strict=False)
+    return std
 
 
 def _many(value: object) -> tuple[object, ...]:

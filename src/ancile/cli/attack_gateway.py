@@ -31,12 +31,19 @@ from ancile.cli.output import chosen, output_options, quiet_option, record_optio
 def attack_gateway(
     url: str,
     *,
+    model: str,
+    variables: tuple[str, ...],
+    data: str,
+    attacks: tuple[str, ...],
+    queries: int,
+    seconds: float,
+    seed: int,
+    address: str | None,
     format_: str | None,
     output: Path | None,
     strict: bool,
     record: bool | None,
     quiet: bool,
-    **options: object,
 ) -> int:
     """Attack the gateway at URL, and say what got through and what was seen.
 
@@ -47,4 +54,16 @@ def attack_gateway(
     from ancile.cli.attacking_gateway import Wanted, attacked, delivered  # noqa: PLC0415 - not for --help
 
     way = chosen(format_, output, strict=strict)
-    return delivered(attacked(Wanted(url=url, quiet=quiet, **options)), record, way)  # type: ignore[arg-type]  # as declared above
+    wanted = Wanted(
+        url=url,
+        model=model,
+        variables=variables,
+        data=data,
+        attacks=attacks,
+        queries=queries,
+        seconds=seconds,
+        seed=seed,
+        address=address,
+        quiet=quiet,
+    )
+    return delivered(attacked(wanted), record, way)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ancile.attacks.constraint import Constraint
 from ancile.attacks.streams import Streams
@@ -53,12 +53,12 @@ def trained(folder: Path, x: np.ndarray, y: np.ndarray, *, eps: float) -> torch.
     from ancile.attacks.pgd import pgd  # noqa: PLC0415 - needs torch
     from ancile.models.torch_module import torch_model  # noqa: PLC0415 - likewise
 
-    namespace: dict[str, object] = {}
+    namespace: dict[str, Any] = {}
     exec(compile((folder / "net.py").read_text("utf-8"), "net.py", "exec"), namespace)  # noqa: S102 - our own text
     generator = torch.Generator().manual_seed(0)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        net: torch.nn.Module = namespace["net"]()  # type: ignore[operator] # the factory of the text above
+        net: torch.nn.Module = namespace["net"]()
     inputs, labels = torch.from_numpy(x), torch.tensor(y)  # a set's own labels cannot be written
     optimiser = torch.optim.Adam(net.parameters(), lr=RATE)
     ball = Constraint(norm="linf", eps=eps)

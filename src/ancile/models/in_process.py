@@ -17,6 +17,7 @@ from ancile.models.model import Model, Output, Traits, Usage
 from ancile.numeric import np
 
 if TYPE_CHECKING:
+    import torch
     from numpy.typing import NDArray
 
     from ancile.models.answers import Call
@@ -85,9 +86,9 @@ def seen_output(scores: NDArray[np.float64]) -> Output:
 
 def _scoring(model: object) -> Scoring:
     for name in ("predict_proba", "decision_function", "predict"):
-        found = getattr(model, name, None)
+        found: Scoring | None = getattr(model, name, None)
         if callable(found):
-            return found  # type: ignore[no-any-return] # scikit-learn's interface, by name
+            return found
     if callable(model):
         return model
     raise AncileError(
@@ -147,10 +148,9 @@ def _answering(
     return Function(function=call, traits=traits, usage=Usage())
 
 
-def _parameters(model: object) -> bytes:
+def _parameters(model: torch.nn.Module) -> bytes:
     digest = hashlib.sha256()
-    state = model.state_dict()  # type: ignore[attr-defined] # a torch module
-    for name, tensor in sorted(state.items()):
+    for name, tensor in sorted(model.state_dict().items()):
         digest.update(name.encode() + bytes(tensor.detach().cpu().contiguous().flatten().numpy().tobytes()))
     return digest.digest()
 

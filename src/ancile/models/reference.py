@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from importlib.metadata import packages_distributions, version
@@ -140,18 +140,9 @@ def _code(request: ModelRequest, source: Source, name: str, *, module: str | Non
         for one in found.covered
     }
     parts |= found.installed
-    blocks = [source.data]
-    if request.weights is not None:
-        held = read_once(request.base / request.weights, WEIGHTS)
-        named = percent_encoded(held.path.name)
-        if named in parts:  # it would take the place of the code, which the digest would no longer cover
-            raise AncileError(
-                "the weights are named like another part of the model",
-                value=named,
-                remedy="give their file another name, such as weights.safetensors",
-            )
-        parts[named] = held.digest
-        blocks.append(held.data)
+    held = None if request.weights is None else _weights(request.base / request.weights, taken=parts)
+    if held is not None:
+        parts[percent_encoded(held.path.name)] = held.digest
     order = Order(
         kind="code",
         name=name,
@@ -160,11 +151,11 @@ def _code(request: ModelRequest, source: Source, name: str, *, module: str | Non
         folders=found.folders,
         covered=tuple(str(one.root) for one in found.covered),
         arguments=arguments,
-        weights="" if request.weights is None else _weights_kind(held),
+        weights="" if held is None else _weights_kind(held),
     )
     return Referred(
         order=order,
-        parts=tuple(blocks),
+        parts=(source.data,) if held is None else (source.data, held.data),
         subject=subject_of_parts("model", plain(title), parts),
         folder=whole.parent,
         reach=found.reach,
@@ -172,6 +163,19 @@ def _code(request: ModelRequest, source: Source, name: str, *, module: str | Non
         installed=bool(found.installed),
         code=title,
     )
+
+
+def _weights(path: Path, *, taken: Collection[str]) -> Source:
+    """The file of weights; its name may not be one that is taken by another part."""
+    held = read_once(path, WEIGHTS)
+    named = percent_encoded(held.path.name)
+    if named in taken:  # it would take the place of the code, which the digest would no longer cover
+        raise AncileError(
+            "the weights are named like another part of the model",
+            value=named,
+            remedy="give their file another name, such as weights.safetensors",
+        )
+    return held
 
 
 class _Place(NamedTuple):

@@ -171,8 +171,9 @@ def estimator_model(
 
 def _answer_of(estimator: Any, columns: NDArray[np.generic], order: Order) -> Call:
     for name in () if order.output == "labels" else ("predict_proba", "decision_function"):
-        if callable(getattr(estimator, name, None)):
-            return getattr(estimator, name)  # type: ignore[no-any-return]  # an estimator's method
+        found: Call | None = getattr(estimator, name, None)
+        if callable(found):
+            return found
 
     def labels(x: NDArray[np.floating]) -> NDArray[np.int64]:
         found: NDArray[np.int64] = np.searchsorted(columns, estimator.predict(x)).astype(np.int64)

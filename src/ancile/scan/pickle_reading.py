@@ -178,12 +178,17 @@ def _read_one(
     judge.machine = None  # they know each other, and would wait for the garbage collector
     if asking is not None:
         asking.ended(broken=bool(end.why))
+    _note_end(reading, end, machine, start=pos)
+    return end
+
+
+def _note_end(reading: Reading, end: End, machine: Machine, *, start: int) -> None:
+    """What is known of a pickle at its end alone: whether it is whole, and how much it unpacks to."""
     if end.spent:
         reading.note(Wrong.UNREAD, end.stop, end.why)
     elif end.why:
         reading.note(Wrong.DAMAGED, end.stop, end.why)
     if machine.deepest > DEEPEST:
-        reading.note(Wrong.EXPANSION, pos, f"{machine.deepest} containers within each other")
-    if machine.heaviest > max(FEW, EXPANSION * (end.stop - pos)):
-        reading.note(Wrong.EXPANSION, pos, "a container that holds the same over and over")
-    return end
+        reading.note(Wrong.EXPANSION, start, f"{machine.deepest} containers within each other")
+    if machine.heaviest > max(FEW, EXPANSION * (end.stop - start)):
+        reading.note(Wrong.EXPANSION, start, "a container that holds the same over and over")
