@@ -15,8 +15,9 @@ import pytest
 
 from ancile.core.errors import AncileError
 from ancile.core.subject import manifest_digest
-from ancile.release.manifest import SHOWN, Manifest, manifest_of, require_no_listing
+from ancile.release.manifest import Manifest, _unchanged, manifest_of, require_no_listing
 from ancile.work.hashing import ChangedError, NotRegularError, hash_file, seen
+from ancile.work.listing import SHOWN, Entry
 from tests.release.world import listing_of
 
 ZEROS = "sha256:" + "0" * 64
@@ -238,10 +239,8 @@ def test_a_folder_that_changes_while_it_is_read_is_refused(model: Path, change: 
 
 def test_what_was_listed_is_what_was_hashed(model: Path) -> None:
     """A file that went or changed between the two is told, and no manifest is made."""
-    from ancile.release.manifest import _Entry, _unchanged
-
     path = model / "weights.bin"
-    listed = {"weights.bin": _Entry(path, seen(path.stat()))}
+    listed = {"weights.bin": Entry(path, seen(path.stat()))}
     assert list(_unchanged(listed, [hash_file(path)])) == ["weights.bin"]
     for found in (ChangedError(), NotRegularError(), hash_file(model / "sub" / "config.json")):
         with pytest.raises(AncileError, match="changed while it was read"):
@@ -251,7 +250,7 @@ def test_what_was_listed_is_what_was_hashed(model: Path) -> None:
 
 
 def test_a_folder_of_too_many_files_is_refused(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ancile.release.manifest.MOST_FILES", 1)
+    monkeypatch.setattr("ancile.work.listing.MOST_FILES", 1)
     assert "more than 1" in refused(model).value
 
 
