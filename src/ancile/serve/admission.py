@@ -44,7 +44,7 @@ class Admission:
         routes: Callable[[bytes, bytes], Route | None] = route_of,
     ) -> None:
         self._settings, self._models, self._counted, self._routes = settings, models, counted, routes
-        self._callers = Callers(settings.budgets)
+        self._callers = Callers(settings.budgets, settings.history)
         self._recognition = Recognition(users, settings.known)
         self._permissions = Permissions(settings.policy.roles, settings.known.policies)
 
@@ -85,11 +85,12 @@ class Admission:
         return next((one for one in said if one.allowed), said[0])
 
     def tick(self) -> None:
-        """Take over who changed."""
+        """Take over who changed; keep what is held against whom."""
         self._recognition.tick()
+        self._callers.tick()
 
     def close(self) -> None:
-        """Nobody asks any more: what was taken of a day and not spent goes back."""
+        """Nobody asks any more: evidence is kept, what was taken of a day and not spent goes back."""
         self._callers.settle()
         self._callers.budgets.close()
 

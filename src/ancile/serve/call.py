@@ -13,6 +13,7 @@ from ancile.serve.caller import Caller
 from ancile.serve.config import Policy
 from ancile.serve.guards.sequence import Near
 from ancile.serve.handover import Siblings
+from ancile.serve.history import History
 from ancile.serve.identity.config import Identities
 from ancile.serve.inference import Infer
 from ancile.serve.learned import Learned
@@ -41,6 +42,7 @@ class Settings(NamedTuple):
     siblings  workers that other identities belong to
     rates    where several hosts count requests a second
     digests  whether the record has those of inputs
+    history  of evidence from processes before
     """
 
     policy: Policy
@@ -53,6 +55,7 @@ class Settings(NamedTuple):
     siblings: Siblings | None = None
     rates: Rates | None = None
     digests: bool = True
+    history: History | None = None
 
 
 @dataclass(slots=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 
 from ancile.serve.budgets import Budgets, Counts
 from ancile.serve.config import Role
+from ancile.serve.history import History
 from ancile.serve.keys import Identity
 from ancile.serve.ladder import Evidence
 from ancile.serve.memory import Memory
@@ -41,12 +43,12 @@ class Caller:
         "running",
     )
 
-    def __init__(self, identity: Identity, role: Role) -> None:
+    def __init__(self, identity: Identity, role: Role, evidence: Evidence | None = None) -> None:
         self.identity, self.role = identity, role
         self.arrival = self.again = self.fresh = 0.0
         self.day = self.left = self.cells = self.running = 0
         self.memory: dict[str, Memory] = {}
-        self.evidence = Evidence()
+        self.evidence = evidence or Evidence()
 
     def remembered(self, model: str) -> Memory:
         """What is remembered of its requests for one model."""
@@ -63,10 +65,12 @@ class Callers:
     evidence against him a quarter of that more, with evidence against each.
 
     budgets  that they take their days from; without, a count that ends with the process
+    history  of evidence from processes before; without, nothing is known of them
     """
 
-    def __init__(self, budgets: Budgets | None = None) -> None:
+    def __init__(self, budgets: Budgets | None = None, history: History | None = None) -> None:
         self.budgets = budgets or Counts()
+        self._history = history
         self._known: OrderedDict[str, Caller] = OrderedDict()
         self._kept: OrderedDict[str, Caller] = OrderedDict()
 
@@ -76,7 +80,7 @@ class Callers:
         caller = self._known.get(name)
         if caller is None:
             kept = name in self._kept
-            caller = self._known[name] = self._kept.pop(name) if kept else Caller(identity, role)
+            caller = self._known[name] = self._kept.pop(name) if kept else self._new(identity, role)
             if len(self._known) > MOST_CALLERS:
                 self._leave(self._known.popitem(last=False)[1])
         else:
@@ -84,6 +88,9 @@ class Callers:
         if caller.role is not role:
             caller.identity, caller.role = identity, role
         return caller
+
+    def _new(self, identity: Identity, role: Role) -> Caller:
+        return Caller(identity, role, None if self._history is None else self._history.recall(identity.name))
 
     def _leave(self, caller: Caller) -> None:
         """Somebody goes, or is kept a while instead of whoever was kept longest."""
@@ -94,8 +101,19 @@ class Callers:
             caller = self._kept.popitem(last=False)[1]
         self._settle(caller)
 
+    def tick(self) -> None:
+        """Once a second: evidence that is to outlive the process."""
+        if self._history is not None:
+            self._history.tick(self._evidence())
+
+    def _evidence(self) -> Iterator[tuple[str, Evidence]]:
+        return ((one.identity.name, one.evidence) for one in (*self._known.values(), *self._kept.values()))
+
     def settle(self) -> None:
-        """Give back what nobody has spent; before the end."""
+        """Give back what nobody has spent, and write the evidence; before the end."""
+        if self._history is not None:
+            self._history.write(self._evidence())
+            self._history.close()
         for caller in (*self._known.values(), *self._kept.values()):
             self._settle(caller)
 

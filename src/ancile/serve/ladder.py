@@ -27,6 +27,8 @@ COUNTED = frozenset(
         "disagreement",
     )
 )  # what rate, quota and schema find is mostly a client's mistake
+LEAST_SUM = 1e-3  # below which evidence is none
+FORGOTTEN_HALVES = 30  # half lives, after which a million verdicts are
 
 
 class Ladder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,20 +55,23 @@ class Ladder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Evidence:
     """What guards said of one identity.
 
-    sums  of each guard's verdicts, as of ``at``, seconds of the caller's clock
+    sums     of each guard's verdicts, as of ``at``, seconds of the caller's clock
+    changed  whether there is more than was written down
     """
 
-    __slots__ = ("at", "sums")
+    __slots__ = ("at", "changed", "sums")
 
     def __init__(self) -> None:
         self.sums: dict[str, float] = {}
         self.at = 0.0
+        self.changed = False
 
     def add(self, guard: str, now: float, ladder: Ladder) -> None:
         """One more verdict; guards that do not count change nothing."""
         if guard in COUNTED:
             self._decay(now, ladder)
             self.sums[guard] = self.sums.get(guard, 0.0) + 1.0
+            self.changed = True
 
     def level(self, now: float, ladder: Ladder) -> float:
         """The shares of all guards together."""
@@ -77,7 +82,7 @@ class Evidence:
 
     def _decay(self, now: float, ladder: Ladder) -> None:
         left = 0.5 ** (max(0.0, now - self.at) / ladder.half_seconds)
-        self.sums = {guard: n * left for guard, n in self.sums.items() if n * left > 1e-3}
+        self.sums = {guard: n * left for guard, n in self.sums.items() if n * left > LEAST_SUM}
         self.at = max(self.at, now)
 
 

@@ -1,5 +1,7 @@
 """Budgets of a day in one SQLite file, so that a restart begins none anew; several workers share it.
 
+The same file holds evidence against identities: see ``history``.
+
 A block is one transaction, without waiting for the disk: a killed process loses none, a loss of power what
 the system had not written yet (30 s by Linux's default).
 """
@@ -17,33 +19,42 @@ from ancile.serve.database import open_database
 from ancile.trust.private_file import locked, make_private_folder
 
 DATABASE = "state.db"
-SCHEMA = """
+FIRST = """
 CREATE TABLE spent (who TEXT PRIMARY KEY, day INTEGER NOT NULL, taken INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 """
+SECOND = """
+CREATE TABLE evidence (who TEXT PRIMARY KEY, at REAL NOT NULL, sums TEXT NOT NULL) STRICT, WITHOUT ROWID;
+"""
+STEPS = (FIRST, SECOND)  # from each version to the next
 WAIT_SECONDS = 0.5  # for another worker's transaction, which takes some 30 us
+
+
+def open_state(folder: Path) -> sqlite3.Connection:
+    """The file of a folder, both made where they are absent; AncileError where it cannot be used."""
+    make_private_folder(folder)
+    path = folder / DATABASE
+    with locked(folder):
+        try:
+            return open_database(
+                path,
+                holds="budgets",
+                steps=STEPS,
+                pragmas={"synchronous": "NORMAL"},
+                wait_seconds=WAIT_SECONDS,
+            )
+        except sqlite3.Error as reason:
+            raise AncileError(
+                "the budgets cannot be read or written",
+                value=plain(f"{path}: {reason}"),
+                remedy="free the file or the disk; a damaged one is moved away, with today's counts",
+            ) from reason
 
 
 class StateFile:
     """Budgets in a file of ``folder``; one thread at a time, any number of processes."""
 
     def __init__(self, folder: Path) -> None:
-        make_private_folder(folder)
-        path = folder / DATABASE
-        with locked(folder):
-            try:
-                self._db = open_database(
-                    path,
-                    holds="budgets",
-                    steps=(SCHEMA,),
-                    pragmas={"synchronous": "NORMAL"},
-                    wait_seconds=WAIT_SECONDS,
-                )
-            except sqlite3.Error as reason:
-                raise AncileError(
-                    "the budgets cannot be read or written",
-                    value=plain(f"{path}: {reason}"),
-                    remedy="free the file or the disk; a damaged one is moved away, with today's counts",
-                ) from reason
+        self._db = open_state(folder)
 
     def take(self, who: str, day: int, *, limit: int) -> int:
         """A block, in one transaction; Unavailable where the file takes none, as on a full disk."""

@@ -32,6 +32,7 @@ from ancile.serve.ensemble import Ensemble
 from ancile.serve.framing import Service
 from ancile.serve.gateway import Gateway
 from ancile.serve.handover import Siblings
+from ancile.serve.history import History
 from ancile.serve.identity.config import Identities
 from ancile.serve.journal import Journal
 from ancile.serve.keys import Users
@@ -155,6 +156,7 @@ async def _serve(order: Order) -> None:
         siblings=siblings,
         rates=rates,
         digests=config.inputs == "digest",
+        history=History(folder, policy.ladder),
     )
     holding = Holding(Reviews(folder, key=users.hash(KEY_OF)), config.review, time.time)
     gateway = Gateway(backend, users, journal, settings, Watch(config.telemetry, folder), holding)
@@ -193,6 +195,7 @@ async def _serve_chat(order: Order) -> None:
         siblings=siblings,
         rates=rates,
         digests=config.inputs == "digest",
+        history=History(folder, policy.ladder),
     )
     gateway = ChatGateway(upstream, users, journal, settings, Watch(config.telemetry, folder))
     try:
