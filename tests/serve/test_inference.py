@@ -14,6 +14,8 @@ from hypothesis.extra import numpy as arrays
 
 from ancile.serve.inference import Infer, Wanted, parse_answer, parse_request, write_answer, write_request
 from ancile.serve.refusal import Refused
+from ancile.serve.scores import row_bytes
+from ancile.serve.signature import Spec, in_order, rows_of
 from ancile.serve.tensors import TYPES, Tensor
 
 NUMBERS = sorted(TYPES)
@@ -227,3 +229,18 @@ def test_an_answer_with_bytes_that_are_no_text_has_no_json_form() -> None:
         write_answer(
             Infer(None, (), (), binary=False), [Tensor("y", "BYTES", array)], model="m", version=None
         )
+
+
+TWO = (Spec("at", "FP32", (1,)), Spec("x", "FP32", (-1, 2)))
+
+
+def test_in_whatever_order_inputs_come_they_are_the_same_request_with_as_many_rows() -> None:
+    at, x = Tensor("at", "FP32", np.ones(1, "f4")), Tensor("x", "FP32", np.ones((5, 2), "f4"))
+    for given_ in ((at, x), (x, at)):
+        assert in_order(given_, TWO) == (at, x)
+        assert rows_of(given_, TWO) == 5
+    strange = (x, Tensor("y", "FP32", np.ones(1, "f4")))
+    assert in_order(strange, TWO)[1].name in {"x", "y"}
+    assert in_order((x,), TWO) == (x,)
+    assert rows_of((at, at), TWO) == 1
+    assert len(row_bytes(Infer(None, (at, x), (), binary=False))) == 5

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ancile.core.errors import AncileError
 from ancile.serve.answers import scores_of
+from ancile.serve.calibration import calibrate, with_sureness
 from ancile.serve.guards.confidence import confidence
 from ancile.serve.guards.outlier import Usual, outlier, usual
 from ancile.serve.guards.timing import LEAST, Times
@@ -163,6 +164,23 @@ def test_the_gateway_sees_outliers_and_unsure_answers(profile: str, reaction: st
     said = [world.answer(searcher, asked((k * 0.01, 0.1)), [[0.5, 0.5, 0.0]])[0] for k in range(20)]
     assert (said[-1].reaction, said[-1].guard) == (reaction, "confidence")
     assert set(stranger.evidence.sums) == {"outlier"}
+
+
+def test_leaving_before_each_answer_and_asking_again_hides_nothing() -> None:
+    """Whoever leaves is answered nothing, so that what he sends again is looked at as if it were new."""
+    x = np.random.default_rng(0).normal(size=(1000, 2)).astype("f4")
+    unsure = learned().margins
+    benign = with_sureness(calibrate(x), x, np.random.default_rng(1).uniform(size=1000))
+    world = World(profile="watch", learned=Learned(sequence=benign, margins=unsure))
+    found = {}
+    for guard, rows in (("search", [(0.01 * k, 0.5 - 0.01 * k) for k in range(60)]), ("confidence", x[:60])):
+        caller = world.caller(guard)
+        for row in rows:
+            asks = asked((float(row[0]), float(row[1])))
+            world.before(caller, asks)
+            world.answer(caller, asks, [[0.5, 0.5, 0.0]])
+        found[guard] = set(caller.evidence.sums)
+    assert all(guard in sums for guard, sums in found.items()), found
 
 
 def test_guards_see_scores_that_the_caller_did_not_name() -> None:

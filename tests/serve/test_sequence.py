@@ -19,6 +19,7 @@ from ancile.serve.guards.sequence import (
     HIGHEST,
     MOVED,
     NEAR,
+    REPEATED,
     SEARCH,
     SEARCHES,
     SEVENTH,
@@ -104,6 +105,33 @@ def test_a_repeat_is_no_evidence_and_a_form_with_one_value_changed_is_known_as_o
     far = row.copy()
     far[0] = 0.9
     assert window.add(far, benign).moved
+
+
+def test_who_left_before_the_answer_sends_no_repeat_when_he_comes_again() -> None:
+    window, benign = Window(2), plain(2)
+    rows = np.array([[0.0, 0.0], [0.01, 0.0], [0.01, 0.0], [0.01, 0.0]], "f4")
+    for row in rows[:2]:
+        near = window.add(row, benign)
+    window.unanswered(window.count - 1)
+    before = window.sums.copy()
+    again = window.add(rows[2], benign)
+    assert again == near
+    assert window.sums == before  # for that it is the repeat that it is
+    window.unanswered(window.count - 1)
+    window.judged(window.count - 1, 1)
+    assert window.add(rows[3], benign) is REPEATED
+
+
+def test_answers_to_queries_that_others_have_pushed_out_change_nothing() -> None:
+    window, benign = Window(2), plain(2)
+    points = np.random.default_rng(0).normal(size=(SLOTS + 3, 2)).astype("f4")
+    for point in points:
+        window.add(point, benign)
+    window.unanswered(3)
+    window.judged(0, 3)
+    assert window.add(points[3], benign) is not REPEATED
+    window.judged(0, SLOTS + 3)
+    assert window.add(points[4], benign) is REPEATED
 
 
 def test_near_and_unsure_together_count_by_the_square_of_the_larger() -> None:

@@ -184,6 +184,27 @@ def test_bits_of_a_model_are_spent_by_new_inputs_alone_and_for_each_model_apart(
     assert 0 < said[-1].retry_after <= DAY_SECONDS
 
 
+@pytest.mark.parametrize(
+    "role", [{"labels_only": True, "bits_daily": 10}, {"epsilon": 1.0, "epsilon_daily": 5.0}]
+)
+def test_what_a_budget_refused_is_refused_again_when_it_is_asked_again(role: dict[str, Any]) -> None:
+    world = World()
+    caller = world.caller(**role)
+    asks = [asked((float(k), 0.0)) for k in range(12)]
+    first = [world.before(caller, one).verdict.reaction for one in asks]
+    assert first.index("throttle") in (5, 6)
+    assert [world.before(caller, one).verdict.reaction for one in asks] == first
+
+
+def test_a_row_that_a_budget_refused_is_not_free_in_another_request() -> None:
+    x = np.random.default_rng(0).normal(size=(600, 2)).astype("f4")
+    world = World(learned=Learned(sequence=calibrate(x)))
+    caller = world.caller(labels_only=True, bits_daily=1)
+    rows = [tuple(map(float, row)) for row in x[:3]]
+    assert world.before(caller, asked(*rows)).verdict.guard == "information"
+    assert world.before(caller, asked(rows[2], rows[0])).verdict.guard == "information"
+
+
 def test_identities_of_a_tenant_share_its_bits() -> None:
     world = World()
     role = {"labels_only": True, "tenant": "acme", "tenant_bits_daily": 10}

@@ -66,7 +66,10 @@ class Call:
     digest  keyed, of the input; empty without one
     number  the same as an integer
     repeat  whether the caller sent this input before
+    paid    whether it went to the model before, so that budgets hold it already; one that was refused did not
+    told    whether it was answered before: only then have the guards after the model seen it
     near    how near each sample is to those before it, where that is looked at
+    first   number of the first of them in the caller's window
     plain   whether the answer is as exact as the role has it
     came    when it had come in whole, and since when the gateway is at it, by time.perf_counter
     spent   seconds that the gateway was at it
@@ -87,7 +90,10 @@ class Call:
     digest: str = ""
     number: int = 0
     repeat: bool = False
+    paid: bool = False
+    told: bool = False
     near: Sequence[Near] | None = None
+    first: int = 0
     plain: bool = True
     came: float = 0.0
     since: float = 0.0

@@ -22,7 +22,7 @@ from ancile.serve.keys import Users
 from ancile.serve.refusal import JSON, Refused, worded
 from ancile.serve.review.holding import Holding, Ruling
 from ancile.serve.routes import Route
-from ancile.serve.signature import Signature
+from ancile.serve.signature import Signature, in_order, rows_of
 from ancile.serve.telemetry.watch import Watch
 from ancile.serve.verdict import STEP, Verdict, worse
 from ancile.version import __version__
@@ -80,7 +80,10 @@ class Gateway(Front):
             return
         if call.trace:
             call.infer = call.infer._replace(trace=call.trace)
-        call.rows = call.infer.inputs[0].array.shape[0]
+        inputs = in_order(call.infer.inputs, signature.inputs)
+        if inputs is not call.infer.inputs:
+            call.infer = call.infer._replace(inputs=inputs)
+        call.rows = rows_of(inputs, signature.inputs)
         call.verdict = worse(call.verdict, self._judging.before(call, call.infer))
         ruling = self._ruling(call, call.infer)
         if ruling is not None:

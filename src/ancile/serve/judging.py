@@ -30,7 +30,7 @@ from ancile.serve.probing import Probes, can_be_probed, parted, probed_row
 from ancile.serve.record import digest_of_input
 from ancile.serve.refusal import Refused
 from ancile.serve.scores import layout_of, scores_in
-from ancile.serve.seen import COARSE, EXACT, SENT
+from ancile.serve.seen import COARSE, EXACT, SENT, TURNED
 from ancile.serve.showing import shown
 from ancile.serve.signature import Signature, is_float
 from ancile.serve.strange import OF
@@ -57,7 +57,9 @@ def _sequence(_settings: Settings, _signature: Signature, learned: Learned) -> B
         window = memory.sequence
         if window is None:
             window = memory.sequence = Window(benign.width)
+        call.first = window.count
         said = sequence(infer.inputs[0].array, window, benign)  # type: ignore[arg-type]  # of floats
+        window.unanswered(call.first)
         call.near = window.last
         return said
 
@@ -105,7 +107,7 @@ def _confidence(_settings: Settings, signature: Signature, learned: Learned) -> 
         return None
 
     def judge(call: Call, memory: Memory, outputs: Sequence[Tensor]) -> Verdict:
-        scores = None if call.repeat else scores_in(outputs, layout, rows=call.rows)
+        scores = None if call.told else scores_in(outputs, layout, rows=call.rows)
         if scores is None:
             return ALLOW
         rows = new_rows(scores, call.near, least=APART)
@@ -121,7 +123,7 @@ def _timing(_settings: Settings, _signature: Signature, _learned: Learned) -> Af
     times: dict[int, Times] = {}
 
     def judge(call: Call, memory: Memory, _: Sequence[Tensor]) -> Verdict:
-        if call.repeat:
+        if call.told:
             return ALLOW
         size = (call.rows + call.extra).bit_length()
         table = times.get(size)
@@ -139,7 +141,7 @@ def _disagreement(_settings: Settings, _signature: Signature, learned: Learned) 
         return None
 
     def judge(call: Call, memory: Memory, _: Sequence[Tensor]) -> Verdict:
-        if call.repeat or call.differing is None:
+        if call.told or call.differing is None:
             return ALLOW
         said, memory.disagreement = disagreement(call.differing[: call.rows], memory.disagreement, ranks)
         return said
@@ -158,16 +160,16 @@ def _information(settings: Settings, signature: Signature, _: Learned) -> Before
 
     tenants: dict[str, Allowance] = {}
 
-    def judge(call: Call, memory: Memory, infer: Infer) -> Verdict:
+    def judge(call: Call, memory: Memory, _infer: Infer) -> Verdict:
         role = call.caller.role
-        if not (role.bits_daily or role.tenant_bits_daily) or call.repeat:
+        if not (role.bits_daily or role.tenant_bits_daily) or call.paid:
             return ALLOW
         if memory.information is None:
             memory.information = Allowance("bits", signature.model, call.caller.identity.name)
         tenant = tenants.get(role.tenant)
         if tenant is None:
             tenant = tenants[role.tenant] = Allowance("tenant's bits", signature.model, role.tenant)
-        new = infer.inputs[0].array.shape[0] if call.near is None else novelty(call.near)
+        new = call.rows if call.near is None else novelty(call.near)
         bits = math.ceil(bits_of(role, classes=classes, other=other) * new)
         said, now = ALLOW, settings.wall()
         for allowance, limit in ((memory.information, role.bits_daily), (tenant, role.tenant_bits_daily)):
@@ -181,15 +183,14 @@ def _information(settings: Settings, signature: Signature, _: Learned) -> Before
 def _noise(settings: Settings, signature: Signature, _: Learned) -> Before | None:
     budgets = settings.budgets or Counts()
 
-    def judge(call: Call, memory: Memory, infer: Infer) -> Verdict:
+    def judge(call: Call, memory: Memory, _infer: Infer) -> Verdict:
         role = call.caller.role
-        if not role.epsilon or call.repeat:
+        if not role.epsilon or call.paid:
             return ALLOW
         if memory.noise is None:
             memory.noise = Allowance("epsilon", signature.model, call.caller.identity.name)
         limit = int(role.epsilon_daily / role.epsilon)
-        rows = infer.inputs[0].array.shape[0]
-        return allowed("noise", memory.noise, rows, limit=limit, time=settings.wall(), budgets=budgets)
+        return allowed("noise", memory.noise, call.rows, limit=limit, time=settings.wall(), budgets=budgets)
 
     return judge
 
@@ -243,7 +244,8 @@ class Judging:
         call.digest = digest_of_input(infer, self._keys[0])
         call.number = number = int(call.digest, 16)
         told = memory.seen.before(number)
-        call.repeat = told is not None
+        call.repeat, call.paid = told is not None, told not in (None, TURNED)
+        call.told = told in (EXACT, COARSE)
         said = ALLOW
         for guard in self._before[call.route.model]:
             found = guard(call, memory, infer)
@@ -258,8 +260,8 @@ class Judging:
         call.plain = told == EXACT or (
             told != COARSE and "degrade" not in (said.reaction, call.verdict.reaction)
         )
-        if told is None:
-            memory.seen.add(number, SENT)
+        if not call.paid:
+            memory.seen.add(number, TURNED if STEP[said.reaction] >= STEP["throttle"] else SENT)
         return said
 
     def question(self, call: Call, infer: Infer) -> Infer:
@@ -270,7 +272,7 @@ class Judging:
         if infer.outputs:
             asked = infer._replace(outputs=(), binary=any(one.binary for one in infer.outputs))
         probes = self._probes[call.route.model]
-        if not probes.extra or call.repeat or not probes.wanted(call.number):
+        if not probes.extra or call.told or not probes.wanted(call.number):
             return asked
         if call.rows + probes.extra > self._rows:
             return asked
@@ -289,6 +291,8 @@ class Judging:
                 found = guard(call, call.memory, outputs)
                 if found is not ALLOW:
                     call.verdict = worse(call.verdict, self._held(call, found))
+            if call.near is not None and call.memory.sequence is not None:
+                call.memory.sequence.judged(call.first, len(call.near))
             self._settle(call, call.memory)
         return shown(call, outputs, call.infer, self._layouts[call.route.model], key=self._keys[1])
 

@@ -136,8 +136,14 @@ def row_draws(infer: Infer, key: bytes, count: int) -> NDArray[np.float64]:
 
 
 def row_bytes(infer: Infer) -> list[bytes]:
-    """The values of each row over all inputs; equal rows have equal ones."""
-    return [b"".join(row) for row in zip(*(_rows(one) for one in infer.inputs), strict=True)]
+    """The values of each row over all inputs; equal rows have equal ones.
+
+    An input of another length, as a threshold is, belongs to every row.
+    """
+    parts = [_rows(one) for one in infer.inputs]
+    count = max(map(len, parts))
+    whole = [one if len(one) == count else [b"".join(one)] * count for one in parts]
+    return [b"".join(row) for row in zip(*whole, strict=True)]
 
 
 def _rows(tensor: Tensor) -> list[bytes]:

@@ -6,7 +6,9 @@ from array import array
 
 SLOTS = 256
 TAG = (1 << 62) - 1  # two different inputs have equal tags once in 2^62
-SENT, EXACT, COARSE = 0, 1, 2  # how it was answered, or not yet
+SENT, EXACT, COARSE, TURNED = range(
+    4
+)  # not answered yet, how it was, or that it was refused before the model
 ANSWERED = 3  # the bits of a tag that say so
 
 

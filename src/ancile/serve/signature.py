@@ -66,6 +66,25 @@ def fits(tensor: Tensor, spec: Spec) -> bool:
     return True
 
 
+def in_order(inputs: tuple[Tensor, ...], specs: tuple[Spec, ...]) -> tuple[Tensor, ...]:
+    """The inputs as the model names them: in whatever order they come, they are the same request.
+
+    Others than the model's are left as they are, for a guard to refuse.
+    """
+    if len(inputs) == 1 or len(inputs) != len(specs):
+        return inputs
+    found = {one.name: one for one in inputs}
+    return tuple(found.get(spec.name, one) for one, spec in zip(inputs, specs, strict=True))
+
+
+def rows_of(inputs: tuple[Tensor, ...], specs: tuple[Spec, ...]) -> int:
+    """Samples of a request: as long as the longest of the inputs that take any number of them."""
+    if len(inputs) == 1:
+        return len(inputs[0].array)
+    batched = {one.name for one in specs if one.shape and one.shape[0] == -1}
+    return max((len(one.array) for one in inputs if one.name in batched), default=1)
+
+
 def is_float(datatype: str) -> bool:
     """Whether values may be infinite or no number."""
     return datatype in TYPES and TYPES[datatype].kind == "f"

@@ -104,11 +104,14 @@ class Window:
     A row of the ring is a point and minus half its squared norm, so that one product with (point, 1) tells
     which is nearest: |p - q|^2 = |q|^2 - 2 (p.q - |p|^2 / 2).
 
+    Whoever leaves before his answer has not had it looked at: a query like that is no repeat when it comes
+    again, and stands in the window once.
+
     last  how near each sample of the last request was
     sums  what they add up to
     """
 
-    __slots__ = ("_few", "_filled", "_point", "_products", "_ring", "_values", "last", "sums")
+    __slots__ = ("_few", "_filled", "_open", "_point", "_products", "_ring", "_values", "last", "sums")
 
     def __init__(self, width: int) -> None:
         self._point = np.ones(width + 1, np.float32)
@@ -116,6 +119,7 @@ class Window:
         self._ring = np.zeros((0, width + 1), np.float32)
         self._products = np.zeros(0, np.float32)
         self._filled, self._few = 0, min(FEW, width // 4)
+        self._open: set[int] = set()  # slots of queries that nobody has seen the answer to
         self._grow(FIRST_SLOTS)
         self.sums = [0.0] * SUMS
         self.last: list[Near] = []
@@ -142,6 +146,7 @@ class Window:
     def keep(self) -> None:
         """What was looked for last joins the others."""
         self._ring[self._filled % SLOTS] = self._point
+        self._open.discard(self._filled % SLOTS)
         self._point[-1] = 1.0
         self._filled += 1
         if self._filled == len(self._ring) < SLOTS:
@@ -152,17 +157,37 @@ class Window:
         """How many queries there are to be near to."""
         return min(self._filled, SLOTS)
 
+    @property
+    def count(self) -> int:
+        """How many queries have joined so far: the number of the next."""
+        return self._filled
+
+    def unanswered(self, first: int) -> None:
+        """The queries from this number on are yet to be answered."""
+        self._open.update(number % SLOTS for number in range(max(first, self._filled - SLOTS), self._filled))
+
+    def judged(self, first: int, many: int) -> None:
+        """The answers to so many from this number on were looked at."""
+        for number in range(max(first, self._filled - SLOTS), first + many):
+            self._open.discard(number % SLOTS)
+
     def add(self, sample: NDArray[np.floating], benign: Benign) -> Near:
         """The query beside those before it, which it joins; the sums that need no answer grow."""
         distance, at = self.nearest(sample, benign)
-        filled = self.filled
+        filled, again = self.filled, False
+        while distance <= REPEAT and at in self._open:
+            self._open.discard(at)
+            self._ring[at, -1], self._point[-1] = -np.inf, 1.0  # it takes another place
+            distance, at = self.nearest(sample, benign)
+            again = True
         found = REPEATED if filled else FIRST
         if filled and distance > REPEAT:
             table = benign.ranks[bucket(filled)]
             rank = (bisect_right(table, distance) + 1) / (len(table) + 1)
             few = rank < CLOSE and np.count_nonzero(self._ring[at, :-1] != self._values) <= self._few
             found = Near(rank, moved=not few)
-            self._walk(rank)
+            if not again:
+                self._walk(rank)
         self.keep()
         return found
 
