@@ -135,8 +135,8 @@ def test_an_attacker_gains_nothing_by_a_restart_nor_by_a_kill(home: Place) -> No
     alice = key(home, "alice", "service")
     with running(home, "line.onnx", "--reference", "reference.npz") as gateway:
         client = gateway.client(alice)
-        for number in range(60):
-            assert client.infer(0.5 + 1e-4 * number, 0.1).status == 200
+        for step in [0.5**k for k in range(30)] + rng.normal(scale=1e-3, size=30).tolist():
+            assert client.infer(step, -step).status == 200
         assert gateway.end() == 0
     with running(home, "line.onnx") as gateway:
         assert gateway.client(alice).infer(-1.0, 1.0).status == 200
