@@ -88,7 +88,9 @@ def serve(
     window: str | None,
     ledger_elsewhere: bool,
 ) -> None:
-    """Serve MODEL (.onnx), or stand before a model server; every request has a key, a limit, a record.
+    """Serve MODEL, or stand before a model server; every request has a key, a limit, a record.
+
+    MODEL is ONNX, torch.export (.pt2), skops (scikit-learn), XGBoost or LightGBM: opening these runs no code.
 
     Ends with SIGTERM or Ctrl-C, once running requests are answered and the records are in the ledger.
     """
@@ -111,7 +113,7 @@ def serve(
         raise AncileError(
             "either a model or an upstream is served",
             value="",
-            remedy="ancile serve MODEL.onnx, or ancile serve --upstream URL [--chat] --name NAME",
+            remedy="ancile serve MODEL, or ancile serve --upstream URL [--chat] --name NAME",
         )
     if ledger_elsewhere and state is None:
         raise AncileError(

@@ -31,14 +31,18 @@ TEST = re.compile(r"(^|\.)(tests?|conftest|_testing)(\.|$)")
 
 
 def open_bytes(order: Order, parts: list[bytes], probe: NDArray[np.floating]) -> Ready:
+    """The estimator in the file as a model."""
+    return estimator_model(estimator_in(parts[0]), order, probe)
+
+
+def estimator_in(data: bytes) -> object:
     """The estimator in the file, where all that it is made of is trusted."""
-    data = parts[0]
     members(data)  # sizes and names, before anything is unpacked
     library = needs("skops.io", "sklearn")
     try:
         untrusted = list(library.get_untrusted_types(data=data))
         _require_trusted(untrusted)
-        estimator = library.loads(data, trusted=untrusted)
+        found: object = library.loads(data, trusted=untrusted)
     except AncileError:
         raise
     except Exception as reason:  # skops raises what its parts raise
@@ -47,7 +51,7 @@ def open_bytes(order: Order, parts: list[bytes], probe: NDArray[np.floating]) ->
             value=plain(f"{type(reason).__name__}: {reason}"),
             remedy="write it again with skops.io.dump, with the versions that are installed here",
         ) from reason
-    return estimator_model(estimator, order, probe)
+    return found
 
 
 def _require_trusted(names: list[str]) -> None:

@@ -30,18 +30,8 @@ OBJECTIVES = ("binary:logistic", "binary:logitraw", "multi:softmax", "multi:soft
 
 def open_bytes(order: Order, parts: list[bytes], probe: NDArray[np.floating]) -> Ready:
     """The booster as a black box that answers with margins."""
-    library = needs("xgboost", "trees")
-    booster = library.Booster()
-    try:
-        booster.load_model(bytearray(parts[0]))
-        config = json.loads(booster.save_config())
-    except (library.core.XGBoostError, ValueError) as reason:
-        raise AncileError(
-            "XGBoost cannot load the model: it is damaged, or of another version",
-            value=plain(_told(str(reason))),
-            remedy="take the file from its source once more, or save it again with save_model of the version "
-            f"that is installed here: {library.__version__}",
-        ) from reason
+    library, booster = needs("xgboost", "trees"), booster_in(parts[0])
+    config = json.loads(booster.save_config())
     objective = _objective(config)
     classes = max(2, int(config["learner"]["learner_model_param"].get("num_class", 0)))
     require_classes(classes, order.classes)
@@ -53,6 +43,23 @@ def open_bytes(order: Order, parts: list[bytes], probe: NDArray[np.floating]) ->
 
     told = msgspec.structs.replace(order, output="logits", classes=classes)
     return function_model(margins, told, probe, kind="xgboost", notes=(f"objective {objective}: margins",))
+
+
+def booster_in(data: bytes) -> Any:
+    """The booster in the file, which says everything of itself."""
+    library = needs("xgboost", "trees")
+    booster = library.Booster()
+    try:
+        booster.load_model(bytearray(data))
+        json.loads(booster.save_config())
+    except (library.core.XGBoostError, ValueError) as reason:
+        raise AncileError(
+            "XGBoost cannot load the model: it is damaged, or of another version",
+            value=plain(_told(str(reason))),
+            remedy="take the file from its source once more, or save it again with save_model of the version "
+            f"that is installed here: {library.__version__}",
+        ) from reason
+    return booster
 
 
 def _told(reason: str) -> str:

@@ -261,10 +261,13 @@ async def _backend(order: Order, loop: asyncio.AbstractEventLoop) -> tuple[Backe
     if order.model is not None:
         from ancile.serve.embedded import Embedded  # noqa: PLC0415 - an upstream needs no onnxruntime
 
-        embedded = Embedded(Path(order.model), loop=loop, expected=order.digest)
+        embedded = Embedded(Path(order.model), loop=loop, expected=order.digest, reference=order.reference)
         if not order.ensemble:
             return embedded, embedded.digest
-        others = [Embedded(Path(path), loop=loop, expected=digest) for path, digest in order.ensemble]
+        others = [
+            Embedded(Path(path), loop=loop, expected=digest, reference=order.reference)
+            for path, digest in order.ensemble
+        ]
         return Ensemble([embedded, *others]), embedded.digest
     from ancile.serve.discover import upstream_of  # noqa: PLC0415 - as a model in this process needs no HTTP
 
