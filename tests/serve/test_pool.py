@@ -162,3 +162,17 @@ def test_clients_that_leave_are_no_failures_of_the_server() -> None:
         assert (await asked(pool)).status == 200
 
     asyncio.run(Served(PLAIN).run(ask))
+
+
+@pytest.mark.parametrize(
+    "more", [b"H", b"HTTP/1.1 200 OK\r\nX-More: 1", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhi"]
+)
+def test_what_begins_behind_an_answer_is_no_part_of_the_next(more: bytes) -> None:
+    async def body(pool: Pool) -> None:
+        for _ in range(3):
+            heard = await asked(pool)
+            assert (heard.status, heard.body, heard.refusal) == (200, b"hi", None)
+
+    served = Served(PLAIN + more)
+    asyncio.run(served.run(body))
+    assert served.connections == 3

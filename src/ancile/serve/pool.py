@@ -112,7 +112,9 @@ class Sending(asyncio.Protocol):
             self.fail(Refused(502, "the upstream answers in another protocol"))
 
     def on_message_begin(self) -> None:
-        """A head begins."""
+        """A head begins; one that nobody waits for would be taken for the beginning of the next answer."""
+        if self.receiver is None:
+            raise Refused(502, "the upstream answers twice")
         self._headers, self._size, self._status, self._framed = [], 0, 0, False
 
     def on_header(self, name: bytes, value: bytes) -> None:

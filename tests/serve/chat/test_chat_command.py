@@ -134,6 +134,36 @@ def test_a_stream_that_breaks_off_ends_with_an_event_that_says_so(home: Place) -
     assert [(one.status, one.n) for one in recorded(home) if one.who] == [(200, 1), (502, 0)]
 
 
+def test_half_an_event_that_waits_for_the_record_does_not_end_the_stream(home: Place) -> None:
+    """With no age allowed to a record, what comes first waits for the disk: an empty piece would be the end."""
+    half, rest = event("hello")[:9], event("hello")[9:]
+
+    def reply(_: dict[str, Any]) -> Iterator[bytes]:
+        yield STREAM + chunk(half)
+        went.wait(10)
+        yield chunk(rest) + b"0\r\n\r\n"
+
+    with (home.folder / "ancile.toml").open("a", encoding="utf-8") as config:
+        config.write("[serve]\ndurable_seconds = 0\n")
+    token, went = key(home, "alice"), threading.Event()
+    with (
+        server(reply) as chat,
+        running(home, "--upstream", chat.url, "--chat", "--name", "m") as gateway,
+        socket.create_connection(("127.0.0.1", gateway.port), timeout=20) as client,
+    ):
+        body = json.dumps({"model": "m", "messages": HELLO, "stream": True}).encode()
+        client.sendall(
+            f"POST /v1/chat/completions HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {token}\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n".encode()
+            + body
+        )
+        with client.makefile("rb") as came:
+            while came.readline().strip():
+                pass
+            went.set()
+            assert came.readline() == b"%x\r\n" % len(event("hello"))
+
+
 def test_a_client_that_leaves_or_does_not_read_holds_the_upstream_back(home: Place) -> None:
     """What the upstream can send beyond buffers is bounded; when the client leaves its connection ends."""
     sent = [0]

@@ -83,9 +83,11 @@ class Answer:
             return
         self._begun = True
         self._exchange.begin(OK, STREAM)
-        if self._pieces:
-            self._exchange.more(b"".join(self._pieces))
-            self._pieces = []
+        if whole := b"".join(
+            self._pieces
+        ):  # none where the first event is not whole: nothing would be the end
+            self._exchange.more(whole)
+        self._pieces = []
 
     def piece(self, data: bytes, /) -> None:
         """Whole events go on at once; until the record allows it, or of a whole answer, they are kept."""

@@ -32,7 +32,7 @@ def read_chat(body: bytes) -> Asked:
     model, stream, messages = read.get("model"), read.get("stream"), read.get("messages")
     if not isinstance(model, str) or not isinstance(messages, list) or not messages:
         raise Refused(400, "a chat request names a model and has messages")
-    if stream not in (None, True, False):
+    if stream is not None and not isinstance(stream, bool):  # 1 is no boolean, though it equals one
         raise Refused(400, "stream is true or false")
     try:
         return Asked(model, stream is True, orjson.dumps(read))
