@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import http.server
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
 from typing import NamedTuple
+
+from tests.loopback import web
 
 
 class Answer(NamedTuple):
@@ -29,7 +30,7 @@ def serving(answers: Mapping[str, Answer]) -> Iterator[Site]:
     """A server that gives these answers by path, else 404."""
     asked: list[str] = []
 
-    class Speak(http.server.BaseHTTPRequestHandler):
+    class Speak(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             asked.append(self.path)
             answer = answers.get(self.path, Answer(404))
@@ -39,14 +40,5 @@ def serving(answers: Mapping[str, Answer]) -> Iterator[Site]:
             self.end_headers()
             self.wfile.write(answer.body)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name that it has in http.server
-            pass
-
-    with http.server.HTTPServer(("127.0.0.1", 0), Speak) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield Site(f"http://127.0.0.1:{server.server_port}", asked)
-        finally:
-            server.shutdown()
-            thread.join()
+    with web(Speak) as url:
+        yield Site(url, asked)

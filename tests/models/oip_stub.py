@@ -6,15 +6,16 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tests.loopback import web
 
 Predict = Callable[[NDArray[np.floating]], NDArray[np.generic]]
 Answer = tuple[int, dict[str, str], bytes]
@@ -80,16 +81,5 @@ def served(predict: Predict, *, shape: tuple[int, ...], **more: Any) -> Iterator
             # Closing without a word is what servers do with idle connections
             self.close_connection = behaviour.hang_up
 
-        def log_message(self, *_: object) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/v2/models/stub", behaviour
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with web(Handler) as url:
+        yield f"{url}/v2/models/stub", behaviour

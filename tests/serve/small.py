@@ -12,13 +12,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
 from tests.cli.terminal import Place
+from tests.serve.answer import Answer
 
 W = np.array([[1.0, -1.0], [0.5, 0.25]], dtype=np.float32)
 
@@ -41,18 +42,6 @@ def row(*values: float, name: str = "x") -> bytes:
     """A request with one row."""
     tensor = {"name": name, "shape": [1, len(values)], "datatype": "FP32", "data": list(values)}
     return json.dumps({"inputs": [tensor]}).encode()
-
-
-class Answer(NamedTuple):
-    """What came back."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def said(self) -> Any:
-        return json.loads(self.body)
 
 
 class Client:

@@ -8,12 +8,13 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 
 from ancile.serve.admission import MOST_RUNNING
 from tests.cli.terminal import Place, clear
+from tests.loopback import Listener
 from tests.serve.small import running
 from tests.serve.test_command import key, recorded
 
@@ -43,70 +44,37 @@ class Server:
 
     def __init__(self, reply: Reply) -> None:
         self.reply, self.asked, self.closed = reply, list[bytes](), threading.Event()
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        self._threads = [threading.Thread(target=self._accept)]
-        self._threads[0].start()
-        self._open: list[socket.socket] = []
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                made, _ = self._socket.accept()
-            except OSError:
-                return
-            self._open.append(made)
-            thread = threading.Thread(target=self._serve, args=(made,))
-            self._threads.append(thread)
-            thread.start()
+        self._listener = Listener(self._serve)
+        self.url, self.close = self._listener.url, self._listener.close
 
     def _serve(self, made: socket.socket) -> None:
         waiting = b""
-        with made:
-            while True:
-                try:
-                    piece = made.recv(1 << 16)
-                except OSError:
-                    piece = b""
-                if not piece:
-                    self.closed.set()
-                    return
-                waiting += piece
-                head, end, rest = waiting.partition(b"\r\n\r\n")
-                length = int((re.search(rb"Content-Length: (\d+)", head) or [0, 0])[1])
-                if not end or len(rest) < length:
-                    continue
-                if head.startswith(b"POST"):
-                    self.asked.append(waiting)
-                waiting = b""
-                answer = self.reply(rest) if head.startswith(b"POST") else framed(METADATA)
-                if answer is None:
-                    return
-                made.sendall(answer)
-
-    def close(self) -> None:
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-        for made in self._open:
-            made.close() if made.fileno() < 0 else _shut(made)
-        for thread in self._threads:
-            thread.join(10)
-
-
-def _shut(made: socket.socket) -> None:
-    try:
-        made.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        return
+        while True:
+            try:
+                piece = made.recv(1 << 16)
+            except OSError:
+                piece = b""
+            if not piece:
+                self.closed.set()
+                return
+            waiting += piece
+            head, end, rest = waiting.partition(b"\r\n\r\n")
+            length = int((re.search(rb"Content-Length: (\d+)", head) or [0, 0])[1])
+            if not end or len(rest) < length:
+                continue
+            if head.startswith(b"POST"):
+                self.asked.append(waiting)
+            waiting = b""
+            answer = self.reply(rest) if head.startswith(b"POST") else framed(METADATA)
+            if answer is None:
+                return
+            made.sendall(answer)
 
 
 @contextmanager
 def server(reply: Reply) -> Iterator[Server]:
-    one = Server(reply)
-    try:
+    with closing(Server(reply)) as one:
         yield one
-    finally:
-        one.close()
 
 
 def serving(one: Server) -> tuple[str, ...]:
@@ -190,7 +158,6 @@ def test_a_dead_upstream_is_left_alone_for_a_while(home: Place) -> None:
         assert client.infer(1.0, 2.0, model="m").status == 200
         upstream.close()
         statuses = [client.infer(1.0, 2.0, model="m").status for _ in range(10)]
-        upstream._socket = socket.create_server(("127.0.0.1", 0))  # so that it can be closed again
     assert statuses[0] == 502
     assert statuses[-1] == 503
     assert set(statuses) == {502, 503}

@@ -4,25 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
+
+from tests.serve.answer import Answer
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message
 
 HOST = "localhost:9443"
 ORIGIN = f"http://{HOST}"
-
-
-class Answer(NamedTuple):
-    """What came back."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def said(self) -> Any:
-        return json.loads(self.body)
 
 
 class Browser:

@@ -6,8 +6,10 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager
 from typing import Any
+
+from tests.loopback import Listener
 
 Reply = Callable[[dict[str, Any]], Iterable[bytes]]
 MODELS = {"object": "list", "data": [{"id": "m", "object": "model"}, {"id": "secret", "object": "model"}]}
@@ -55,29 +57,16 @@ def streamed(*words: str) -> list[bytes]:
 
 
 class Server:
-    """Listens on loopback; keeps the heads and bodies that it was sent."""
+    """Keeps the heads and bodies that it was sent."""
 
     def __init__(self, reply: Reply) -> None:
         self.reply, self.asked, self.heads = reply, list[dict[str, Any]](), list[bytes]()
         self.closed = threading.Event()  # a client that left before its answer was whole
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        self._open: list[socket.socket] = []
-        self._threads = [threading.Thread(target=self._accept)]
-        self._threads[0].start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                made, _ = self._socket.accept()
-            except OSError:
-                return
-            self._open.append(made)
-            self._threads.append(threading.Thread(target=self._serve, args=(made,)))
-            self._threads[-1].start()
+        self._listener = Listener(self._serve)
+        self.url, self.close = self._listener.url, self._listener.close
 
     def _serve(self, made: socket.socket) -> None:
-        with made, suppress(OSError), made.makefile("rb") as lines:
+        with made.makefile("rb") as lines:
             while line := lines.readline():
                 head = [line]
                 while (line := lines.readline()).strip():
@@ -96,20 +85,8 @@ class Server:
                     self.closed.set()
                     return
 
-    def close(self) -> None:
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-        for made in self._open:
-            with suppress(OSError):
-                made.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join(10)
-
 
 @contextmanager
 def server(reply: Reply) -> Iterator[Server]:
-    made = Server(reply)
-    try:
+    with closing(Server(reply)) as made:
         yield made
-    finally:
-        made.close()

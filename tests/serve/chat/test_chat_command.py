@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from tests.cli.terminal import Place, clear
+from tests.serve.answer import Answer
 from tests.serve.chat.stub import STREAM, chunk, event, framed, server, streamed, whole
-from tests.serve.small import Answer, Running, running
+from tests.serve.small import Running, running
 from tests.serve.test_command import key, recorded
 
 pytestmark = pytest.mark.slow
@@ -228,7 +229,7 @@ def test_a_stream_that_runs_when_the_end_is_asked_for_is_answered_whole(home: Pl
             with connection.getresponse() as answer:
                 assert answer.fp.readline().strip()  # the first event is there
                 gateway.process.terminate()
-                with suppress(ConnectionRefusedError):  # until nobody new is let in
+                with suppress(ConnectionRefusedError, ConnectionResetError):  # until nobody new is let in
                     while True:
                         socket.create_connection(("127.0.0.1", gateway.port)).close()
                 go_on.set()

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from joserfc import jwt
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from ancile.serve.identity.config import Oidc
+from tests.loopback import web
 
 AnyKey = RSAKey | ECKey | OKPKey
 
@@ -69,16 +69,5 @@ def local_issuer() -> Iterator[Local]:
             self.end_headers()
             self.wfile.write(body or b"")
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-    local.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with web(Answers) as local.url:
         yield local
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

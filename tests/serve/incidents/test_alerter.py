@@ -168,9 +168,8 @@ def test_a_sender_that_takes_too_long_is_ended_and_what_it_did_not_tell_is_told_
     with hooked(200) as hook:
         with monkeypatch.context() as hurried, socket.create_server(("127.0.0.1", 0)) as silent:
             hurried.setattr(alerting_module, "END_SECONDS", 0.5)
-            hung = hook.url.replace(str(hook.server.server_address[1]), str(silent.getsockname()[1]))
-            hurried.setattr(hook, "url", hung)
-            with following(home, hook, said) as alerter:
+            hung = f"http://127.0.0.1:{silent.getsockname()[1]}/alerts"
+            with following(home, hook._replace(url=hung), said) as alerter:
                 alerter.tick()
         assert said == ["the sender of alerts ended with -9: see `ancile incident list`"]
         assert hook.came == []

@@ -11,9 +11,9 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from email import message_from_bytes
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import pytest
@@ -22,6 +22,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from ancile.core.errors import AncileError
 from ancile.serve.incidents.config import Alerts, Mail, Webhook
 from ancile.serve.incidents.sender import Told, place_for, tell
+from tests.loopback import web
 
 DOCUMENT = {
     "id": "inc-000000000001", "rule": "flood", "title": "one asks too much", "severity": "medium",
@@ -30,41 +31,28 @@ DOCUMENT = {
 SECRET = "0123456789abcdef0123456789abcdef"
 
 
-class Hook:
-    """A server that keeps what it was sent, and answers with these statuses in turn, the last for ever."""
+class Hook(NamedTuple):
+    """Where a server listens, and what it was sent."""
 
-    def __init__(self, *statuses: int) -> None:
-        self.statuses, self.came = list(statuses), list[tuple[dict[str, str], bytes]]()
-        hook = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                hook.came.append((dict(self.headers), body))
-                status = hook.statuses.pop(0) if len(hook.statuses) > 1 else hook.statuses[0]
-                self.send_response(status)
-                self.send_header("Location", "http://169.254.169.254/")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/alerts"
+    url: str
+    came: list[tuple[dict[str, str], bytes]]
 
 
 @contextmanager
 def hooked(*statuses: int) -> Iterator[Hook]:
-    hook = Hook(*statuses)
-    thread = threading.Thread(target=hook.server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield hook
-    finally:
-        hook.server.shutdown()
-        thread.join()
-        hook.server.server_close()
+    """A server that answers with these statuses in turn, the last for ever."""
+    left, came = list(statuses), list[tuple[dict[str, str], bytes]]()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            came.append((dict(self.headers), self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(left.pop(0) if len(left) > 1 else left[0])
+            self.send_header("Location", "http://169.254.169.254/")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+    with web(Handler) as url:
+        yield Hook(f"{url}/alerts", came)
 
 
 def alerts(*, url: str = "", networks: tuple[str, ...] = ("127.0.0.0/8",), **changed: Any) -> Alerts:

@@ -14,8 +14,9 @@ import pytest
 from ancile.serve.admin.app import application
 from ancile.serve.review.page import routes
 from ancile.serve.review.store import Asked, Reviews
-from tests.serve.admin.asgi import HOST, ORIGIN, Answer, Browser, _asked
+from tests.serve.admin.asgi import HOST, ORIGIN, Browser, _asked
 from tests.serve.admin.test_admin import Small
+from tests.serve.answer import Answer
 
 BODY = b'{"inputs":[{"name":"<b>x</b>","shape":[1,2],"datatype":"FP32","data":[1.5,2.5]}]}'
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 import re
 import socket
-import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.cli.terminal import Place
+from tests.loopback import web
 from tests.serve.small import running
 from tests.serve.test_command import key, soon
 
@@ -34,18 +34,8 @@ def collector() -> Iterator[tuple[str, list[bytes]]]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/v1/traces", came
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with web(Handler) as url:
+        yield f"{url}/v1/traces", came
 
 
 def free_port() -> int:

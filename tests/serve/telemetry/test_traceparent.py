@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from tests.cli.terminal import Place
+from tests.loopback import web
 from tests.serve.small import running
 from tests.serve.telemetry.test_running import PARENT, collector, configured
 from tests.serve.test_command import key
@@ -43,19 +43,8 @@ def upstream() -> Iterator[tuple[str, list[str]]]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}", came
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with web(Handler) as url:
+        yield url, came
 
 
 @pytest.mark.slow
