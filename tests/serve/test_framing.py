@@ -15,6 +15,7 @@ from ancile.serve.framing import Connection
 from ancile.serve.limits import Limits
 from ancile.serve.refusal import Refused
 from tests.serve.loop import Echo, Slow, all_of, opened
+from tests.serve.wire import Wire
 
 HEAD = b"POST /v2/models/m/infer HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n"
@@ -277,24 +278,3 @@ def test_no_bytes_raise_anything_but_a_refusal(pieces: list[bytes]) -> None:
     loop.close()
     answers = bytes(wire.written).count(b"HTTP/1.1 ")
     assert answers == len(service.served) + len(service.refusals) + bytes(wire.written).count(b"100 Continue")
-
-
-class Wire(asyncio.Transport):
-    """A transport that keeps what is written."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written = bytearray()
-        self.closed = False
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        assert not self.closed
-        self.written += data
-
-    def close(self) -> None:
-        self.closed = True
-
-    abort = close
-
-    def get_extra_info(self, name: str, default: object = None) -> object:
-        return ("127.0.0.1", 1) if name == "peername" else default

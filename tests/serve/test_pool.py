@@ -12,6 +12,7 @@ import pytest
 from ancile.core.place import Place
 from ancile.serve.pool import FAILURES, HEADERS, MOST, Pool, Sending
 from ancile.serve.refusal import Refused
+from tests.serve.wire import Wire
 
 ASK = (b"POST / HTTP/1.1\r\nHost: h\r\n", b"Content-Length: 0\r\n\r\n")
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
@@ -93,6 +94,27 @@ def test_a_connection_is_used_again_and_an_address_that_takes_none_is_passed_ove
 
     asyncio.run(served.run(body))
     assert served.connections == 1
+
+
+@pytest.mark.parametrize("cut", [0, 20, 38, 39])
+def test_answers_whose_head_came_before_are_heard_as_any_other(cut: int) -> None:
+    """The second head is known, of another length; its body comes later, or with it."""
+    pool = Pool(Place("http", "h", 1, "", ()), seconds=5, loop=asyncio.new_event_loop())
+    sending, wire = Sending(pool), Wire()
+    sending.connection_made(wire)
+    for body in (b"hi", b"hello there", b"", b"x"):
+        heard = Heard()
+        sending.receiver = heard
+        sending.start(ASK)
+        answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+        for piece in (answer[:cut], answer[cut:]):
+            if piece:
+                sending.data_received(piece)
+        assert (heard.status, heard.body, heard.refusal) == (200, body, None)
+        assert heard.done.is_set()
+        pool.lost(sending)
+    assert not wire.closed
+    pool._loop.close()
 
 
 @pytest.mark.parametrize(

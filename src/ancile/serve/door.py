@@ -10,9 +10,10 @@ from contextlib import suppress
 from email.utils import formatdate
 from socket import socket
 
-from ancile.serve.framing import Connection, Service
+from ancile.serve.framing import Connection
 from ancile.serve.handover import Handed, Siblings
 from ancile.serve.limits import Limits
+from ancile.serve.service import Service
 from ancile.serve.tls import BACKLOG, Handshakes, Tls
 
 SWEEP_SECONDS = 1.0

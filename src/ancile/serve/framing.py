@@ -1,8 +1,7 @@
 """One HTTP/1.1 connection, without a task or a future: RFC 9112 by llhttp, and stricter than it.
 
-llhttp takes what servers behind a gateway may frame otherwise: `Transfer-Encoding: gzip, chunked`, no Host or
-two, HTTP/1.0 with chunks, absolute targets, upgrades. None of that passes here, nor does pipelining: the next
-request is read when the one before it is answered.
+There is no pipelining: the next request is read when the one before it is answered. A request whose head is
+spelled as the one before, but for its length, is not read by llhttp again.
 """
 
 from __future__ import annotations
@@ -10,74 +9,26 @@ from __future__ import annotations
 import asyncio
 import sys
 import traceback
-from collections.abc import Mapping
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, cast
 
 from ancile.core.extras import needs
 from ancile.serve.handover import Elsewhere, Handed
-from ancile.serve.limits import Limits
+from ancile.serve.heads import ONCE, Last, checked, is_plain
 from ancile.serve.refusal import Refused, told, worded
+from ancile.serve.service import Flow, Keeper, Service
 from ancile.serve.tls import certificate_of
+from ancile.serve.wire import CONTINUE, LAST_PIECE, answer_of, opening_of, piece_of
 
 if TYPE_CHECKING:
     import httptools
 else:
     httptools = needs("httptools", "serve")
 
-ONCE = frozenset(  # fields that two readers may take differently when they come twice
-    (b"content-length", b"transfer-encoding", b"host", b"authorization", b"inference-header-content-length")
-)
-RARE = frozenset((b"transfer-encoding", b"upgrade", b"content-encoding", b"expect"))  # worth a look
 PASSED_OVER = 1 << 20  # bytes of a refused body that are read so that the client comes to read the answer
 LINGER_SECONDS = 2.0  # for the same reason
 GRACE_SECONDS = 5.0  # in which whoever answers tells that it took too long
 CHUNKED_FACTOR = 4  # bytes on the wire for one of the body: chunks of a few bytes each are no honest client's
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
-
-
-class Flow(Protocol):
-    """Where a streamed answer comes from."""
-
-    def pause(self) -> None:
-        """The client does not read: send no more for now."""
-
-    def resume(self) -> None:
-        """It has read."""
-
-
-class Service(Protocol):
-    """What is behind the framing; every method is plain and returns at once."""
-
-    def admit(self, exchange: Connection, /) -> Refused | None:
-        """Judge the head alone, before a byte of the body is kept."""
-
-    def serve(self, exchange: Connection, /) -> None:
-        """Answer a whole request, now or later, by ``exchange.answer``."""
-
-    def refused(self, exchange: Connection, refusal: Refused, /) -> None:
-        """Note a request that was refused for its framing or its size."""
-
-    def gone(self, exchange: Connection, /) -> None:
-        """The client left before its answer."""
-
-
-class Keeper(Protocol):
-    """The door that a connection came through."""
-
-    limits: Limits
-    draining: bool
-    date: bytes
-
-    def enter(self, connection: Connection) -> bool:
-        """Whether there is room for it."""
-
-    def leave(self, connection: Connection) -> None:
-        """It is closed, or another worker's."""
-
-    def hand(self, worker: int, transport: asyncio.Transport, handed: Handed) -> bool:
-        """Whether another worker has taken the connection over."""
+PIPELINED = "pipelining is not served"
 
 
 class Connection(asyncio.Protocol):
@@ -87,6 +38,7 @@ class Connection(asyncio.Protocol):
     held                           what the service keeps for it
     flow                           where a streamed answer comes from, for as long as it comes
     address, certificate           of the client: its IP address, the URI in its verified certificate
+    proof                          the Authorization that was looked at last, and the hash of its token
     due                            loop time at which the sweep ends the connection
     """
 
@@ -99,8 +51,10 @@ class Connection(asyncio.Protocol):
         "_in_head",
         "_keep",
         "_keeper",
+        "_last",
         "_parser",
         "_raw",
+        "_rest",
         "_service",
         "_size",
         "_skip",
@@ -115,6 +69,7 @@ class Connection(asyncio.Protocol):
         "held",
         "loop",
         "method",
+        "proof",
         "started",
         "target",
     )
@@ -132,11 +87,14 @@ class Connection(asyncio.Protocol):
         self.busy = self._closing = self._skip = self._complete = False
         self._in_head, self._keep = True, False
         self._raw = self._size = 0
+        self._last: Last[tuple[bytes, bytes, dict[bytes, bytes]]] = Last()
+        self._rest = 0  # bytes that the body of a known head still lacks
         self._chunks: list[bytes] = []
         self.method = self.target = self.body = b""
         self.headers: dict[bytes, bytes] = {}
         self.held: object | None = None
         self.flow: Flow | None = None
+        self.proof = (b"", b"")
         self.due = self.started = 0.0
 
     # What the loop calls.
@@ -181,12 +139,25 @@ class Connection(asyncio.Protocol):
         """Feed the parser; of a head never more than a head may have."""
         if self._closing and not self._skip:
             return
+        if self._rest:
+            self._further(data)
+            return
+        is_first = not self.busy and not self._raw
+        if is_first and (found := self._last.split(data, self._keeper.limits.body_bytes)) is not None:
+            self._again(data, *found)
+            return
         if self._skip and 0 < (left := self._left()) < len(data):
             # The client has had its answer: what comes with the rest of the refused body is its next request.
             self.data_received(data[:left])
             self.data_received(data[left:])
             return
         self._complete = False
+        self._feed(data)
+        if is_first and not (self._early or self._closing) and is_plain(self.headers):
+            length, said = self.headers.get(b"content-length", b""), (self.method, self.target, self.headers)
+            self._last.keep(data, self._size, length, said)
+
+    def _feed(self, data: bytes) -> None:
         if self._in_head:
             self._early.append(data)
         try:
@@ -201,15 +172,58 @@ class Connection(asyncio.Protocol):
         except Refused as refusal:
             self._fail(refusal)
         except httptools.HttpParserCallbackError as error:  # what was raised in a callback is its context
-            own = error.__context__
-            if isinstance(own, Elsewhere):
-                self._move(own.worker)
-                return
-            if not isinstance(own, Refused):  # a bug; it takes no other connection with it
-                traceback.print_exception(error, file=sys.stderr)
-            self._fail(own if isinstance(own, Refused) else Refused(500, "internal error"))
+            self._raised(error.__context__ or error)
         except httptools.HttpParserError:
             self._fail(Refused(400, "malformed request"))
+
+    def _raised(self, own: BaseException) -> None:
+        """What judging a head has ended with."""
+        if isinstance(own, Elsewhere):
+            self._move(own.worker)
+            return
+        if not isinstance(own, Refused):  # a bug; it takes no other connection with it
+            traceback.print_exception(own, file=sys.stderr)
+        self._fail(own if isinstance(own, Refused) else Refused(500, "internal error"))
+
+    # A head that came before.
+
+    def _again(self, data: bytes, start: int, length: int) -> None:
+        """A request whose head came before: what it says is still here, and it is judged as any other."""
+        self.busy = self._keep = True
+        self.method, self.target, self.headers = self._last.said
+        self.headers[b"content-length"] = b"%d" % length
+        self._chunks = [data[start:]]
+        self._rest = length - len(data) + start
+        self.started = self.loop.time()
+        self.due = self.started + self._keeper.limits.body_seconds
+        try:
+            refusal = self._service.admit(self)
+        except Exception as own:  # noqa: BLE001 - as llhttp does with what its callbacks raise
+            self._early, self._rest = [data], 0
+            self._raised(own)
+            return
+        if refusal is not None:
+            self._pass_over(refusal, keep=True)
+        if not self._rest:
+            self._whole()
+
+    def _further(self, data: bytes) -> None:
+        """More of the body of such a request."""
+        data, more, is_passed_over = data[: self._rest], data[self._rest :], self._skip
+        self._rest -= len(data)
+        if is_passed_over:
+            self._raw += len(data)
+        else:
+            self._chunks.append(data)
+        if self._raw > PASSED_OVER:
+            self._fail(Refused(413, "the body is too large"))
+        elif not self._rest:
+            self._whole()
+            if more and not self._closing:
+                self._complete = not is_passed_over
+                self._feed(more)
+
+    # What the parser is fed.
 
     def _left(self) -> int:
         """Bytes of a refused body that are still to come; 0 where that is not said."""
@@ -220,12 +234,9 @@ class Connection(asyncio.Protocol):
         room = self._keeper.limits.header_bytes - self._raw
         self._raw += room
         self._parser.feed_data(data[:room])
-        if self._reads_head():
+        if self._early:
             raise Refused(431, "the head is too large")
         return data[room:]
-
-    def _reads_head(self) -> bool:
-        return self._in_head
 
     def _check_raw(self) -> None:
         limits = self._keeper.limits
@@ -238,7 +249,7 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         """A request begins; only one at a time."""
         if self.busy or self._complete:
-            raise Refused(400, "pipelining is not served")
+            raise Refused(400, PIPELINED)
         self.busy = self._in_head = True
         self.target, self.headers, self._chunks = b"", {}, []
         self._size = 0
@@ -265,27 +276,14 @@ class Connection(asyncio.Protocol):
         self.started = self.loop.time()
         self.due = self.started + self._keeper.limits.body_seconds
         self.method = self._parser.get_method()
-        self._check_framing()
+        version, most = self._parser.get_http_version(), self._keeper.limits.body_bytes
+        checked(version, self.target, self.headers, most=most)
         refusal = self._service.admit(self)
         self._early.clear()
         if refusal is not None:
-            self._pass_over(refusal)
+            self._pass_over(refusal, keep=self._parser.should_keep_alive())
         elif b"expect" in self.headers:
             self._transport.write(CONTINUE)
-
-    def _check_framing(self) -> None:
-        headers = self.headers
-        if self._parser.get_http_version() != "1.1":
-            raise Refused(400, "version 1.1 of HTTP is spoken here")
-        if b"host" not in headers or not self.target.startswith(b"/"):
-            raise Refused(400, "a request has one Host and a path")
-        if not RARE.isdisjoint(headers):
-            _check_rare(headers)
-        length = headers.get(b"content-length", b"0")
-        if not length.isdigit():
-            raise Refused(400, "Content-Length is a number")
-        if len(length) > 15 or int(length) > self._keeper.limits.body_bytes:
-            raise Refused(413, "the body is too large")
 
     def on_body(self, piece: bytes) -> None:
         """A piece of the body, kept while it is within its limit."""
@@ -299,11 +297,15 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """Serve what came in whole."""
         self._complete = True
+        if not self._skip:
+            self._keep = self._parser.should_keep_alive()
+        self._whole()
+
+    def _whole(self) -> None:
         if self._skip:
             self._skip = False
             self._next(keep=self._keep and not self._closing)
             return
-        self._keep = self._parser.should_keep_alive()
         self.body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         self._chunks = []
         self.due = self.loop.time() + self._keeper.limits.answer_seconds + GRACE_SECONDS
@@ -335,20 +337,19 @@ class Connection(asyncio.Protocol):
     def begin(self, status: int, headers: bytes) -> None:
         """Write the head of an answer that comes in pieces: ``more``, then ``finish``."""
         if self.busy:
-            close = b"" if self._keep and not self._keeper.draining else b"Connection: close\r\n"
-            lines = (STATUS_LINES[status], self._keeper.date, headers, close)
-            self._transport.write(b"%b%b%b%bTransfer-Encoding: chunked\r\n\r\n" % lines)
+            keep = self._keep and not self._keeper.draining
+            self._transport.write(opening_of(status, self._keeper.date, headers, keep=keep))
 
     def more(self, data: bytes) -> None:
         """Write a piece; it may not be empty, which would be the end."""
         if self.busy:
             self.due = self.loop.time() + self._keeper.limits.answer_seconds + GRACE_SECONDS
-            self._transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+            self._transport.write(piece_of(data))
 
     def finish(self, *, whole: bool) -> None:
         """The last piece was written; where it was not the whole answer the connection ends as well."""
         if self.busy:
-            self._transport.write(b"0\r\n\r\n")
+            self._transport.write(LAST_PIECE)
             self._next(keep=self._keep and whole)
 
     def end(self) -> None:
@@ -361,11 +362,7 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def _write(self, status: int, headers: bytes, body: bytes, *, keep: bool) -> None:
-        close = b"" if keep else b"Connection: close\r\n"
-        self._transport.write(
-            b"%b%bContent-Length: %d\r\n%b%b\r\n%b"
-            % (STATUS_LINES[status] + self._keeper.date, headers, len(body), close, b"", body)
-        )
+        self._transport.write(answer_of(status, self._keeper.date, headers, body, keep=keep))
 
     def _next(self, *, keep: bool) -> None:
         self.busy, self.held, self.body, self._raw, self._in_head = False, None, b"", 0, True
@@ -375,9 +372,9 @@ class Connection(asyncio.Protocol):
             self._closing = True
             self._transport.close()
 
-    def _pass_over(self, refusal: Refused) -> None:
+    def _pass_over(self, refusal: Refused, *, keep: bool) -> None:
         """Answer before the body; what comes of it is dropped, and much of it ends the connection."""
-        self._keep = self._parser.should_keep_alive() and not self._keeper.draining
+        self._keep = keep and not self._keeper.draining
         self._skip, self._raw = True, 0
         self.due = self.loop.time() + LINGER_SECONDS
         self._write(refusal.status, *told(refusal, self.target), keep=self._keep)
@@ -401,14 +398,3 @@ class Connection(asyncio.Protocol):
             self._write(refusal.status, refusal.headers, worded(refusal.why), keep=False)
         self.busy = False
         self._transport.close()
-
-
-def _check_rare(headers: Mapping[bytes, bytes]) -> None:
-    if headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
-        raise Refused(400, "the only transfer coding is chunked, alone")
-    if b"upgrade" in headers:
-        raise Refused(400, "no other protocol is spoken here")
-    if b"content-encoding" in headers:
-        raise Refused(415, "bodies come as they are, without a coding")
-    if headers.get(b"expect", b"100-continue").lower() != b"100-continue":
-        raise Refused(417, "that expectation is not met")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from ancile.core.extras import needs
 from ancile.core.place import Place
+from ancile.serve.heads import Last, is_plain
 from ancile.serve.refusal import Refused
 
 if TYPE_CHECKING:
@@ -31,14 +32,17 @@ FAILURES = 5  # in a row, after which nothing is sent for a while
 PAUSE_SECONDS = 5.0
 INFORMAL = 200  # below it a status only announces the answer
 AWAY = frozenset((502, 503, 504))  # of a server that is not there; 500 may be one input's doing
-FRAMED = frozenset((b"content-length", b"transfer-encoding"))
+LENGTH = b"content-length"
+FRAMED = frozenset((LENGTH, b"transfer-encoding"))
+OK = 200
+LONGEST = 10**15  # bytes of an answer: whoever receives it knows how many it takes
 
 
 class Receiver(Protocol):
     """Whoever waits for an answer; after ``end`` or ``fail`` it hears no more."""
 
     def head(self, status: int, headers: list[tuple[bytes, bytes]], /) -> None:
-        """The answer begins; names are in lower case. Refused ends it."""
+        """The answer begins; names are in lower case, a Content-Length may be missing. Refused ends it."""
 
     def piece(self, data: bytes, /) -> None:
         """More of the body. Refused ends it."""
@@ -56,8 +60,11 @@ class Sending(asyncio.Protocol):
     __slots__ = (
         "_framed",
         "_headers",
+        "_is_first",
+        "_last",
         "_parser",
         "_pool",
+        "_rest",
         "_size",
         "_status",
         "dialling",
@@ -81,6 +88,9 @@ class Sending(asyncio.Protocol):
         self._status = self._size = 0
         self._framed = False
         self._headers: list[tuple[bytes, bytes]] = []
+        self._last: Last[list[tuple[bytes, bytes]]] = Last()  # of an answer with status 200
+        self._is_first = True  # whether nothing of the answer has come
+        self._rest = 0  # bytes that an answer with a known head still lacks
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send what the connection was made for."""
@@ -91,6 +101,7 @@ class Sending(asyncio.Protocol):
 
     def start(self, message: Sequence[bytes]) -> None:
         """Send a request over a connection that stands."""
+        self._is_first = True
         if self.transport is not None:
             self.transport.writelines(message)
 
@@ -103,13 +114,47 @@ class Sending(asyncio.Protocol):
             return
         if self.patient:
             self.due = self._pool.later()
+        is_first, self._is_first = self._is_first, False
         try:
-            self._parser.feed_data(data)
+            if self._rest:
+                self._further(data)
+            elif is_first and (found := self._last.split(data, LONGEST)) is not None:
+                self._again(data, *found)
+            else:
+                self._parser.feed_data(data)
+                if is_first and not self._is_first:
+                    self._remember(data)
+        except Refused as refusal:
+            self.fail(refusal)
         except httptools.HttpParserCallbackError as error:
             own = error.__context__
             self.fail(own if isinstance(own, Refused) else Refused(502, "the upstream answers out of turn"))
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self.fail(Refused(502, "the upstream answers in another protocol"))
+
+    def _remember(self, data: bytes) -> None:
+        """Keep the head that came, where nothing about it but its length need be looked at again."""
+        headers = dict(self._headers)
+        is_alone = len(headers) == len(self._headers) and self._parser.get_http_version() == "1.1"
+        if self._status == OK and is_alone and is_plain(headers):
+            said = [one for one in self._headers if one[0] != LENGTH]
+            self._last.keep(data, self._size, headers[LENGTH], said)
+
+    def _again(self, data: bytes, start: int, length: int) -> None:
+        """An answer whose head came before."""
+        self._status, self._framed, self._rest = OK, True, length
+        if self.receiver is not None:
+            self.receiver.head(OK, self._last.said)
+        self._further(data[start:])
+
+    def _further(self, data: bytes) -> None:
+        """More of its body; what comes behind it nobody has asked for."""
+        rest = self._rest - len(data)
+        if data:
+            self.on_body(data if rest >= 0 else data[:rest])
+        self._rest = max(0, rest)
+        if rest <= 0:
+            self._end(again=not rest)
 
     def on_message_begin(self) -> None:
         """A head begins; one that nobody waits for would be taken for the beginning of the next answer."""
@@ -130,24 +175,27 @@ class Sending(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """Tell of the head."""
-        self._status = self._parser.get_status_code()
+        self._status, self._size = self._parser.get_status_code(), 0
         if self._status >= INFORMAL and self.receiver is not None:
             self.receiver.head(self._status, self._headers)
 
     def on_body(self, piece: bytes) -> None:
         """Hand a piece on."""
+        self._size += len(piece)
         if self.receiver is not None:
             self.receiver.piece(piece)
 
     def on_message_complete(self) -> None:
         """Free the connection, then tell."""
-        if self._status < INFORMAL:
-            return
+        if self._status >= INFORMAL:
+            self._end(again=self._parser.should_keep_alive())
+
+    def _end(self, *, again: bool) -> None:
         receiver, self.receiver = self.receiver, None
         if receiver is None:  # a second answer to one request
             self._abort()
             return
-        self._pool.ended(self, well=self._status not in AWAY, again=self._parser.should_keep_alive())
+        self._pool.ended(self, well=self._status not in AWAY, again=again)
         receiver.end()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -29,7 +29,6 @@ from ancile.serve.child import Failed
 from ancile.serve.config import ServeConfig, policy_of
 from ancile.serve.door import Door
 from ancile.serve.ensemble import Ensemble
-from ancile.serve.framing import Service
 from ancile.serve.gateway import Gateway
 from ancile.serve.handover import Siblings
 from ancile.serve.history import History
@@ -40,6 +39,7 @@ from ancile.serve.limits import Limits
 from ancile.serve.reference import Reference, references
 from ancile.serve.review.holding import Holding
 from ancile.serve.review.store import KEY_OF, Reviews
+from ancile.serve.service import Service
 from ancile.serve.signature import Signature
 from ancile.serve.state import StateFile
 from ancile.serve.telemetry.watch import Watch

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -20,10 +20,12 @@ NOW = datetime(2026, 1, 2, tzinfo=UTC)
 ROLES = {"spiffe://example.org/batch": "service", "spiffe://example.org/team/*": "analyst"}
 
 
-class Asked(NamedTuple):
-    headers: dict[bytes, bytes] = {}  # noqa: RUF012 - never changed
+@dataclass
+class Asked:
+    headers: dict[bytes, bytes] = field(default_factory=dict)
     address: str = "127.0.0.1"
     certificate: str = ""
+    proof: tuple[bytes, bytes] = (b"", b"")
 
 
 @pytest.mark.parametrize(

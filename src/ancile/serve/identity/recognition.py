@@ -27,7 +27,10 @@ class Asking(Protocol):
     """What of a request tells who sends it.
 
     certificate  URI in the certificate of the client that TLS has verified; empty without one
+    proof        the header that was looked at last, and the hash of its token: of the next request the same
     """
+
+    proof: tuple[bytes, bytes]
 
     @property
     def headers(self) -> dict[bytes, bytes]:
@@ -63,13 +66,16 @@ class Recognition:
         given = asking.headers.get(b"authorization")
         if given is None:
             return (self._certificates and self._admitted(self._certified(asking.certificate))) or STRANGER
-        if not given.startswith(BEARER):
-            return STRANGER
-        token = given[len(BEARER) :]
-        hashed = self._users.hash(token)
+        last, hashed = asking.proof
+        if given is not last:
+            if not given.startswith(BEARER):
+                return STRANGER
+            hashed = self._users.hash(given[len(BEARER) :])
+            asking.proof = given, hashed
         found = self._keys.get(hashed)
         if found is not None:
             return found
+        token = given[len(BEARER) :]
         if self._tokens is None or token.startswith(OWN):
             return STRANGER
         return self._admitted(self._tokens.of(token, hashed, asking.address)) or STRANGER
