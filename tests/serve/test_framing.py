@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import re
 import socket
+import subprocess
+import sys
+from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
@@ -260,6 +264,43 @@ PIECES = st.sampled_from(
         b"1;a\r\n",
     ]
 )
+
+
+def test_no_fault_of_a_tick_ends_the_sweep() -> None:
+    """Else deadlines would be kept no more, and keys that were taken back would let in for ever."""
+    loop, ticks = asyncio.new_event_loop(), list[float]()
+    faults = list[dict[str, object]]()
+    loop.set_exception_handler(lambda _, context: faults.append(context))
+
+    def tick(now: float) -> None:
+        ticks.append(now)
+        if len(ticks) > 1:
+            loop.stop()
+        raise OSError(errno.EMFILE, "too many open files")
+
+    door = Door(Echo(), limits=Limits(), loop=loop, tick=tick)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        with suppress(OSError):
+            loop.run_until_complete(door.open(listening))
+        loop.run_forever()
+        with suppress(RuntimeError):
+            loop.run_until_complete(door.drain())
+    loop.close()
+    assert len(ticks) == 2
+    assert faults
+
+
+@pytest.mark.parametrize("limit", [64, 1024, 8192])
+def test_there_are_fewer_connections_than_descriptors(limit: int) -> None:
+    code = (
+        f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({limit}, {limit}))\n"
+        "from ancile.serve.limits import Limits, within_descriptors\n"
+        "found = within_descriptors(Limits()); print(found.connections, found.connections_per_address)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
+    every, each = map(int, said.split())
+    assert 4 * each <= every <= 4096
+    assert every <= limit - (512 if limit >= 1024 else 16)
 
 
 @settings(max_examples=60)

@@ -14,7 +14,7 @@ from ancile.serve.framing import Connection
 from ancile.serve.handover import Handed, Siblings
 from ancile.serve.limits import Limits
 from ancile.serve.service import Service
-from ancile.serve.tls import BACKLOG, Handshakes, Tls
+from ancile.serve.tls import BACKLOG, Handshakes, Tls, block_of
 
 SWEEP_SECONDS = 1.0
 DRAIN_SECONDS = 10.0  # that running requests have once the end was asked for
@@ -79,18 +79,20 @@ class Door:
     def enter(self, connection: Connection) -> bool:
         """Whether there is room for it, in all and for its address."""
         self._inside.add(connection)
-        self._addresses[connection.address] += 1
+        block = block_of(connection.address)
+        self._addresses[block] += 1
         return (
             len(self._inside) <= self.limits.connections
-            and self._addresses[connection.address] <= self.limits.connections_per_address
+            and self._addresses[block] <= self.limits.connections_per_address
         )
 
     def leave(self, connection: Connection) -> None:
         """It is closed; addresses without connections are forgotten."""
         self._inside.discard(connection)
-        self._addresses[connection.address] -= 1
-        if self._addresses[connection.address] <= 0:
-            del self._addresses[connection.address]
+        block = block_of(connection.address)
+        self._addresses[block] -= 1
+        if self._addresses[block] <= 0:
+            del self._addresses[block]
 
     @property
     def busy(self) -> int:
@@ -98,14 +100,15 @@ class Door:
         return sum(connection.busy for connection in self._inside)
 
     def _sweep(self) -> None:
+        # First, as no fault below may leave deadlines unkept and keys that were taken back unread.
+        self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
         self.date = f"Date: {formatdate(time.time(), usegmt=True)}\r\n".encode()
         now = self._loop.time()
         for connection in [one for one in self._inside if one.due < now]:
             connection.end()
-        self._tick(now)
         if self._handshakes is not None:
             self._handshakes.tick(now)
-        self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
+        self._tick(now)
 
     async def drain(self) -> None:
         """Accept nothing more, answer what runs, close what is idle."""

@@ -99,10 +99,8 @@ class Journal:
 
     def tick(self) -> None:
         """Once a second: count what waits, and close a file that is old or long enough."""
-        self._before = 0
-        for path in self._folder.iterdir():
-            with suppress(FileNotFoundError):  # the other process has sealed it meanwhile
-                self._before += 0 if path == self._path else path.stat().st_size
+        with suppress(OSError):  # what cannot be counted now, is as it was
+            self._before = sum(map(self._size_of, self._folder.iterdir()))
         old = self._loop.time() - self._born >= self._seconds
         if self._count and (old or self._count >= self._most) and self._syncing is None and not self.broken:
             try:
@@ -110,6 +108,11 @@ class Journal:
                 self._begin()
             except OSError as reason:
                 self.broken = reason.strerror or "input/output error"
+
+    def _size_of(self, path: Path) -> int:
+        with suppress(FileNotFoundError):  # the other process has sealed it meanwhile
+            return 0 if path == self._path else path.stat().st_size
+        return 0
 
     async def close(self) -> None:
         """Put everything on the disk and let the last file be sealed."""

@@ -39,7 +39,7 @@ class Tls:
 
     def admits(self, address: str, now: float) -> bool:
         """Whether the address may have one more handshake now."""
-        block, interval = _block(address), 1.0 / self._config.handshakes
+        block, interval = block_of(address), 1.0 / self._config.handshakes
         arrival = max(self._arrivals.get(block, 0.0), now)
         if arrival - now > (self._config.handshake_burst - 1) * interval + 1e-9:
             return False
@@ -174,7 +174,8 @@ def _no_password() -> str:
     raise ValueError("the key is encrypted")
 
 
-def _block(address: str) -> str:
+def block_of(address: str) -> str:
+    """The address, or the /64 that one customer has of IPv6."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

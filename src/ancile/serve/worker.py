@@ -35,7 +35,7 @@ from ancile.serve.history import History
 from ancile.serve.identity.config import Identities
 from ancile.serve.journal import Journal
 from ancile.serve.keys import Users
-from ancile.serve.limits import Limits
+from ancile.serve.limits import Limits, within_descriptors
 from ancile.serve.reference import Reference, references
 from ancile.serve.review.holding import Holding
 from ancile.serve.review.store import KEY_OF, Reviews
@@ -236,7 +236,7 @@ async def _until_told(
 ) -> None:
     """Let requests in until SIGTERM, and then none but those that run."""
     loop, config = asyncio.get_running_loop(), order.config
-    limits = Limits(body_bytes=config.body_bytes, answer_seconds=config.answer_seconds)
+    limits = within_descriptors(Limits(body_bytes=config.body_bytes, answer_seconds=config.answer_seconds))
     tls = None if config.tls is None else Tls(config.tls)
     door = Door(gateway, limits=limits, loop=loop, tick=gateway.tick, tls=tls, siblings=siblings)
     stop = asyncio.Event()
