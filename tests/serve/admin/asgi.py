@@ -23,8 +23,8 @@ class Browser:
         self.cookie = self.csrf = ""
 
     def __call__(self, path: str, body: object = None, **changed: str | None) -> Answer:
-        """GET, or POST with a body; a header that is changed to None is left out."""
-        data = b"" if body is None else json.dumps(body).encode()
+        """GET, or POST with a body, as it stands where it is bytes; a header that is changed to None is left out."""
+        data = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         headers: dict[str, str | None] = {"host": HOST, "cookie": self.cookie or None}
         if body is not None:
             headers |= {

@@ -173,7 +173,7 @@ def test_a_body_that_is_not_what_is_asked_for_changes_nothing(small: Small) -> N
     assert carol("/api/users").said == []
     assert carol("/api/users/nobody/rotate", {"grace": 1}).status == 400
     assert carol("/api/users/nobody/rotate", {"grace": 10**9}).status == 400
-    assert carol("/api/verdicts?last=x").status == 400
+    assert all(carol(f"/api/verdicts?last={last}").status == 400 for last in ("x", "1001", "9" * 5000))
 
 
 def test_a_file_that_cannot_be_had_is_503_and_no_path_is_told(small: Small) -> None:
@@ -221,6 +221,25 @@ def test_a_challenge_is_for_one_use_and_a_made_up_key_lets_nobody_in(small: Smal
         many.new("b")
     with pytest.raises(Exception, match="begin anew"):
         many.take(first)
+
+
+def test_a_challenge_does_not_tell_who_has_a_security_key(small: Small) -> None:
+    def asked_for(name: str) -> list[str]:
+        options = small.browser()("/api/passkeys/challenge", {"name": name}).said["options"]
+        return [one["id"] for one in options["allowCredentials"]]
+
+    with small.users.changing() as db:
+        db.execute("INSERT INTO credentials VALUES (?, 'carol', ?, 0, '')", (b"i" * 32, b"k"))
+    found = [asked_for(name) for name in ("carol", "rita", "nobody", "x" * 60_000)]
+    assert [(len(one), len(one[0])) for one in found] == [(1, 43)] * 4
+    assert len({one[0] for one in found}) == 4
+    assert asked_for("nobody") == found[2]
+
+
+@pytest.mark.parametrize("inside", [b"[" * 9000, b"[" * 9000 + b"]" * 9000])
+def test_what_is_nested_without_end_is_a_bad_request(small: Small, inside: bytes) -> None:
+    body = b'{"challenge": "", "credential": {"a": ' + inside + b"}}"
+    assert small.browser()("/api/passkeys/session", body).status == 400
 
 
 def test_beyond_this_machine_there_is_no_administration_without_tls() -> None:

@@ -61,7 +61,7 @@ async def body_of(request: Request, kind: type[Body]) -> Body:
         raise HTTPException(BAD_REQUEST, "JSON is asked for")
     try:
         return msgspec.json.decode(await request.body(), type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as reason:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as reason:
         raise HTTPException(BAD_REQUEST, str(reason)) from reason
 
 
@@ -114,7 +114,8 @@ def routes(state: AdminState) -> list[Route]:
     async def verdicts(request: Request) -> Response:
         state.admin(request)
         last = request.query_params.get("last", "50")
-        if not (last.isascii() and last.isdigit() and 0 < int(last) <= MOST_VERDICTS):
+        is_number = last.isascii() and last.isdigit() and len(last) <= len(str(MOST_VERDICTS))
+        if not (is_number and 0 < int(last) <= MOST_VERDICTS):
             raise HTTPException(BAD_REQUEST, f"last is 1 to {MOST_VERDICTS}")
         return JSONResponse(list(_verdicts(state, int(last))))
 

@@ -1,6 +1,8 @@
 """Security keys: Web Authentication Level 3, with user verification, so that one is both factors.
 
 A person who is logged in by password and code adds one. A challenge is random and for one use in two minutes.
+Who has none, and a name that nobody has, is challenged for a key that there is not (section 14.6.2, "username
+enumeration").
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from ancile.serve.admin.api import BAD_REQUEST, body_of
 from ancile.serve.admin.login import begun
 from ancile.serve.admin.state import AdminState, now
 from ancile.serve.identity.people import Person
+from ancile.serve.keys import NAME
 
 if TYPE_CHECKING:
     import webauthn
@@ -134,11 +137,12 @@ def routes(state: AdminState, *, rp_id: str, origin: str) -> list[Route]:
 
     async def challenge_(request: Request) -> Response:
         asked = await body_of(request, Name)
-        key, challenge = open_.new(asked.name)
+        name = asked.name if NAME.fullmatch(asked.name) else ""  # nobody's, and none that fills the memory
+        key, challenge = open_.new(name)
         options = webauthn.generate_authentication_options(
             rp_id=rp_id,
             challenge=challenge,
-            allow_credentials=_known(state, asked.name),
+            allow_credentials=_known(state, name) or [_decoy(state, asked.name)],
             user_verification=structs.UserVerificationRequirement.REQUIRED,
         )
         return _asked(key, webauthn.options_to_json(options))
@@ -189,6 +193,12 @@ def _verified(
 def _known(state: AdminState, name: str) -> list[structs.PublicKeyCredentialDescriptor]:
     rows = state.users.rows("SELECT id FROM credentials WHERE name = ?", name)
     return [structs.PublicKeyCredentialDescriptor(id=bytes(id_)) for (id_,) in rows if isinstance(id_, bytes)]
+
+
+def _decoy(state: AdminState, name: str) -> structs.PublicKeyCredentialDescriptor:
+    """The same each time that it is asked for."""
+    told = b"no security key of " + name.encode("utf-8", "replace")
+    return structs.PublicKeyCredentialDescriptor(id=state.users.hash(told))
 
 
 def _plain(credential: Mapping[str, object]) -> dict[str, object]:

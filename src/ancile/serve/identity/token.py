@@ -130,9 +130,15 @@ def _in_time(claims: Mapping[str, object], oidc: Oidc, *, now: float) -> float:
 
 def _time(claims: Mapping[str, object], name: str) -> float:
     value = claims.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise Rejected(f"{name} is no time")
-    return float(value)
+    try:
+        found = float(value)
+    except OverflowError as reason:  # an integer beyond all doubles
+        raise Rejected(f"{name} is no time") from reason
+    if not math.isfinite(found):
+        raise Rejected(f"{name} is no time")
+    return found
 
 
 def _name(claims: Mapping[str, object], oidc: Oidc) -> str:
