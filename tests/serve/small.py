@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from tests.cli.terminal import Place
@@ -24,14 +25,14 @@ from tests.serve.answer import Answer
 W = np.array([[1.0, -1.0], [0.5, 0.25]], dtype=np.float32)
 
 
-def linear() -> bytes:
-    """A model whose scores are x @ W."""
+def linear(weights: NDArray[np.float32] = W) -> bytes:
+    """A model whose scores are x @ weights."""
     graph = helper.make_graph(
         [helper.make_node("MatMul", ["x", "w"], ["scores"])],
         "line",
         [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["n", 2])],
         [helper.make_tensor_value_info("scores", onnx.TensorProto.FLOAT, ["n", 2])],
-        [numpy_helper.from_array(W, "w")],
+        [numpy_helper.from_array(weights, "w")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     data: bytes = model.SerializeToString()

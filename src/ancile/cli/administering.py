@@ -2,49 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
 
 from msgspec import structs
 
 from ancile.cli.home import Home
+from ancile.cli.in_force import FOLDER, InForce
 from ancile.cli.output import talk
-from ancile.serve.config import ServeConfig
+
+if TYPE_CHECKING:
+    from ancile.serve.admin.order import AdminOrder
+
+
+Renew = Callable[[InForce], None]
 
 
 @contextmanager
-def administering(
-    home: Home, config: ServeConfig, *, port: int | None, profile: str, policies: str | None, digest: str
-) -> Iterator[None]:
-    """The administration, while the block lasts; nothing without a port."""
+def administering(home: Home, found: InForce, *, port: int | None) -> Iterator[Renew]:
+    """The administration, while the block lasts, and what has it show what is in force then.
+
+    port  nothing is administered without one
+    """
     if port is None:
-        yield
+        yield lambda _: None
         return
-    from ancile.cli.serve import FOLDER  # noqa: PLC0415 - a circle
-    from ancile.serve.admin.order import AdminOrder  # noqa: PLC0415 - where it is asked for
-    from ancile.serve.admin.process import administration, hosts_of  # noqa: PLC0415 - likewise
+    from ancile.serve.admin.process import Administration  # noqa: PLC0415 - where it is asked for
     from ancile.serve.supervise import listening  # noqa: PLC0415 - likewise
 
-    below, listener = home.config_file.parent, config.admin
+    bound = listening(found.config.admin.host, port)
+    at, number = int(bound.getsockname()[1]), bound.fileno()
+    with closing(bound), closing(Administration(_order(home, found, at, number), bound, say=talk)) as running:
+        talk(f"administration at {running.url}")
+        if not running.people:
+            talk("nobody may log in there yet: ancile user add NAME --admin")
+        yield lambda changed: running.renew(_order(home, changed, at, number))
+
+
+def _order(home: Home, found: InForce, port: int, socket: int) -> AdminOrder:
+    from ancile.serve.admin.order import AdminOrder  # noqa: PLC0415 - where it is asked for
+    from ancile.serve.admin.process import hosts_of  # noqa: PLC0415 - likewise
+
+    below, listener = home.config_file.parent, found.config.admin
     if listener.certificate:
         listener = structs.replace(
             listener, certificate=str(below / listener.certificate), key=str(below / listener.key)
         )
-    bound = listening(listener.host, port)
-    port = int(bound.getsockname()[1])
-    order = AdminOrder(
+    return AdminOrder(
         home=str(home.folder),
         folder=str(home.folder / FOLDER),
-        socket=bound.fileno(),
+        socket=socket,
         port=port,
         hosts=hosts_of(listener, port),
-        config=structs.replace(config, admin=listener),
-        profile=profile,
-        policies=policies,
-        digest=digest,
+        config=structs.replace(found.config, admin=listener),
+        profile=found.policy.profile,
+        policies=found.policies,
+        digest=found.digest,
     )
-    with administration(order, bound, say=talk) as running:
-        talk(f"administration at {running.url}")
-        if not running.people:
-            talk("nobody may log in there yet: ancile user add NAME --admin")
-        yield

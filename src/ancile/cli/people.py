@@ -12,9 +12,9 @@ from importlib import import_module
 import click
 
 from ancile.cli.home import Home
+from ancile.cli.in_force import FOLDER
 from ancile.cli.output import talk
 from ancile.cli.recorder import open_recorder
-from ancile.cli.serve import FOLDER
 from ancile.serve.keys import Users
 from ancile.trust.passphrase import passphrase
 

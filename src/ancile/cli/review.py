@@ -10,9 +10,9 @@ from pathlib import Path
 import click
 
 from ancile.cli.home import Home, need_home
+from ancile.cli.in_force import FOLDER
 from ancile.cli.output import talk
 from ancile.cli.recorder import open_recorder
-from ancile.cli.serve import FOLDER
 from ancile.core.text import plain
 from ancile.render.json import written
 from ancile.serve.config import ServeConfig

@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import ipaddress
-import json
-import math
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import click
-from msgspec import structs
 
 from ancile.cli.administering import administering
 from ancile.cli.home import Home, need_home
+from ancile.cli.in_force import FOLDER, Asked, InForce, in_force, order_of
+from ancile.cli.introduce import introduce, url_of
 from ancile.cli.output import talk
 from ancile.cli.recorder import open_recorder
 from ancile.core.errors import AncileError
-from ancile.serve.config import GUARDS, LEARNED, Policy, ServeConfig, policy_of
-from ancile.serve.identity.config import placed
-from ancile.serve.reaction import LADDER
-from ancile.serve.tls_config import tls_in_force
 
-FOLDER = "serve"  # of a home: users, pepper, journal
-CHAT_GUARDS = ("rate", "quota")
-UNREFERENCED = "without --reference off"
 RECOVERED = "records of a run before are now in the ledger"
-SHOWN_VALUES = 100  # of an input in the ready line
 
 
 @click.command()
@@ -92,18 +82,9 @@ def serve(
 
     MODEL is ONNX, torch.export (.pt2), skops (scikit-learn), XGBoost or LightGBM: opening these runs no code.
 
-    Ends with SIGTERM or Ctrl-C, once running requests are answered and the records are in the ledger.
+    Ends with SIGTERM or Ctrl-C, once running requests are answered and the records are in the ledger; SIGHUP
+    has it read policies, roles and MODEL again.
     """
-    from ancile.cli.model_evidence import require_evidence  # noqa: PLC0415 - not for --help
-    from ancile.serve.identity.permissions import digest_in_force, read_policies  # noqa: PLC0415 - likewise
-    from ancile.serve.incidents.alerter import alerting  # noqa: PLC0415 - likewise
-    from ancile.serve.keys import Users  # noqa: PLC0415 - not for --help
-    from ancile.serve.review.store import KEY_OF, Reviews  # noqa: PLC0415 - likewise
-    from ancile.serve.shared.counting import counting  # noqa: PLC0415 - likewise
-    from ancile.serve.supervise import Sealer, journal_of, listening, supervise  # noqa: PLC0415 - not for --help
-    from ancile.serve.telemetry.exporter import exporting  # noqa: PLC0415 - likewise
-    from ancile.serve.worker import Order, Serving  # noqa: PLC0415 - likewise
-
     home = need_home(Path.cwd())
     if (
         (model is None) == (upstream is None)
@@ -119,53 +100,52 @@ def serve(
         raise AncileError(
             "nothing is shared with the host that keeps the ledger", value="", remedy="name it: --state URL"
         )
-    config = home.config.get("serve", ServeConfig)
-    policy = policy_of(config, profile=profile)
-    below = home.config_file.parent
-    tls = tls_in_force(config.tls, below, certificate=tls_cert, key=tls_key, client_ca=client_ca)
-    policies = read_policies(config.policies, home.config_file.parent)
-    digest = digest_in_force(policy, policies)
-    folder = home.folder / FOLDER
+    asked = Asked(model, upstream, chat, names, profile, members, reference, tls_cert, tls_key, client_ca)
+    place = Place(host, port, admin_port, workers, state, window, ledger_elsewhere)
+    _serve(home, asked, place)
+
+
+class Place(NamedTuple):
+    """The command line, as far as it says where and on how many processes it is served."""
+
+    host: str
+    port: int
+    admin_port: int | None
+    workers: int
+    state: str | None
+    window: str | None
+    ledger_elsewhere: bool
+
+
+def _serve(home: Home, asked: Asked, place: Place) -> None:
+    from ancile.serve.incidents.alerter import alerting  # noqa: PLC0415 - not for --help
+    from ancile.serve.keys import Users  # noqa: PLC0415 - likewise
+    from ancile.serve.renewal import Read  # noqa: PLC0415 - likewise
+    from ancile.serve.review.store import KEY_OF, Reviews  # noqa: PLC0415 - likewise
+    from ancile.serve.shared.counting import counting  # noqa: PLC0415 - likewise
+    from ancile.serve.supervise import Sealer, journal_of, listening, supervise  # noqa: PLC0415 - likewise
+    from ancile.serve.telemetry.exporter import exporting  # noqa: PLC0415 - likewise
+    from ancile.serve.worker import Serving  # noqa: PLC0415 - likewise
+
+    first, folder = in_force(home, asked), home.folder / FOLDER
+    config = first.config
     with (
-        listening(host, port) as bound,
+        listening(place.host, place.port) as bound,
         open_recorder(home) as recorder,
         Users(folder) as users,
-        administering(
-            home, config, port=admin_port, profile=policy.profile, policies=policies, digest=digest
-        ),
+        administering(home, first, port=place.admin_port) as renew,
         Reviews(folder, key=users.hash(KEY_OF)) as reviews,
         alerting(recorder.ledger, config, folder=folder, say=talk) as alerter,
         exporting(config.telemetry, folder) as metrics,
-        counting(state, window, talk) as shared,
+        counting(place.state, place.window, talk) as shared,
     ):
+
+        def read(found: InForce, say: Callable[[str], None]) -> Read:
+            order = order_of(home, recorder, asked, found, socket=bound.fileno(), rates=shared.rates, say=say)
+            return Read(order, found.digest, lambda: renew(found))
+
         notes: list[str] = []
-        model_digest = None
-        if model is not None:
-            model_digest = require_evidence(home, recorder, model, config, say=notes.append)
-        ensemble = tuple(
-            (str(one), require_evidence(home, recorder, one, config, say=notes.append)) for one in members
-        )
-        place = bound.getsockname()
-        order = Order(
-            folder=str(folder),
-            socket=bound.fileno(),
-            config=structs.replace(
-                config,
-                oidc=placed(config.oidc, below),
-                tls=tls,
-                upstream_key=str(below / config.upstream_key) if config.upstream_key else "",
-            ),
-            profile=policy.profile,
-            model=None if model is None else str(model),
-            upstream=upstream,
-            models=names,
-            chat=chat,
-            reference=reference,
-            ensemble=ensemble,
-            policies=policies,
-            digest=model_digest,
-            rates=shared.rates,
-        )
+        begun = read(first, notes.append)
         sealer = Sealer(
             ledger=recorder.ledger,
             author=recorder.author,
@@ -177,85 +157,28 @@ def serve(
             changes=lambda: (users.hand_over(recorder.write), reviews.hand_over(recorder.write)),
             heard=alerter.tick,
             passing=shared.passing,
-            away=ledger_elsewhere,
+            away=place.ledger_elsewhere,
         )
         if left := sealer.recover():
-            what = "journals of a run before were passed on" if ledger_elsewhere else RECOVERED
+            what = "journals of a run before were passed on" if place.ledger_elsewhere else RECOVERED
             talk(f"{left} {what}")
+        at = bound.getsockname()
 
         def told(serving: Serving) -> None:
             for note in notes:
                 talk(note)
             if metrics:
                 talk(f"metrics for Prometheus: {metrics}")
-            _introduce(
-                home,
-                serving,
-                policy,
-                together=bool(members),
-                url=_url(place[0], place[1], tls=tls is not None),
-            )
+            url = url_of(at[0], at[1], tls=first.tls is not None)
+            introduce(home, serving, first.policy, together=bool(asked.members), url=url)
 
-        sealer = sealer._replace(policy=digest)
-        supervise(order, bound, sealer, count=workers, told=told, say=talk, lend=shared.lend)
-
-
-def _url(host: str, port: int, *, tls: bool) -> str:
-    return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
-
-
-def _introduce(home: Home, serving: object, policy: Policy, *, together: bool, url: str) -> None:
-    """Where it is, what is in force, how to get in, and a line to try."""
-    from ancile.serve.keys import Users  # noqa: PLC0415 - not for --help
-    from ancile.serve.worker import Serving  # noqa: PLC0415 - likewise
-
-    if not isinstance(serving, Serving):
-        raise TypeError("a worker's word")
-    digest = f", {serving.digest[:19]}" if serving.digest else ""
-    talk(f"serving {', '.join(serving.models)} at {url}{digest}")
-    name, inputs = next(iter(serving.models.items()))
-    chat = not inputs
-    guards = CHAT_GUARDS if chat else tuple(one for one in GUARDS if together or one != "disagreement")
-    talk(f"profile {policy.profile}: {_in_force(policy, guards, guarded=bool(serving.guarded))}")
-    if chat:
-        talk("no guard looks at what is said")
-    scheme, _, place = url.partition("://")
-    if scheme == "http" and not ipaddress.ip_address(place.rpartition(":")[0].strip("[]")).is_loopback:
-        talk("keys and data travel in the clear: give --tls-cert and --tls-key")
-    with Users(home.folder / FOLDER) as users:
-        if not users.identities(datetime.now(UTC)):
-            talk("nobody has a key yet: ancile user add NAME --role analyst")
-    asked = f"/v1/chat/completions -d '{_chat(name)}'" if chat else f"/v2/models/{name}{_example(inputs)}"
-    talk(f'try: curl -H "Authorization: Bearer $KEY" {url}{asked}')
-
-
-def _chat(model: str) -> str:
-    asked = {"model": model, "messages": [{"role": "user", "content": "hello"}]}
-    return json.dumps(asked, separators=(",", ":"))
-
-
-def _in_force(policy: Policy, guards: Sequence[str], *, guarded: bool) -> str:
-    """The guards by what they may do at most, the gravest first."""
-    found: dict[str, list[str]] = {reaction: [] for reaction in reversed(LADDER)} | {UNREFERENCED: []}
-    found["deny"].append("identity")
-    for guard in guards:
-        most = policy.reactions.get(guard, "deny")
-        found[UNREFERENCED if guard in LEARNED and not guarded and most != "allow" else most].append(guard)
-    words = {"allow": "off"}
-    return "; ".join(
-        f"{words.get(reaction, reaction)} {', '.join(names)}" for reaction, names in found.items() if names
-    )
-
-
-def _example(inputs: list[dict[str, object]]) -> str:
-    """The end of a line that asks: with zeros as input where they are few, else for the metadata."""
-    tensors = []
-    for one in inputs:
-        axes = one["shape"]
-        shape = [max(int(axis), 1) for axis in axes] if isinstance(axes, list) else [1]
-        size = math.prod(shape)
-        if size > SHOWN_VALUES or one["datatype"] in ("BYTES", "BOOL", "FP16"):
-            return ""
-        tensors.append({"name": one["name"], "shape": shape, "datatype": one["datatype"], "data": [0] * size})
-    body = json.dumps({"inputs": tensors}, separators=(",", ":"))
-    return f"/infer -d '{body}'" if "'" not in body else ""
+        supervise(
+            begun,
+            bound,
+            sealer,
+            count=place.workers,
+            told=told,
+            say=talk,
+            read=lambda: read(in_force(need_home(Path.cwd()), asked), talk),
+            lend=shared.lend,
+        )

@@ -10,9 +10,9 @@ import click
 import msgspec
 
 from ancile.cli.home import Home, need_home
+from ancile.cli.in_force import FOLDER
 from ancile.cli.output import talk
 from ancile.cli.people import add_person, changing, remove_person
-from ancile.cli.serve import FOLDER
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
 from ancile.render.json import written

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import select
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,12 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """The variables without those whose names speak of secrets: passphrases stay with the keys."""
     return {name: value for name, value in environment.items() if not SECRET.search(name)}
+
+
+def leave_signals() -> None:
+    """Ctrl-C and the end of a terminal reach the whole group: what they mean is the parent's to say."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def started(module: str, order: msgspec.Struct, passed: Sequence[int]) -> subprocess.Popen[bytes]:

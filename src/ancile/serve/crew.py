@@ -38,8 +38,8 @@ class Worker:
         return has_word(self._process, seconds)
 
     def word(self) -> Serving:
-        """That it serves; AncileError where it says why not, or ends without a word."""
-        return word(self._process, Serving, name="the gateway's worker", seconds=START_SECONDS)
+        """That it serves, as it has said; AncileError where it said why not, or nothing."""
+        return word(self._process, Serving, name="the gateway's worker", seconds=0.0)
 
     def ended(self) -> str:
         """How it ended; empty while it runs."""
@@ -80,6 +80,8 @@ class Crew:
         self._inboxes = inboxes(count)
         self._workers: list[Worker] = []
         self._starting: set[int] = set()
+        self._words: dict[int, Serving] = {}
+        self._due = time.monotonic() + START_SECONDS
         self._ends: deque[float] = deque(maxlen=MOST_ENDS)
         try:
             for index in range(count):
@@ -104,10 +106,25 @@ class Crew:
             order = msgspec.structs.replace(order, leases=lent.fileno())
             return Worker(order, [*passed, lent.fileno()])
 
+    @property
+    def pids(self) -> frozenset[int]:
+        """Process ids of those that there are now."""
+        return frozenset(worker.pid for worker in self._workers)
+
     def words(self) -> Serving:
         """What the first says, once all serve."""
-        first, *_ = [worker.word() for worker in self._workers]
-        return first
+        while True:
+            said = self.word(START_SECONDS)
+            if said is not None:
+                return said
+
+    def word(self, seconds: float = 0.0) -> Serving | None:
+        """The same without waiting for longer than that; None while one has not said yet that it serves."""
+        for index, worker in enumerate(self._workers):
+            late = time.monotonic() > self._due
+            if index not in self._words and (worker.has_word(seconds) or late):
+                self._words[index] = worker.word()
+        return self._words[0] if len(self._words) == len(self._workers) else None
 
     def look(self) -> None:
         """Replace whoever ended; AncileError where that happens too often, or a successor cannot serve."""
@@ -132,9 +149,23 @@ class Crew:
         self._workers[index] = self._start(index)
         self._starting.add(index)
 
+    def leave(self) -> None:
+        """Take nothing new, answer what runs, and end: ``gone`` says once they have."""
+        self._due = time.monotonic() + END_SECONDS
+        for worker in self._workers:
+            worker.terminate()
+
+    def gone(self) -> bool:
+        """Whether all have ended; those that take too long are killed."""
+        if time.monotonic() < self._due and not all(worker.ended() for worker in self._workers):
+            return False
+        self.end()
+        for worker in self._workers:
+            self._left(worker.pid)
+        return True
+
     def end(self) -> None:
-        """Nothing new comes in, and all drain at a time."""
-        self._bound.close()
+        """All drain at a time."""
         for worker in self._workers:
             worker.terminate()
         for worker in self._workers:

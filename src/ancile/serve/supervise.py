@@ -6,6 +6,7 @@ It has no socket of its own and reads nothing of the network but the workers' jo
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -17,9 +18,10 @@ from typing import NamedTuple
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
 from ancile.serve.crew import Crew
+from ancile.serve.renewal import Crews, Read
 from ancile.serve.segment import KIND, leave, sealed_journals, segments, statement_of, waiting
 from ancile.serve.shared.passing import Passing
-from ancile.serve.worker import JOURNAL, Order, Serving
+from ancile.serve.worker import JOURNAL, Serving
 from ancile.trust.dsse import sign
 from ancile.trust.key import AuthorKey, NoteKey
 from ancile.trust.ledger import Draft, Ledger
@@ -37,7 +39,7 @@ class Sealer(NamedTuple):
     folder  of the journals
     most    records of a segment
     done    segments that the ledger holds, of journals that could not be removed yet
-    policy  digest of what is in force while the journals are written; empty where that cannot be told
+    policy  digest of what is in force while a journal is written; empty where that cannot be told
     changes puts what was changed of users into the ledger as well
     heard   is called whenever all that could be sealed is
     passing where several hosts share a database: journals come from there, or go there with ``away``
@@ -51,7 +53,7 @@ class Sealer(NamedTuple):
     most: int
     now: Callable[[], datetime]
     done: set[str]
-    policy: str = ""
+    policy: Callable[[Path], str] = lambda _: ""
     changes: Callable[[], object] = lambda: None
     heard: Callable[[], object] = lambda: None
     passing: Passing | None = None
@@ -71,7 +73,7 @@ class Sealer(NamedTuple):
             for part in segments(path, most=self.most):
                 parts.append(part.journal)
                 if part.journal not in self.done:
-                    envelope = sign(statement_of(part, policy=self.policy), [self.author])
+                    envelope = sign(statement_of(part, policy=self.policy(path)), [self.author])
                     self.ledger.append([Draft(KIND, self.author.public.id_bytes, envelope)])
                     self.done.add(part.journal)
                     count += len(part.lines)
@@ -111,13 +113,14 @@ def listening(host: str, port: int) -> socket:
 
 
 def supervise(
-    order: Order,
+    first: Read,
     bound: socket,
     sealer: Sealer,
     *,
     count: int,
     told: Callable[[Serving], None],
     say: Callable[[str], None],
+    read: Callable[[], Read],
     lend: Callable[[], socket] | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; what was recorded is in the ledger when this returns.
@@ -126,26 +129,43 @@ def supervise(
     told   hears once that they serve
     lend   makes the socket that a worker asks for budgets at, where it counts none itself
     say    hears of what went wrong and is tried again
+    read   what ``first`` was, read again at SIGHUP
     """
-    stop = threading.Event()
-    previous = {
-        number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)
-    }
-    sealing = _Sealing(sealer, say)
+    stop, again = threading.Event(), threading.Event()
+    hung_up = _hung_up(stop, again)
+    asked = {signal.SIGTERM: stop.set, signal.SIGINT: stop.set, signal.SIGHUP: hung_up}
+    previous = {number: signal.signal(number, lambda *_, do=do: do()) for number, do in asked.items()}
+    left = lambda pid: leave(sealer.folder, pid)  # noqa: E731 - of one argument
     try:
-        left = lambda pid: leave(sealer.folder, pid)  # noqa: E731 - of one argument
-        crew = Crew(order, bound, count=count, left=left, say=say, lend=lend)
+        made = lambda order: Crew(order, bound, count=count, left=left, say=say, lend=lend)  # noqa: E731 - likewise
+        crews = Crews(first, made, say=say)
+        sealer = sealer._replace(policy=crews.policy)
+        sealing = _Sealing(sealer, say)
         try:
-            told(crew.words())
+            told(crews.words())
             while not stop.wait(POLL_SECONDS):
-                crew.look()
+                if again.is_set() and not crews.renewing:
+                    again.clear()
+                    crews.renew(read)
+                crews.look()
                 sealing.tick()
         finally:
-            crew.end()
+            bound.close()
+            crews.end()
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
         sealer.seal(dead=True)
+
+
+def _hung_up(stop: threading.Event, again: threading.Event) -> Callable[[], None]:
+    """What SIGHUP asks for: to read again; of a terminal that is gone, which sends it as well, the end."""
+    terminal = sys.stderr.isatty()
+
+    def hung_up() -> None:
+        (stop if terminal and not sys.stderr.isatty() else again).set()
+
+    return hung_up
 
 
 class _Sealing:

@@ -25,7 +25,7 @@ from ancile.serve.answers import with_answers
 from ancile.serve.backend import Backend
 from ancile.serve.budgets import Budgets, Rates
 from ancile.serve.call import Settings
-from ancile.serve.child import Failed
+from ancile.serve.child import Failed, leave_signals
 from ancile.serve.config import ServeConfig, policy_of
 from ancile.serve.door import Door
 from ancile.serve.ensemble import Ensemble
@@ -115,7 +115,7 @@ class Running(Service, Protocol):
 def main() -> int:
     """Serve until SIGTERM, or until whoever gave the order is gone."""
     order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent sends SIGTERM
+    leave_signals()
     gc.freeze()
     gc.set_threshold(COLLECTED_AFTER)
     try:

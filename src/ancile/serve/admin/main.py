@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import socket
 import ssl
 import sys
@@ -20,7 +19,7 @@ from ancile.core.extras import needs
 from ancile.core.text import plain
 from ancile.serve.admin.config import AdminConfig
 from ancile.serve.admin.order import AdminOrder, Ready
-from ancile.serve.child import Failed
+from ancile.serve.child import Failed, leave_signals
 from ancile.serve.config import policy_of
 
 MOST_AT_ONCE = 32  # connections
@@ -30,7 +29,7 @@ IDLE_SECONDS = 10
 
 def main() -> int:
     """Serve until stdin ends or SIGTERM."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends this one
+    leave_signals()
     order = msgspec.json.decode(sys.stdin.buffer.readline(), type=AdminOrder)
     try:
         asyncio.run(_serve(order))

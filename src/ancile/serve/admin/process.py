@@ -6,10 +6,9 @@ import http.client
 import ssl
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from socket import socket
-from typing import NamedTuple
 
 from ancile.core.errors import AncileError
 from ancile.serve.admin.config import AdminConfig
@@ -22,13 +21,6 @@ STRANGER = 401
 WELL_KNOWN = (80, 443)  # ports that a Host header leaves out
 
 
-class Administration(NamedTuple):
-    """A running one. url: of its page; people: how many may log in."""
-
-    url: str
-    people: int
-
-
 def hosts_of(config: AdminConfig, port: int) -> tuple[str, ...]:
     """Names under which it is asked; security keys are for the first, which is no address where it can be."""
     address = f"[{config.host}]" if ":" in config.host else config.host
@@ -37,29 +29,51 @@ def hosts_of(config: AdminConfig, port: int) -> tuple[str, ...]:
     return tuple(f"{name}:{port}" for name in names) + (tuple(names) if port in WELL_KNOWN else ())
 
 
-@contextmanager
-def administration(
-    order: AdminOrder, bound: socket, *, say: Callable[[str], None]
-) -> Iterator[Administration]:
-    """The process, while the block lasts; AncileError where it does not start or lets strangers in.
+class Administration:
+    """The process, until it is closed; AncileError where it does not start or lets strangers in.
 
-    say  hears where it ends by itself: then nobody administers, and the gateway serves on
+    say     hears where it ends by itself: then nobody administers, and the gateway serves on
+    url     of its page
+    people  how many may log in
     """
-    with bound:
-        process = started("ancile.serve.admin.main", order, (bound.fileno(),))
-    ending = threading.Event()
-    try:
-        ready = word(process, Ready, name="the administration", seconds=START_SECONDS)
-        threading.Thread(target=_watch, args=(process, ending, say), daemon=True).start()
-        _refuses_strangers(order)
+
+    def __init__(self, order: AdminOrder, bound: socket, *, say: Callable[[str], None]) -> None:
+        self._bound, self._say = bound, say
+        self._end, self.people = self._start(order)
         scheme = "https" if order.config.admin.certificate else "http"
-        yield Administration(f"{scheme}://{order.hosts[0]}", ready.people)
-    finally:
-        ending.set()
-        if process.stdin is not None:
-            with suppress(BrokenPipeError):
-                process.stdin.close()
-        end(process, END_SECONDS)
+        self.url = f"{scheme}://{order.hosts[0]}"
+
+    def renew(self, order: AdminOrder) -> None:
+        """Another takes its place; it stays where that one does not start."""
+        end, self.people = self._start(order)
+        self._end()
+        self._end = end
+
+    def close(self) -> None:
+        """Nobody administers any more."""
+        self._bound.close()
+        self._end()
+
+    def _start(self, order: AdminOrder) -> tuple[Callable[[], None], int]:
+        """What ends it, and how many may log in."""
+        process = started("ancile.serve.admin.main", order, (self._bound.fileno(),))
+        ending = threading.Event()
+
+        def ended() -> None:
+            ending.set()
+            if process.stdin is not None:
+                with suppress(BrokenPipeError):
+                    process.stdin.close()
+            end(process, END_SECONDS)
+
+        try:
+            ready = word(process, Ready, name="the administration", seconds=START_SECONDS)
+            threading.Thread(target=_watch, args=(process, ending, self._say), daemon=True).start()
+            _refuses_strangers(order)
+        except BaseException:
+            ended()
+            raise
+        return ended, ready.people
 
 
 def _watch(process: subprocess.Popen[bytes], ending: threading.Event, say: Callable[[str], None]) -> None:

@@ -15,7 +15,7 @@ import msgspec
 
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
-from ancile.serve.child import started
+from ancile.serve.child import leave_signals, started
 from ancile.serve.telemetry.config import TelemetryConfig
 from ancile.serve.telemetry.counters import FOLDER, clear
 
@@ -35,6 +35,7 @@ def main() -> int:
 
     from ancile.serve.telemetry.exposition import Counts  # noqa: PLC0415 - likewise
 
+    leave_signals()
     order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
     registry = CollectorRegistry(auto_describe=False)
     registry.register(Counts(Path(order.folder)))
