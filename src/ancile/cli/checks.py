@@ -35,6 +35,8 @@ TUPLES = (
     "ancile.assess.checks:EVASION_CHECKS",
     "ancile.assess.checks:INPUT_CHECKS",
     "ancile.models.checks:MODEL_CHECKS",
+    "ancile.data.checks:ADDED",
+    "ancile.data.checks:VERIFIED",
     "ancile.release.checks:RELEASE_CHECKS",
     "ancile.serve.attackers.checks:GATEWAY_CHECKS",
     "ancile.govern.checks:GATE_CHECKS",

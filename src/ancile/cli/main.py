@@ -22,6 +22,7 @@ COMMANDS: dict[str, str] = {
     "init": "Make ancile.toml and .ancile/ with keys and ledger.",
     "scan": "Say what files hold that could run, and whether to open them.",
     "assess": "Attack a model and say how robust it is, and how sure that is.",
+    "data": "Know where data came from, and prove that it did not change.",
     "sign": "Sign exactly these bytes, with a bundle that verifies offline.",
     "verify": "Say whether a model is what its signers have signed.",
     "gate": "Decide from evidence whether a model may pass.",

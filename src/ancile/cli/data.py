@@ -1,0 +1,125 @@
+"""``ancile data``: add, log, diff, verify, get, lineage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ancile.cli.output import chosen, output_options, quiet_option, record_option
+
+
+@click.group()
+def data() -> None:
+    """Know where data came from, and prove that it did not change."""
+
+
+@data.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--name", help="Of the data set; else PATH as seen from the project's folder.")
+@click.option("--source", default="", help="Address or place that it was taken from.")
+@click.option("--collector", default="", help="Who collected it.")
+@click.option("--licence", default="", help="SPDX expression, such as CC-BY-4.0, or words.")
+@click.option("--parent", "parents", multiple=True, metavar="NAME@N", help="Made from this version.")
+@click.option("--transformation", default="", help="What was done to the parents.")
+@click.option("--access", default="", help="Who may have it.")
+@click.option("--note", default="", help="What else is to be known.")
+@quiet_option
+@output_options
+def add(
+    path: Path,
+    *,
+    name: str | None,
+    source: str,
+    collector: str,
+    licence: str,
+    parents: tuple[str, ...],
+    transformation: str,
+    access: str,
+    note: str,
+    quiet: bool,
+    format_: str | None,
+    output: Path | None,
+    strict: bool,
+) -> int:
+    """Keep PATH, a file or a folder, as the next version of a data set, with where it came from.
+
+    The version is kept in the home in chunks that versions share, and is evidence in the ledger. Nothing of
+    PATH is touched.
+    """
+    from ancile.cli.versioning import adding  # noqa: PLC0415 - not needed for --help
+    from ancile.data.version import Provenance  # noqa: PLC0415 - likewise
+
+    provenance = Provenance(
+        source=source,
+        collector=collector,
+        licence=licence,
+        transformation=transformation,
+        access=access,
+        note=note,
+        parents=parents,
+    )
+    return adding(path, name, provenance, chosen(format_, output, strict=strict), quiet=quiet)
+
+
+@data.command()
+@click.argument("name", required=False)
+@click.option("-f", "--format", "format_", type=click.Choice(["table", "json"]), default="table")
+def log(name: str | None, format_: str) -> None:
+    """List the versions of all data sets, or those of NAME."""
+    from ancile.cli.versioning import list_versions  # noqa: PLC0415 - not needed for --help
+
+    list_versions(name, as_json=format_ == "json")
+
+
+@data.command()
+@click.argument("old", metavar="V1")
+@click.argument("new", metavar="V2")
+@click.option("-f", "--format", "format_", type=click.Choice(["table", "json"]), default="table")
+def diff(old: str, new: str, format_: str) -> int:
+    """Say what differs between two versions, NAME@N each; exit code 1 where something does."""
+    from ancile.cli.versioning import difference  # noqa: PLC0415 - not needed for --help
+
+    return difference(old, new, as_json=format_ == "json")
+
+
+@data.command()
+@click.argument("version", metavar="NAME[@N]")
+@click.option("--path", type=click.Path(path_type=Path), help="Where the files lie; else where NAME says.")
+@record_option
+@quiet_option
+@output_options
+def verify(
+    version: str,
+    *,
+    path: Path | None,
+    record: bool | None,
+    quiet: bool,
+    format_: str | None,
+    output: Path | None,
+    strict: bool,
+) -> int:
+    """Say whether the files are those of a version, the latest without @N, and which rows changed."""
+    from ancile.cli.versioning import verifying  # noqa: PLC0415 - not needed for --help
+
+    return verifying(version, path, chosen(format_, output, strict=strict), record=record, quiet=quiet)
+
+
+@data.command()
+@click.argument("version", metavar="NAME[@N]")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="New file or folder.")
+def get(version: str, output: Path) -> None:
+    """Write a version as it was added, to a place where nothing is yet."""
+    from ancile.cli.versioning import getting  # noqa: PLC0415 - not needed for --help
+
+    getting(version, output)
+
+
+@data.command()
+@click.argument("version", metavar="NAME[@N]")
+@click.option("-f", "--format", "format_", type=click.Choice(["table", "mermaid", "json"]), default="table")
+def lineage(version: str, format_: str) -> None:
+    """Say what a version was made from, back to the sources."""
+    from ancile.cli.versioning import show_lineage  # noqa: PLC0415 - not needed for --help
+
+    show_lineage(version, format_)

@@ -1,0 +1,1 @@
+"""Data that models learn from: versions and where they come from."""

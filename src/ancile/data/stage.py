@@ -1,0 +1,139 @@
+"""Reports about versions of data: one that was added, one that was verified."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from ancile.core.check import Examined, examine
+from ancile.core.errors import AncileError
+from ancile.core.measure import Count
+from ancile.core.report import Parameters, Report
+from ancile.data.adding import Added, Progress
+from ancile.data.checks import ADDED, VERIFIED, Verified
+from ancile.data.comparing import Changed, compare
+from ancile.data.cutting import sizes_of
+from ancile.data.reading import Chunk, read_chunks
+from ancile.data.store import DataStore
+from ancile.data.version import DataFile, Piece, Version
+from ancile.inputs.row_places import rows_in
+from ancile.version import __version__
+from ancile.work.clock import Clock
+from ancile.work.listing import Entry, after_the_tick, files_below
+
+
+def added_report(added: Added, *, started: datetime, finished: datetime) -> Report:
+    """What is said of a version that was added."""
+    version = added.kept.version
+    counted = {
+        "files": len(version.files),
+        "bytes": version.size,
+        "chunks": sum(len(one.chunks) for one in version.files),
+        "stored_bytes": added.grown,
+    }
+    return _report(
+        version,
+        examine(ADDED, version),
+        started=started,
+        finished=finished,
+        counted=counted,
+        stage="data add",
+    )
+
+
+def verify_version(
+    store: DataStore, version: Version, path: Path, *, clock: Clock, progress: Progress | None = None
+) -> Report:
+    """Whether the files at ``path`` are the version's, and whether the store still has them: pass or fail.
+
+    progress  is told bytes read and bytes in all, of the files and of the store
+    """
+    started = clock.now()
+    files, alone = _files(path, version, progress)
+    differences = compare(version.files, files, alone=alone and version.alone)
+    rows = {
+        one.path: rows_in(_place(path, one, alone=alone), [(at.start, at.end) for at in one.come])
+        for one in differences.changed
+    }
+    facts = Verified(version, differences, list(_damaged(store, version)), rows)
+    counted = {"files": len(files), "bytes": sum(one.size for one in files)}
+    return _report(
+        version,
+        examine(VERIFIED, facts),
+        started=started,
+        finished=clock.now(),
+        counted=counted,
+        stage="data verify",
+    )
+
+
+def _place(path: Path, one: Changed, *, alone: bool) -> Path:
+    from urllib.parse import unquote_to_bytes  # noqa: PLC0415 - where something changed
+
+    return path if alone else path / unquote_to_bytes(one.path).decode("utf-8", "surrogateescape")
+
+
+def _files(path: Path, version: Version, progress: Progress | None) -> tuple[tuple[DataFile, ...], bool]:
+    listed = files_below(path)
+    after_the_tick(listed.files.values())
+    total, done = sum(entry.seen.size for entry in listed.files.values()), 0
+
+    def told(length: int) -> None:
+        nonlocal done
+        done += length
+        if progress is not None:
+            progress(done, total)
+
+    return tuple(_read(one, entry, version.mean, told) for one, entry in listed.files.items()), listed.alone
+
+
+def _read(name: str, entry: Entry, mean: int, told: Callable[[int], None]) -> DataFile:
+    pieces: list[Piece] = []
+
+    def take(chunk: Chunk) -> None:
+        pieces.append(Piece(chunk.digest, len(chunk.data)))
+
+    found = read_chunks(entry, sizes_of(mean), take, told=told)
+    return DataFile(path=name, digest=found.digest, size=found.size, chunks=tuple(pieces))
+
+
+def _damaged(store: DataStore, version: Version) -> Iterator[str]:
+    for piece in sorted({one for file in version.files for one in file.chunks}, key=lambda one: one.digest):
+        try:
+            store.read(piece)
+        except AncileError:
+            yield f"sha256:{piece.digest.hex()}"
+
+
+def _report(
+    version: Version,
+    found: Examined,
+    *,
+    started: datetime,
+    finished: datetime,
+    counted: dict[str, int],
+    stage: str,
+) -> Report:
+    said: dict[str, str | Sequence[str]] = {
+        name: getattr(version.provenance, name) for name in version.provenance.__struct_fields__
+    }
+    parameters: Parameters = {"version": version.spelled, "root": version.root()}
+    for name, value in said.items():
+        if value:
+            parameters[name] = value if isinstance(value, str) else list(value)
+    return Report(
+        stage=stage,
+        complete=True,
+        subject=version.subject(),
+        parameters=parameters,
+        measures=tuple(
+            Count(name=name, value=value, unit=name.removeprefix("stored_"), method="counted")
+            for name, value in counted.items()
+        ),
+        findings=found.findings,
+        passed=found.passed,
+        started=started,
+        finished=finished,
+        version=__version__,
+    )

@@ -1,0 +1,255 @@
+"""Where versions lie: packs of chunks, and a SQLite file that says which chunk is where.
+
+A pack is written once, synced, and named in the same transaction as the version that needs it: a crash leaves
+the old versions and at most a pack that nobody names, which the next writer removes. One writes at a time;
+readers wait for nobody.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import msgspec
+
+from ancile.core.errors import AncileError
+from ancile.core.text import plain
+from ancile.data.reading import Chunk
+from ancile.data.version import Piece, Spelled, Version
+from ancile.trust.private_file import locked, make_private_folder, sync_folder
+from ancile.work.database import open_database
+
+DATABASE, PACKS = "data.db", "packs"
+WAIT_SECONDS = 30.0  # for another process that writes
+SCHEMA = """
+CREATE TABLE packs (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE chunks (
+    digest BLOB PRIMARY KEY, pack INTEGER NOT NULL REFERENCES packs,
+    place INTEGER NOT NULL, size INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE versions (
+    name TEXT NOT NULL, number INTEGER NOT NULL, digest TEXT NOT NULL, body BLOB NOT NULL, entry INTEGER,
+    PRIMARY KEY (name, number)
+) STRICT, WITHOUT ROWID;
+"""
+SYNC_BYTES = 64 << 20  # handed to the disk at once, so that the last sync has little left to do
+
+
+class Kept(NamedTuple):
+    """A version with its entry in the ledger; None where whoever added it was stopped before."""
+
+    version: Version
+    entry: int | None
+
+
+class Pack:
+    """A file of chunks that is being written."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.places: dict[bytes, tuple[int, int]] = {}
+        self._at = self._handed = 0
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+
+    @property
+    def size(self) -> int:
+        """Bytes written."""
+        return self._at
+
+    def add(self, chunk: Chunk) -> None:
+        """Write a chunk."""
+        self.places[chunk.digest] = (self._at, len(chunk.data))
+        rest = chunk.data
+        with _keeping(self.path):
+            while rest:
+                rest = rest[os.write(self._file, rest) :]
+        self._at += len(chunk.data)
+        if self._at - self._handed >= SYNC_BYTES and hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(self._file, self._handed, self._at - self._handed, os.POSIX_FADV_DONTNEED)
+            self._handed = self._at
+
+    def sync(self) -> None:
+        """What was written is on the disk when this returns."""
+        with _keeping(self.path):
+            os.fsync(self._file)
+
+    def close(self) -> None:
+        """No more is written."""
+        os.close(self._file)
+
+
+class DataStore:
+    """The versions of a home; use it in a ``with``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        make_private_folder(folder)
+        make_private_folder(folder / PACKS)
+        with locked(folder):
+            self._db = open_database(
+                folder / DATABASE,
+                holds="versions of data",
+                steps=[SCHEMA],
+                pragmas={"synchronous": "FULL", "foreign_keys": "ON"},
+                wait_seconds=WAIT_SECONDS,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._db.close()
+
+    def _rows(self, sql: str, *values: object) -> list[tuple[object, ...]]:
+        with closing(self._db.execute(sql, values)) as cursor:
+            return cursor.fetchall()
+
+    def names(self) -> list[str]:
+        """Data sets that have a version."""
+        return [str(name) for (name,) in self._rows("SELECT DISTINCT name FROM versions ORDER BY name")]
+
+    def versions(self, name: str) -> list[Kept]:
+        """All versions of a set, the oldest first."""
+        rows = self._rows("SELECT body, entry FROM versions WHERE name = ? ORDER BY number", name)
+        return [_kept(row) for row in rows]
+
+    def find(self, wanted: Spelled) -> Kept:
+        """The version that is named; AncileError where there is none."""
+        known = self.versions(wanted.name)
+        for kept in reversed(known):
+            if wanted.number in (None, kept.version.number):
+                return kept
+        raise AncileError(
+            "no such version",
+            value=plain(wanted.name if wanted.number is None else f"{wanted.name}@{wanted.number}", 80),
+            remedy=f"it has versions 1 to {len(known)}"
+            if known
+            else "see `ancile data log`, or add it first",
+        )
+
+    def latest(self, name: str) -> Kept | None:
+        """The latest version of a set, if it has any."""
+        return next(reversed(self.versions(name)), None)
+
+    def entered(self, version: Version, entry: int) -> None:
+        """Note where in the ledger a version stands."""
+        sql = "UPDATE versions SET entry = ? WHERE name = ? AND number = ?"
+        self._rows(sql, entry, version.name, version.number)
+
+    # Writing.
+
+    @contextmanager
+    def writing(self) -> Iterator[Writing]:
+        """To add a version; waits for another process that does. Nothing is kept unless it is committed."""
+        with locked(self.folder):
+            self._remove_unnamed()
+            made = Pack(self.folder / PACKS / secrets.token_hex(16))
+            try:
+                yield Writing(self._db, made)
+            finally:
+                made.close()
+                self._remove_unnamed()
+
+    def _remove_unnamed(self) -> None:
+        named = {str(name) for (name,) in self._rows("SELECT name FROM packs")}
+        for path in (self.folder / PACKS).iterdir():
+            if path.name not in named:
+                path.unlink()
+
+    # Reading back.
+
+    def read(self, piece: Piece) -> bytes:
+        """The bytes of a chunk; AncileError where they are not what they were."""
+        rows = self._rows(
+            "SELECT packs.name, place, size FROM chunks JOIN packs ON packs.id = pack WHERE digest = ?",
+            piece.digest,
+        )
+        data = b""
+        if rows:
+            name, place, size = rows[0]
+            try:
+                with (self.folder / PACKS / str(name)).open("rb") as file:
+                    data = os.pread(file.fileno(), int(str(size)), int(str(place)))
+            except OSError:
+                data = b""
+        if hashlib.sha256(data).digest() != piece.digest:
+            raise AncileError(
+                "a chunk of the store is damaged or gone",
+                value=f"sha256:{piece.digest.hex()}",
+                remedy=f"restore {self.folder} from a copy, or add the data again under another name",
+            )
+        return data
+
+
+class Writing:
+    """A version that is being written."""
+
+    def __init__(self, db: sqlite3.Connection, pack: Pack) -> None:
+        self._db, self.pack = db, pack
+
+    def take(self, chunk: Chunk) -> Piece:
+        """Keep a chunk, unless it is there already."""
+        if chunk.digest not in self.pack.places and not self._is_there(chunk.digest):
+            self.pack.add(chunk)
+        return Piece(chunk.digest, len(chunk.data))
+
+    def _is_there(self, digest: bytes) -> bool:
+        with closing(self._db.execute("SELECT 1 FROM chunks WHERE digest = ?", (digest,))) as cursor:
+            return cursor.fetchone() is not None
+
+    def commit(self, version: Version) -> None:
+        """The version and its chunks are kept when this returns, or nothing of it is."""
+        self.pack.sync()
+        sync_folder(self.pack.path.parent)
+        with _keeping(self.pack.path.parent):
+            self._commit(version, msgspec.msgpack.encode(version))
+
+    def _commit(self, version: Version, body: bytes) -> None:
+        row = version.name, version.number, version.subject().digest, body
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            if self.pack.places:
+                made = self._db.execute(
+                    "INSERT INTO packs (name) VALUES (?)", (self.pack.path.name,)
+                ).lastrowid
+                places = ((digest, made, at, size) for digest, (at, size) in self.pack.places.items())
+                self._db.executemany("INSERT INTO chunks VALUES (?, ?, ?, ?)", places)
+            self._db.execute("INSERT INTO versions (name, number, digest, body) VALUES (?, ?, ?, ?)", row)
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:  # a full disk ends it by itself
+                self._db.execute("ROLLBACK")
+            raise
+
+
+@contextmanager
+def _keeping(path: Path) -> Iterator[None]:
+    """What keeps a version from being kept, as a user's error: a full disk most of all."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as reason:
+        raise AncileError(
+            "the version could not be kept, and nothing of it was",
+            value=f"{plain(str(path))}: {getattr(reason, 'strerror', None) or reason}",
+            remedy="make room on the disk, or mend the folder; then add it again",
+        ) from reason
+
+
+def _kept(row: tuple[object, ...]) -> Kept:
+    body, entry = row
+    if not isinstance(body, bytes) or not isinstance(entry, int | None):
+        raise TypeError("a row of versions")
+    try:
+        return Kept(msgspec.msgpack.decode(body, type=Version), entry)
+    except msgspec.MsgspecError as reason:
+        raise AncileError(
+            "the versions of the data are damaged",
+            value=plain(str(reason), 80),
+            remedy=f"restore {DATABASE} from a copy",
+        ) from reason

@@ -1,0 +1,150 @@
+"""``ancile data`` on versions, as a user calls it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.cli.terminal import Place, clear
+
+ROWS = "age,income\n" + "".join(f"{number % 90},{number * 7}\n" for number in range(5_000))
+
+
+@pytest.fixture
+def known(home: Place) -> Place:
+    """A home with a set of two versions, the second with a changed row, and one made from it."""
+    (home.folder / "data").mkdir()
+    path = home.folder / "data" / "train.csv"
+    path.write_text(ROWS, "ascii")
+    said = ("--source", "https://example.org/rows", "--licence", "CC-BY-4.0")
+    assert home("data", "add", "data/train.csv", *said).code == 0
+    path.write_text(ROWS.replace("\n27,20979\n", "\n28,20979\n"), "ascii")
+    assert home("data", "add", "data/train.csv", *said).code == 0
+    (home.folder / "half.csv").write_text(ROWS[:20_000], "ascii")
+    assert (
+        home("data", "add", "half.csv", "--parent", "data/train.csv@1", "--transformation", "first half").code
+        == 0
+    )
+    return home
+
+
+def test_a_version_is_evidence_with_its_origin(known: Place) -> None:
+    first = json.loads(known("data", "log", "data/train.csv", "--format", "json").out.splitlines()[0])
+    entry = known.json("ledger", "show", str(first["entry"]))
+    assert (entry["subject"]["kind"], entry["subject"]["digest"]) == ("dataset", first["digest"])
+    assert entry["parameters"]["root"] == first["root"]
+    assert entry["parameters"]["licence"] == "CC-BY-4.0"
+    assert known("ledger", "verify").code == 0
+
+
+def test_the_same_again_says_which_version_it_is(known: Place) -> None:
+    told = known("data", "add", "data/train.csv")
+    assert (told.code, told.out) == (0, "")
+    assert "nothing changed: it is data/train.csv@2" in told.err
+
+
+def test_data_without_an_origin_is_warned_of(home: Place) -> None:
+    (home.folder / "rows.csv").write_text(ROWS, "ascii")
+    assert home("data", "add", "rows.csv", "--strict").code == 1
+    assert "data-origin-unknown" in home("data", "add", "rows.csv", "--name", "other").out
+
+
+def test_verify_names_the_lines_that_changed(known: Place) -> None:
+    told = known("data", "verify", "data/train.csv")
+    assert told.code == 0
+    told = known("data", "verify", "data/train.csv@1")
+    assert told.code == 1
+    assert "lines 2" in told.out or "lines 3" in told.out
+
+
+def test_verify_tells_missing_added_and_renamed_files(home: Place) -> None:
+    folder = home.folder / "images"
+    folder.mkdir()
+    for name in "abc":
+        (folder / name).write_text(name, "ascii")
+    assert home("data", "add", "images").code == 0
+    (folder / "a").unlink()
+    (folder / "b").rename(folder / "d")
+    (folder / "e").write_text("e", "ascii")
+    told = home.json("data", "verify", "images")
+    found = {(one["check"], one["location"]["path"]) for one in told["findings"]}
+    assert found == {("data-file-missing", "a"), ("data-file-added", "d"), ("data-file-added", "e")}
+
+
+def test_verify_looks_at_the_store_too(known: Place) -> None:
+    packs = list((known.folder / ".ancile" / "data" / "packs").iterdir())
+    for pack in packs:
+        pack.write_bytes(b"x" * pack.stat().st_size)
+    told = known("data", "verify", "data/train.csv")
+    assert told.code == 1
+    assert "data-store-damaged" in told.out
+
+
+def test_diff_says_how_much_changed(known: Place) -> None:
+    told = known("data", "diff", "data/train.csv@1", "data/train.csv@2")
+    assert told.code == 1
+    assert told.out.startswith("changed  train.csv: ")
+    told = known("data", "diff", "data/train.csv@2", "data/train.csv", "--format", "json")
+    assert (told.code, json.loads(told.out)["changed"]) == (0, [])
+
+
+def test_get_writes_what_was_added_and_nothing_over_anything(known: Place) -> None:
+    assert known("data", "get", "data/train.csv@1", "-o", "first.csv").code == 0
+    assert (known.folder / "first.csv").read_text("ascii") == ROWS
+    assert "something is there already" in clear(known("data", "get", "data/train.csv@1", "-o", "first.csv"))
+    assert (known.folder / "first.csv").read_text("ascii") == ROWS
+
+
+def test_get_of_a_folder_is_the_folder(home: Place) -> None:
+    (home.folder / "images" / "cat").mkdir(parents=True)
+    (home.folder / "images" / "cat" / "ä 1.png").write_bytes(b"picture")
+    assert home("data", "add", "images").code == 0
+    assert home("data", "get", "images", "-o", "again").code == 0
+    assert (home.folder / "again" / "cat" / "ä 1.png").read_bytes() == b"picture"
+
+
+def test_lineage_goes_back_to_the_source(known: Place) -> None:
+    told = known("data", "lineage", "half.csv", "--format", "json")
+    lines = [json.loads(line) for line in told.out.splitlines()]
+    assert [one["version"] for one in lines] == ["half.csv@1", "data/train.csv@1"]
+    drawn = known("data", "lineage", "half.csv", "--format", "mermaid").out
+    assert 'v1 -- "first half" --> v0' in drawn
+    assert known("data", "lineage", "half.csv").out.startswith("half.csv@1 ")
+
+
+def test_words_of_a_source_draw_nothing(home: Place) -> None:
+    (home.folder / "a").write_text("a", "ascii")
+    assert home("data", "add", "a", "--source", '"]; click v0 "javascript:1"').code == 0
+    drawn = home("data", "lineage", "a", "--format", "mermaid").out
+    assert drawn.splitlines()[1:] == [
+        '  v0["a@1<br/>from: #34;#93;#59; click v0 #34;javascript:1#34;"]',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (("add", "absent.csv"), "cannot be read"),
+        (("add", "."), "not everything here can be hashed"),
+        (("add", "net.py", "--name", "a b"), "no name of a version"),
+        (("add", "net.py", "--parent", "nothing"), "no such version"),
+        (("verify", "nothing"), "no such version"),
+        (("verify", "a@0"), "no name of a version"),
+        (("verify", "@"), "no name of a version"),
+        (("get", "nothing", "-o", "x"), "no such version"),
+        (("lineage", "nothing"), "no such version"),
+        (("diff", "a", "b"), "no such version"),
+    ],
+)
+def test_what_cannot_be_is_one_clear_line(home: Place, call: tuple[str, ...], said: str) -> None:
+    (home.folder / "link").symlink_to("absent")
+    assert said in clear(home("data", *call))
+
+
+def test_without_a_home_the_remedy_is_to_make_one(place: Place) -> None:
+    assert "ancile init" in place("data", "log").err
+
+
+def test_a_home_without_data_says_how_to_add_some(home: Place) -> None:
+    assert "ancile data add" in home("data", "log").err
