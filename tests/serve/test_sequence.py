@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ancile.core.errors import AncileError
-from ancile.serve.calibration import NEVER, calibrate, with_sureness
+from ancile.serve.calibration import LEAST_LIMIT, NEVER, calibrate, of_one_kind, with_sureness
 from ancile.serve.guards.outlier import stranger
 from ancile.serve.guards.search import search, sureness
 from ancile.serve.guards.sequence import (
@@ -59,6 +59,7 @@ def test_the_nearest_of_a_window_is_the_nearest_of_its_last_queries() -> None:
             distances = np.linalg.norm(before - point, axis=1)
             assert found == pytest.approx(distances.min(), rel=1e-3)
             assert place == (max(0, at - SLOTS) + distances.argmin()) % SLOTS
+            assert window.nearest(point, plain(7)) == (found, place)  # whoever asks twice is told the same
         window.keep()
     assert window.nearest(points[-1], plain(7))[0] == 0.0
 
@@ -188,6 +189,67 @@ def test_jobs_send_every_row_once_in_the_order_of_some_values_and_stay_below_the
 def correlated(rng: np.random.Generator, width: int, rows: int) -> np.ndarray:
     mixing = rng.normal(size=(width, width)) / width**0.5
     return np.asarray(rng.normal(size=(rows, width)) @ mixing, np.float32)
+
+
+def pictures(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Smooth pictures of 16 x 16 in every light, most of them dark."""
+    waves = rng.normal(size=(count, 1, 6)) * np.arange(256)[None, :, None] / 40
+    seen = np.sin(waves + rng.uniform(0, 6, size=(count, 1, 6))).mean(axis=2)
+    light = rng.exponential(0.2, size=(count, 1)) + 0.01
+    return np.asarray(light * (1 + seen), "f4")
+
+
+def test_values_are_of_one_kind_where_the_variance_is_not_that_of_a_few() -> None:
+    assert of_one_kind(np.ones(100))
+    assert of_one_kind(np.r_[np.zeros(60), np.ones(40)])
+    assert not of_one_kind(np.r_[np.full(95, 0.4), np.full(5, 1e5)])
+
+
+def test_a_picture_in_another_light_is_near_to_itself_and_no_repeat() -> None:
+    """However dark, two pictures are as far apart as they are in full light."""
+    rng = np.random.default_rng(0)
+    x = pictures(rng, 600)
+    x /= x.std(axis=1, keepdims=True)
+    benign = calibrate(x)
+    window = Window(benign.width)
+    window.nearest(x[0], benign)
+    window.keep()
+    apart = window.nearest(x[1], benign)[0]
+    assert window.nearest(np.float32(0.9) * x[1], benign)[0] == pytest.approx(apart, rel=0.1)
+    other = window.nearest(np.float32(0.9) * x[0] + np.float32(0.2), benign)[0]
+    assert 1e-3 < other < 0.1 * apart
+
+
+def test_a_wide_table_counts_each_value_by_its_own_spread() -> None:
+    rng = np.random.default_rng(0)
+    units = np.r_[np.ones(90), np.full(10, 1e4)]
+    x = np.asarray(rng.normal(size=(600, 100)) * units, "f4")
+    benign = calibrate(x)
+    assert benign.light is None
+    window = Window(benign.width)
+    window.nearest(x[0], benign)
+    window.keep()
+    same_large = np.r_[x[1, :90], x[0, 90:]]
+    assert window.nearest(same_large, benign)[0] > 0.7 * window.nearest(x[1], benign)[0]
+
+
+def test_no_limit_is_below_that_of_independent_queries_nor_a_rank_rarer_than_the_pairs() -> None:
+    benign = calibrate(np.random.default_rng(0).normal(size=(600, 5)))
+    assert min(benign.limits[:SEARCH]) >= LEAST_LIMIT
+    assert max(len(one) for one in benign.ranks) == 150
+
+
+@pytest.mark.slow
+def test_dark_pictures_that_a_job_sends_together_are_no_walk_and_steps_in_the_dark_are() -> None:
+    rng = np.random.default_rng(0)
+    x = pictures(rng, 2400)
+    benign, held = calibrate(x[:1200]), x[1200:]
+    window = Window(benign.width)
+    by_light = held[np.argsort(held.mean(axis=1))][:600]
+    assert all(sequence(row[None], window, benign).reaction == "allow" for row in by_light)
+    window, dark = Window(benign.width), by_light[0]
+    steps = dark + 0.02 * dark.std() * rng.normal(size=(50, 256)).astype("f4")
+    assert any(sequence(row[None], window, benign).reaction == "flag" for row in steps)
 
 
 def walked(rows: np.ndarray, steps: int) -> np.ndarray:

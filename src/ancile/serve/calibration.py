@@ -21,6 +21,7 @@ from ancile.serve.guards.sequence import (
     SEARCH,
     SUMS,
     Benign,
+    Light,
     Window,
     bucket,
 )
@@ -37,10 +38,14 @@ MOST_ROWS = 4000  # that are looked at
 CALLERS = 40  # simulated of each kind
 REPEATED = 0.03
 FLAGGED = 0.002  # of benign callers by one sum, at most; there are several
+# Of a sum of log-likelihood ratios: independent benign queries come above it as rarely as that (Wald 1947).
+LEAST_LIMIT = math.log(QUERIES / FLAGGED)
 SLACK = 1.5  # of a limit: real callers are other than simulated ones
 TABLE = 4000  # distances of a table; its quantiles are kept
 WIDEST = 64  # values of a sample that are searched exactly
 PROJECTED = 32
+ALIKE = 0.1  # of the values, that the variance is spread over as evenly, make a sample's values of one kind
+FLAT = 0.1  # of the median deviation of an image: what has less is taken for noise on one colour
 SPREAD = 1e-6  # of a value that never changes
 VARIED = 10  # queries that somebody tries with one form
 NEVER = (math.inf,) * SUMS
@@ -83,16 +88,27 @@ def with_sureness(benign: Benign, x: NDArray[np.floating], sure: NDArray[np.floa
 
 
 def _space(flat: Rows, rng: np.random.Generator) -> Benign:
-    """Where distances are taken: single values by their own spread, images by that of all their values."""
-    centre = flat.mean(axis=0)
+    """Where distances are taken: values each by their own spread, images whatever their light."""
+    centre, spread = flat.mean(axis=0), flat.std(axis=0)
+    weight = (1.0 / np.where(spread > SPREAD, spread, 1.0)).astype(np.float32)
     if flat.shape[1] <= WIDEST:
-        spread = flat.std(axis=0)
-        weight = (1.0 / np.where(spread > SPREAD, spread, 1.0)).astype(np.float32)
         return Benign(centre, weight, None, (), NEVER)
-    overall = max(float(flat.std()), SPREAD)
-    weight = np.full(flat.shape[1], 1.0 / overall, np.float32)
-    projection = rng.normal(size=(PROJECTED, flat.shape[1])) / (PROJECTED**0.5 * overall)
-    return Benign(centre, weight, projection.astype(np.float32), (), NEVER)
+    projection = (rng.normal(size=(PROJECTED, flat.shape[1])) / PROJECTED**0.5).astype(np.float32)
+    if not of_one_kind(spread):
+        return Benign(centre, weight, projection, (), NEVER)
+    least = max(FLAT * float(np.median(flat.std(axis=1))), SPREAD)
+    light = Light(projection.sum(axis=1), least, 1.0 / max(float(flat.std()), SPREAD))
+    with_ones = np.concatenate([projection, np.ones((1, flat.shape[1]), np.float32)])
+    return Benign(centre, weight, with_ones, (), NEVER, light)
+
+
+def of_one_kind(spread: NDArray[np.floating]) -> bool:
+    """Whether values with these deviations have one unit, as pixels do and the columns of a table do not.
+
+    The variance of a table in many units is that of a few columns (participation ratio).
+    """
+    shares = np.square(spread, dtype=np.float64)
+    return bool(shares.sum() ** 2 >= ALIKE * len(shares) * np.square(shares).sum())
 
 
 def _ranks(samples: Rows, benign: Benign, rng: np.random.Generator) -> tuple[list[float], ...]:
@@ -110,10 +126,9 @@ def _ranks(samples: Rows, benign: Benign, rng: np.random.Generator) -> tuple[lis
             value="most are equal",
             remedy="give samples as the model meets them",
         )
-    return tuple(
-        np.sort(one).tolist() if len(one) <= TABLE else np.quantile(one, np.linspace(0, 1, TABLE)).tolist()
-        for one in found
-    )
+    # A near pair is two rows, drawn again and again: n rows tell of nothing rarer than one in n / 2.
+    most = min(TABLE, len(samples) // 2)
+    return tuple(np.quantile(one, np.linspace(0, 1, min(len(one), most))).tolist() for one in found)
 
 
 Sent = tuple["Rows", int]  # a sample, and the row of the reference whose answer it is taken to have
@@ -146,6 +161,7 @@ def _limits(
 ) -> tuple[float, ...]:
     plain = [_highest(kind, samples, ranked, sure, rng) for kind in (_random, _sorted)]
     limits = np.max([_beyond(one) for one in plain], axis=0)
+    limits[:SEARCH] = np.maximum(limits[:SEARCH], LEAST_LIMIT)
     if sure is None:
         limits[SEARCH:] = np.inf
     else:

@@ -53,13 +53,28 @@ def step(p: float) -> int:
     return min(QUARTERS, int(-4.0 * math.log2(p))) if p < 1.0 else 0
 
 
+class Light(NamedTuple):
+    """What it takes to tell images apart whatever their light.
+
+    sums   (32,) of the values of each direction
+    least  deviation that an image of one colour counts as having
+    scale  one over the deviation of all values: how much the light itself counts
+    """
+
+    sums: NDArray[np.float32]
+    least: float
+    scale: float
+
+
 class Benign(NamedTuple):
     """What benign callers look like, from a reference set.
 
     centre, weight  of each value of a sample: the reference's mean, and one over its standard deviation
-    projection      (32, values), weights included, where a sample has more than 64 values, else None
+    projection      (32, values) random directions where a sample has more than 64 values, else None; with
+                    ``light`` one more, of ones
     ranks           sorted nearest distances, one table for each of FILLS
     limits          of the sums, by their number; infinite where nothing was learned
+    light           where the values of a sample are of one kind, as an image's are
     """
 
     centre: NDArray[np.float32]
@@ -67,21 +82,48 @@ class Benign(NamedTuple):
     projection: NDArray[np.float32] | None
     ranks: tuple[Sequence[float], ...]
     limits: tuple[float, ...]
+    light: Light | None = None
 
     @property
     def width(self) -> int:
         """Values of a point."""
-        return len(self.centre) if self.projection is None else self.projection.shape[0]
+        if self.projection is None:
+            return len(self.centre)
+        return len(self.projection) + (self.light is not None)
 
     def seen(self, sample: NDArray[np.floating], out: NDArray[np.float32]) -> None:
         """Write a sample, flat, as a point of the space in which distances are taken to ``out``."""
-        if self.projection is not None:
-            np.dot(self.projection, sample.astype(np.float32, copy=False), out=out)
-            return
+        if self.projection is None:
+            self._scaled(sample, out)
+        elif self.light is None:
+            np.dot(self.projection, self._scaled(sample, np.empty_like(self.centre)), out=out)
+        else:
+            self._lit(sample.astype(np.float32, copy=False), self.projection, self.light, out)
+
+    def _scaled(self, sample: NDArray[np.floating], out: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Each value by its own spread."""
         np.subtract(sample, self.centre, out=out)  # moves all points alike, and keeps float32 exact enough
         np.multiply(out, self.weight, out=out)
         np.minimum(out, FARTHEST, out=out)
         np.maximum(out, -FARTHEST, out=out)
+        return out
+
+    @staticmethod
+    def _lit(
+        value: NDArray[np.float32], projection: NDArray[np.float32], light: Light, out: NDArray[np.float32]
+    ) -> None:
+        """An image less its mean and over its deviation, which count as a value each.
+
+        Dark images would all be near to each other, and a job that sends them together would walk.
+        """
+        found = np.dot(projection, value)
+        mean = float(found[-1]) / len(value)
+        deviation = math.sqrt(max(0.0, float(np.dot(value, value)) / len(value) - mean * mean))
+        inner = out[:-2]
+        np.multiply(light.sums, -mean, out=inner)
+        np.add(inner, found[:-1], out=inner)
+        np.multiply(inner, 1.0 / max(deviation, light.least), out=inner)
+        out[-2], out[-1] = mean * light.scale, deviation * light.scale
 
 
 class Near(NamedTuple):
@@ -134,6 +176,7 @@ class Window:
         """Distance to the nearest of the last queries, and which it is; this one joins with ``keep``."""
         point, values = self._point, self._values
         benign.seen(sample, values)
+        point[-1] = 1.0
         norm = float(np.dot(values, values))  # dot: half the cost of @ on so few values
         products = np.dot(self._ring, point, out=self._products)
         at = int(products.argmax())
