@@ -18,7 +18,7 @@ import pytest
 from ancile.cli.home import need_home
 from ancile.cli.ledger import reading
 from ancile.serve.record import VerdictRecord
-from ancile.serve.segment import KIND, records_of
+from ancile.serve.segment import KIND, records_of, waiting
 from ancile.trust.leaf import parse_leaf
 from tests.cli.terminal import Place, clear
 from tests.serve.small import linear, running
@@ -121,7 +121,7 @@ def test_no_verdict_that_was_answered_is_lost_when_it_is_killed(home: Place, vic
     assert len(answered) <= len(served) <= len(answered) + 1  # one may have been recorded and not answered
     assert len({r.input for r in served}) == len(served)
     assert home("ledger", "verify").code == 0
-    assert list((home.folder / ".ancile" / "serve" / "journal").iterdir()) == []
+    assert waiting(home.folder / ".ancile" / "serve" / "journal", dead=True) == []
 
 
 def test_a_segment_that_was_sealed_before_a_crash_is_not_sealed_again(home: Place) -> None:
@@ -129,7 +129,7 @@ def test_a_segment_that_was_sealed_before_a_crash_is_not_sealed_again(home: Plac
     journal = home.folder / ".ancile" / "serve" / "journal"
     with running(home, "line.onnx") as gateway:
         gateway.client(alice).infer(1.0, 1.0)
-        (path,) = journal.iterdir()
+        (path,) = journal.glob("*.open")
         data = path.read_bytes()
         assert gateway.end() == 0
     before = [r for r in recorded(home) if r.who]

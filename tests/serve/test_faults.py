@@ -85,6 +85,19 @@ def test_no_other_spelling_of_a_path_is_served(home: Place) -> None:
         assert client.infer(1.0, 1.0).status == 200
 
 
+def test_two_gateways_of_one_home_lose_nothing_of_each_other(home: Place) -> None:
+    alice, asked = key(home, "alice"), iter(range(100))
+    with running(home, "line.onnx") as first:
+        answers = [first.client(alice).infer(float(next(asked)), 0.0)]
+        with running(home, "line.onnx") as second:
+            answers += [one.client(alice).infer(float(next(asked)), 0.0) for one in (first, second, first)]
+            assert second.end() == 0
+        answers.append(first.client(alice).infer(float(next(asked)), 0.0))
+        assert first.end() == 0
+    assert {answer.status for answer in answers} == {200}
+    assert len([one for one in recorded(home) if one.who == "alice"]) == len(answers)
+
+
 def test_a_worker_that_cannot_be_replaced_ends_the_gateway_with_one_line(home: Place) -> None:
     """Its model was changed meanwhile: what is not the model that was looked at is not loaded."""
     with running(home, "line.onnx") as gateway:

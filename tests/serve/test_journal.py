@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from ancile.core.errors import AncileError
-from ancile.serve.journal import OPEN, WHOLE, Journal
+from ancile.serve.journal import OPEN, WHOLE, Journal, is_written
 from ancile.serve.record import Counted, Refusal, VerdictRecord, line_of
+from ancile.serve.segment import waiting
 
 LINE = b'{"time":1,"said":"allow","status":200}\n'
 
@@ -186,3 +187,32 @@ def test_refusals_are_counted_and_what_cannot_be_written_stays_counted() -> None
         time=6, who="alice", role="analyst", said="throttle", guard="rate", status=429, n=1000
     )
     assert lines == [line_of(wanted)]
+
+
+def test_nobody_takes_a_journal_that_is_written_to_for_one_that_was_left(tmp_path: Path) -> None:
+    """Another gateway of the same home, or one that is started while a worker whose parent was killed drains."""
+
+    async def story(journal: Journal) -> None:
+        journal.add(LINE)
+        assert waiting(tmp_path / "j", dead=True) == []
+        await journal.close()
+        (path,) = waiting(tmp_path / "j", dead=True)
+        assert path.read_bytes() == LINE
+        assert not is_written(path)
+        assert not is_written(tmp_path / "none")
+
+    run(tmp_path / "j", story)
+
+
+def test_a_journal_that_found_no_room_for_its_next_file_is_closed_without_a_fault(tmp_path: Path) -> None:
+    async def story(journal: Journal) -> None:
+        journal.add(LINE)
+        (tmp_path / "j").rename(tmp_path / "elsewhere")
+        journal.tick()
+        assert journal.full
+        with pytest.raises(AncileError, match="cannot be written"):
+            journal.add(LINE)
+        await journal.close()
+        await journal.close()
+
+    run(tmp_path / "j", story, seconds=0.0)

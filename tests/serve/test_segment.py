@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import chdir
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from ancile.serve.inference import Infer
 from ancile.serve.journal import OPEN, WHOLE
 from ancile.serve.record import VerdictRecord, digest_of_input, line_of
 from ancile.serve.routes import Route, route_of
-from ancile.serve.segment import Segment, segments, statement_of, waiting
+from ancile.serve.segment import Segment, leave, segments, statement_of, waiting
 from ancile.serve.supervise import Sealer
 from ancile.serve.tensors import Tensor
 from ancile.trust.canonical import canonical, parse_canonical
@@ -73,6 +74,35 @@ def test_a_journal_comes_in_parts_and_a_torn_line_is_told(tmp_path: Path) -> Non
     path.write_bytes(b'{"time":"x"}\n')
     with pytest.raises(AncileError, match="was changed"):
         list(segments(path, most=2))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        b'"zz": "\xff"',
+        b'"zz": ' + b"[" * 100_000,
+        b'"who": "\\ud800"',
+        b'"time": -1',
+        b'"time": 99999999999999999999',
+        b'"time": 999999999999999999',
+        b'"n": -5',
+    ],
+)
+def test_a_line_that_no_gateway_wrote_is_told_and_ends_nothing_else(tmp_path: Path, more: bytes) -> None:
+    path = tmp_path / f"7{WHOLE}"
+    path.write_bytes(b'{"time": 1, "said": "allow", "status": 200, ' + more + b"}\n")
+    with pytest.raises(AncileError, match="was changed"):
+        list(segments(path, most=2))
+
+
+def test_what_is_no_plain_file_is_no_journal(tmp_path: Path) -> None:
+    (tmp_path / f"1{WHOLE}").mkdir()
+    (tmp_path / f"2{WHOLE}").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / f"3{OPEN}")
+    (tmp_path / f"4{OPEN}").touch()
+    assert waiting(tmp_path, dead=True) == [tmp_path / f"4{OPEN}"]
+    leave(tmp_path, 4)
+    assert (tmp_path / f"4{OPEN}").exists()
 
 
 def test_only_whole_journals_wait_while_their_writer_lives(tmp_path: Path) -> None:
@@ -139,7 +169,7 @@ def test_a_segment_whose_checkpoint_failed_is_not_appended_again(
     home = Place(tmp_path)
     assert home("init", "--unencrypted-key", "--origin", "test.example/log").code == 0
     journal = tmp_path / "journal"
-    journal.mkdir()
+    journal.mkdir(0o700)
     (journal / f"1{WHOLE}").write_bytes(b"".join(line + b"\n" for line in lines(5)))
     with chdir(tmp_path), open_recorder(need_home(tmp_path)) as recorder:
         before = recorder.ledger.size()
@@ -155,7 +185,7 @@ def test_a_segment_whose_checkpoint_failed_is_not_appended_again(
         assert recorder.ledger.size() == before + 3
         assert sealer.seal() == 0
         assert recorder.ledger.size() == before + 3
-        assert list(journal.iterdir()) == []
+        assert waiting(journal, dead=True) == []
         assert sealer.done == set()
 
 

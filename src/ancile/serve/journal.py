@@ -3,15 +3,18 @@
 A line is written before its answer leaves, so a killed process loses none that was answered. What a loss of
 power may take is bounded by a rule on the answers: while the oldest record that is not on the disk is older
 than the bound, answers wait for the disk. Files that are whole are sealed into the ledger by another process,
-and removed; when too much waits for that, every request is refused, and nothing is dropped.
+and removed; when too much waits for that, every request is refused, and nothing is dropped. An open file is
+locked by whoever writes to it, so that nobody takes it for one that a dead process left.
 """
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
+import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -62,6 +65,7 @@ class Journal:
         self._file = os.open(
             self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600
         )
+        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         sync_folder(self._folder)
         self._bytes = self._count = 0
         self._born = self._loop.time()
@@ -118,17 +122,23 @@ class Journal:
         """Put everything on the disk and let the last file be sealed."""
         if self._syncing is not None:
             await asyncio.wait([self._syncing])
-        self._end()
+        try:
+            self._end()
+        except OSError as reason:
+            self.broken = reason.strerror or "input/output error"
 
     def _end(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        if self._file < 0:  # the last one ended, and there was no room for another
+            return
         os.fsync(self._file)
-        os.close(self._file)
         if self._count:
             self._path.rename(self._path.with_suffix(WHOLE))
         else:
             self._path.unlink()
+        os.close(self._file)  # after its name says that it is whole: with it the lock goes
+        self._file = -1
         sync_folder(self._folder)
         waiting, self._waiting, self._oldest, self._timer = self._waiting, [], None, None
         for answer in waiting:
@@ -150,6 +160,29 @@ class Journal:
             answer(not self.broken)
         if self._waiting or self._oldest is not None:
             self._sync()
+
+
+def is_written(path: Path) -> bool:
+    """Whether a process that lives writes to this journal."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
+def journals_of(folder: Path, suffixes: Collection[str]) -> list[Path]:
+    """Files with these ends, the oldest first; what is no plain file is nobody's journal."""
+    if not folder.is_dir():
+        return []
+    found = [path for path in folder.iterdir() if path.suffix in suffixes]
+    return sorted(path for path in found if stat.S_ISREG(path.lstat().st_mode))
 
 
 def _failed(why: str) -> AncileError:

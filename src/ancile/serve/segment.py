@@ -16,7 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from ancile.core.errors import AncileError
-from ancile.serve.journal import OPEN, WHOLE
+from ancile.serve.journal import OPEN, WHOLE, is_written, journals_of
 from ancile.serve.record import VerdictRecord
 from ancile.trust.canonical import canonical
 from ancile.trust.dsse import unverified
@@ -30,6 +30,7 @@ from ancile.version import __version__
 KIND = "segment"
 PREDICATE = "urn:ancile:segment:v1"
 STREAM = "verdicts"
+LATEST = 253_402_300_799_999_999  # microseconds of Unix time in the year 9999
 _RECORD = msgspec.json.Decoder(VerdictRecord)
 
 
@@ -79,17 +80,18 @@ def statement_of(segment: Segment, *, policy: str = "") -> bytes:
 
 
 def waiting(folder: Path, *, dead: bool) -> list[Path]:
-    """Journals that are whole, the oldest first; where their writer is dead, open ones as well."""
-    if not folder.is_dir():
-        return []
-    suffixes = (WHOLE, OPEN) if dead else (WHOLE,)
-    return sorted(path for path in folder.iterdir() if path.suffix in suffixes)
+    """Journals that are whole, the oldest first; where their writers are dead, open ones as well.
+
+    One that somebody writes to is never among them: another gateway's, or a worker's whose parent was killed.
+    """
+    found = journals_of(folder, (WHOLE, OPEN) if dead else (WHOLE,))
+    return [path for path in found if path.suffix == WHOLE or not is_written(path)]
 
 
 def leave(folder: Path, pid: int) -> None:
     """A worker is dead: what it left open is whole."""
     for path in waiting(folder, dead=True):
-        if path.suffix == OPEN and path.stem.split("-")[1] == str(pid):
+        if path.suffix == OPEN and path.stem.split("-")[1:2] == [str(pid)]:
             path.rename(path.with_suffix(WHOLE))
     sync_folder(folder)
 
@@ -101,8 +103,8 @@ def segments(path: Path, *, most: int) -> Iterator[Segment]:
     lines = whole.split(b"\n") if whole else []
     try:
         for line in lines:
-            _RECORD.decode(line)
-    except msgspec.MsgspecError as reason:
+            _check(line)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as reason:
         raise AncileError(
             "a journal of verdicts was changed",
             value=f"{path}: {reason}",
@@ -111,6 +113,14 @@ def segments(path: Path, *, most: int) -> Iterator[Segment]:
     for part, at in enumerate(range(0, len(lines), most)):
         is_last = at + most >= len(lines)
         yield Segment(f"{path.stem}/{part}", tuple(lines[at : at + most]), len(rest) if is_last else 0)
+
+
+def _check(line: bytes) -> None:
+    """ValueError or MsgspecError for what is no record; of keys that we do not know only the bytes count."""
+    record = _RECORD.decode(line)
+    line.decode("utf-8")
+    if not (0 <= record.time <= LATEST and record.n >= 0):
+        raise ValueError("a time or a count that no record has")
 
 
 def sealed_journals(ledger: Ledger) -> set[str]:

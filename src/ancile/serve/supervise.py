@@ -26,7 +26,7 @@ from ancile.trust.dsse import sign
 from ancile.trust.key import AuthorKey, NoteKey
 from ancile.trust.ledger import Draft, Ledger
 from ancile.trust.notary import sign_head
-from ancile.trust.private_file import sync_folder
+from ancile.trust.private_file import locked, sync_folder
 
 POLL_SECONDS = 0.1
 SEAL_SECONDS = 0.5
@@ -62,8 +62,12 @@ class Sealer(NamedTuple):
     def seal(self, *, dead: bool = False) -> int:
         """Records sealed, each durable under a signed checkpoint before its journal is removed.
 
-        dead  take journals that are still open as well: nobody writes to them any more
+        dead  take journals that are still open as well, as far as nobody writes to them any more
         """
+        with locked(self.folder):  # of the same home another gateway may seal as well
+            return self._sealed(dead=dead)
+
+    def _sealed(self, *, dead: bool) -> int:
         self.changes()
         if self.passing is not None and self.away:
             return self.passing.post(self.folder, dead=dead)
