@@ -115,7 +115,7 @@ def test_only_whole_journals_wait_while_their_writer_lives(tmp_path: Path) -> No
 
 @given(one=tensors(), other=tensors())
 def test_equal_inputs_have_equal_digests_and_others_have_others(one: Tensor, other: Tensor) -> None:
-    def digest(tensor: Tensor, key: bytes = b"k") -> str:
+    def digest(tensor: Tensor, key: bytes = b"k") -> bytes:
         return digest_of_input(Infer(None, (tensor,), (), binary=False), key)
 
     assert digest(one) == digest(Tensor(one.name, one.datatype, one.array.copy()))

@@ -8,6 +8,7 @@ Fields that are not named below are refused by the decoder.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -21,6 +22,8 @@ orjson = needs("orjson", "serve")
 
 MOST_TENSORS = 64  # inputs or outputs of one request
 LONGEST_NAME = 256
+REMEMBERED = 256  # heads of JSON, as clients send them again and again; whose are longer are read anew
+LONGEST_REMEMBERED = 1024
 BINARY = b"Content-Type: application/octet-stream\r\nInference-Header-Content-Length: %d\r\n"
 
 
@@ -120,7 +123,8 @@ class Pieces(NamedTuple):
 
     def joined(self) -> Message:
         """With the body whole."""
-        return Message(self.headers, b"".join(self.pieces))
+        pieces = self.pieces
+        return Message(self.headers, pieces[0] if len(pieces) == 1 else b"".join(pieces))
 
 
 # Flat lists of numbers, which most requests and answers are: read at once, and a third of the cost.
@@ -185,8 +189,21 @@ def _floats(one: _FloatInput | _FloatOutput) -> Tensor | None:
     return None if array is None else Tensor(one.name, one.datatype, array)
 
 
+class _Asked(NamedTuple):
+    id: str | None
+    inputs: list[_Input]
+    outputs: tuple[Wanted, ...]
+    binary: bool
+
+
 def _parsed(body: bytes, head_length: bytes | None) -> Infer:
     head, rest = _split(body, head_length)
+    is_short = len(rest) > 0 and len(head) <= LONGEST_REMEMBERED
+    asked = _remembered(bytes(head)) if is_short else _asked(head)
+    return Infer(asked.id, _tensors(asked.inputs, rest), asked.outputs, asked.binary, head_length is not None)
+
+
+def _asked(head: bytes | memoryview) -> _Asked:
     try:
         read = _REQUEST.decode(head)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as reason:
@@ -203,7 +220,10 @@ def _parsed(body: bytes, head_length: bytes | None) -> Infer:
         else Wanted(one.name, binary)
         for one in outputs
     )
-    return Infer(read.id, _tensors(read.inputs, rest), wanted, binary, head_length is not None)
+    return _Asked(read.id, read.inputs, wanted, binary)
+
+
+_remembered = lru_cache(maxsize=REMEMBERED)(_asked)
 
 
 def write_request(infer: Infer, *, binary: bool) -> Pieces:
@@ -211,15 +231,21 @@ def write_request(infer: Infer, *, binary: bool) -> Pieces:
 
     binary  send the inputs as binary data; FP16 has no other form
     """
+    opening = _asking(infer.outputs, infer.binary)
+    return _written(opening, [(one, binary or one.datatype == "FP16") for one in infer.inputs])
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _asking(outputs: tuple[Wanted, ...], binary: bool) -> bytes:
+    """The JSON of a request up to its inputs."""
     named = [
         {"name": one.name, "parameters": {"binary_data": one.binary}} if one.binary else {"name": one.name}
-        for one in infer.outputs
+        for one in outputs
     ]
     document: dict[str, object] = {"outputs": named} if named else {}
-    if infer.binary:
+    if binary:
         document["parameters"] = {"binary_data_output": True}
-    flags = [binary or one.datatype == "FP16" for one in infer.inputs]
-    return _written(document, "inputs", infer.inputs, flags)
+    return _up_to(document, "inputs")
 
 
 def parse_answer(body: bytes, head_length: bytes | None) -> tuple[Tensor, ...]:
@@ -252,13 +278,21 @@ def write_answer(infer: Infer, outputs: Sequence[Tensor], *, model: str, version
         if not ways.keys() <= found.keys():
             raise Refused(400, "the model has no output of that name")
         outputs = [found[name] for name in ways]
-    document: dict[str, object] = {"model_name": model}
-    if version is not None:
-        document["model_version"] = version
-    if infer.id is not None:
-        document["id"] = infer.id
-    flags = [ways.get(one.name, infer.binary) for one in outputs]
-    return _written(document, "outputs", outputs, flags).joined()
+    answering = _answering if infer.id is None else _answering.__wrapped__  # what names one is no other's
+    ways_of = [(one, ways.get(one.name, infer.binary)) for one in outputs]
+    return _written(answering(model, version, infer.id), ways_of).joined()
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _answering(model: str, version: str | None, id_: str | None) -> bytes:
+    """The JSON of an answer up to its outputs."""
+    document = {"model_name": model, "model_version": version, "id": id_}
+    return _up_to({name: value for name, value in document.items() if value is not None}, "outputs")
+
+
+def _up_to(document: dict[str, object], key: str) -> bytes:
+    """A JSON object up to the list that is its last value."""
+    return orjson.dumps(document | {key: []})[: -len(b"]}")]  # type: ignore[no-any-return]  # bytes
 
 
 def _split(body: bytes, head_length: bytes | None) -> tuple[bytes | memoryview, memoryview]:
@@ -298,22 +332,28 @@ def _tensors(given: Sequence[_Input | _LooseOutput], rest: memoryview) -> tuple[
     return tuple(found)
 
 
-def _written(
-    document: dict[str, object], key: str, tensors: Sequence[Tensor], binary: Sequence[bool]
-) -> Pieces:
+def _written(opening: bytes, tensors: Sequence[tuple[Tensor, bool]]) -> Pieces:
+    """An object whose JSON begins so, and goes on with a list of these tensors, each binary or not."""
     documents, pieces = [], []
-    for tensor, is_binary in zip(tensors, binary, strict=True):
-        one: dict[str, object] = {
-            "name": tensor.name,
-            "datatype": tensor.datatype,
-            "shape": tensor.array.shape,
-        }
+    for tensor, is_binary in tensors:
+        name, datatype, array = tensor
         if is_binary:
-            pieces.append(to_bytes(tensor))
-            one["parameters"] = {"binary_data_size": len(pieces[-1])}
+            data = to_bytes(tensor)
+            pieces.append(data)
+            documents.append(_described(name, datatype, array.shape, len(data)))
         else:
-            one["data"] = to_list(tensor)
-        documents.append(one)
-    document[key] = documents
-    head: bytes = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+            described = _described(name, datatype, array.shape, -1)
+            documents.append(
+                described + orjson.dumps(to_list(tensor), option=orjson.OPT_SERIALIZE_NUMPY) + b"}"
+            )
+    head = opening + b",".join(documents) + b"]}"
     return Pieces(BINARY % len(head), (head, *pieces)) if pieces else Pieces(JSON, (head,))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _described(name: str, datatype: str, shape: tuple[int, ...], size: int) -> bytes:
+    """The JSON of a tensor of ``size`` binary bytes; of one with -1 up to its data."""
+    document = {"name": name, "datatype": datatype, "shape": shape}
+    if size < 0:
+        return orjson.dumps(document)[:-1] + b',"data":'  # type: ignore[no-any-return]  # bytes
+    return orjson.dumps(document | {"parameters": {"binary_data_size": size}})  # type: ignore[no-any-return]  # bytes

@@ -241,8 +241,9 @@ class Judging:
     def before(self, call: Call, infer: Infer) -> Verdict:
         """Of an input; one that does not have the model's shapes is shown to no further guard."""
         memory = call.caller.remembered(call.route.model)
-        call.digest = digest_of_input(infer, self._keys[0])
-        call.number = number = int(call.digest, 16)
+        digest = digest_of_input(infer, self._keys[0])
+        call.digest, call.number = digest.hex(), int.from_bytes(digest)
+        number = call.number
         told = memory.seen.before(number)
         call.repeat, call.paid = told is not None, told not in (None, TURNED)
         call.told = told in (EXACT, COARSE)

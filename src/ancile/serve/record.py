@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -12,6 +13,8 @@ import msgspec
 from ancile.serve.inference import Infer
 from ancile.serve.tensors import BYTES
 from ancile.serve.verdict import Verdict
+
+DIGEST_BYTES = 16
 
 
 class VerdictRecord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -99,17 +102,24 @@ class Counted:
             self._heard(one, count)
 
 
-def digest_of_input(infer: Infer, key: bytes) -> str:
+def digest_of_input(infer: Infer, key: bytes) -> bytes:
     """Half of SHA-256 over key, names, datatypes, shapes and values.
 
     The key goes first, and half of the state is never shown: nothing can be appended to what was hashed.
     """
     hashed = hashlib.sha256(key)
-    for tensor in infer.inputs:
-        hashed.update(repr((tensor.name, tensor.datatype, tensor.array.shape)).encode())
-        pieces = texts(tensor.array.ravel()) if tensor.datatype == BYTES else [tensor.array.tobytes()]
-        hashed.update(b"".join(pieces))
-    return hashed.hexdigest()[:32]
+    for name, datatype, array in infer.inputs:
+        hashed.update(_described(name, datatype, array.shape))
+        if datatype == BYTES:
+            hashed.update(b"".join(texts(array.ravel())))
+        else:
+            hashed.update(array.data if array.flags.c_contiguous else array.tobytes())
+    return hashed.digest()[:DIGEST_BYTES]
+
+
+@lru_cache(maxsize=256)
+def _described(name: str, datatype: str, shape: tuple[int, ...]) -> bytes:
+    return repr((name, datatype, shape)).encode()
 
 
 def texts(values: Iterable[object]) -> list[bytes]:

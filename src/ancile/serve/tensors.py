@@ -11,7 +11,7 @@ import math
 import struct
 from array import array
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -124,7 +124,7 @@ def flat_floats(values: Sequence[object], datatype: str, shape: list[int]) -> ND
     if code is None or checked_shape(shape) != len(values):
         return None
     try:
-        return np.ndarray(shape, TYPES[datatype], array(code, cast("list[float]", values)))
+        return np.ndarray(shape, TYPES[datatype], array(code, values))
     except TypeError:
         return None
 

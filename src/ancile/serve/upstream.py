@@ -15,6 +15,7 @@ from ancile.serve.signature import Signature
 ANSWER_BYTES = 64 << 20
 OK = 200
 TOLD = frozenset((400, 404, 413, 422, 429, 503))  # what the client can do something about; all else is 502
+JOINED = 4096  # bytes of a body that go with their head in one piece: a copy is cheaper than a list
 BINARY_HEADER = b"inference-header-content-length"
 
 
@@ -100,14 +101,12 @@ class Upstream:
         self._pool.close()
 
     def _message(self, infer: Infer, signature: Signature) -> tuple[bytes, ...]:
-        written = write_request(infer, binary=infer.sent_binary)
-        head = b"%bContent-Length: %d\r\n%b%b\r\n" % (
-            self._heads[signature.model],
-            sum(map(len, written.pieces)),
-            b"traceparent: %b\r\n" % infer.trace if infer.trace else b"",
-            written.headers,
-        )
-        return (head, *written.pieces)
+        headers, pieces = write_request(infer, binary=infer.sent_binary)
+        size = len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
+        length = b"Content-Length: %d\r\n" % size
+        trace = b"traceparent: %b\r\n" % infer.trace if infer.trace else b""
+        head = b"".join((self._heads[signature.model], length, trace, headers, b"\r\n"))
+        return (head, *pieces) if size > JOINED else (head + b"".join(pieces),)
 
 
 def _nothing() -> None:
