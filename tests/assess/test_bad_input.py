@@ -48,7 +48,7 @@ class Function:
 
 
 @pytest.mark.parametrize("once", [False, True])
-@pytest.mark.parametrize("at", [3, 40, 600, CALLS])
+@pytest.mark.parametrize("at", [3, pytest.param(40, marks=pytest.mark.slow), 600, CALLS])
 @pytest.mark.parametrize("kind", ["raises", "nan", "columns", "rows", "nothing"])
 def test_a_function_that_fails_half_way_costs_the_conclusion_and_nothing_else(
     kind: str, at: int, once: bool
@@ -123,8 +123,10 @@ class Falls(torch.nn.Module):
         return logits * torch.nan if self.kind == "nan" else logits[:, :2]
 
 
-@pytest.mark.parametrize("once", [False, True])
-@pytest.mark.parametrize("at", [12, 40, 250])
+@pytest.mark.parametrize("once", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "at", [12, pytest.param(40, marks=pytest.mark.slow), pytest.param(250, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("kind", ["raises", "nan", "columns"])
 def test_a_network_that_fails_half_way_costs_the_conclusion_and_nothing_else(
     kind: str, at: int, once: bool
@@ -152,6 +154,7 @@ class Alone(torch.nn.Module):
         return torch.as_tensor(self.net(x))
 
 
+@pytest.mark.slow
 def test_a_trial_of_search_forms_that_fails_costs_the_conclusion_and_nothing_else() -> None:
     net, samples = problem(1, n=30)
     done = assessed(Alone(net), samples, 0.05)
@@ -186,6 +189,7 @@ def test_samples_of_one_class_are_told_and_judged_as_that_class() -> None:
     assert headline(done.report).startswith(f"class {name} alone: clean ")
 
 
+@pytest.mark.slow
 def test_a_model_of_a_single_class_is_refused_and_one_that_always_gives_one_class_is_doubted() -> None:
     _, samples = problem(1)
     weight = np.zeros((3, 5), dtype=np.float32)
@@ -203,6 +207,7 @@ def test_a_single_logit_is_seen_as_two_classes() -> None:
     np.testing.assert_array_equal(done.result.broken, near)
 
 
+@pytest.mark.slow
 def test_bounds_that_leave_no_room_are_one_error_or_change_nothing() -> None:
     net, samples = problem(1)
     still = Samples(samples.ids, np.repeat(samples.x[-1:], 60, axis=0), np.repeat(samples.y[-1:], 60))

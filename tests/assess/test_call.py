@@ -32,6 +32,7 @@ def test_a_module_and_two_arrays_are_enough() -> None:
     assert report.parameters["input_high"] == 1.0
 
 
+@pytest.mark.slow
 def test_the_budget_and_the_number_of_samples_are_those_of_the_command() -> None:
     net, samples = problem(22)
     report = assess(net, samples.x, samples.y, eps=0.02, effort="quick", samples=10, seed=3, budget="10m")
@@ -48,6 +49,7 @@ def test_wrong_arrays_are_told_as_the_command_tells_them() -> None:
         assess(net, samples.x, samples.y, eps=9.0, bounds=(0.0, 1.0))
 
 
+@pytest.mark.slow
 def test_no_number_of_samples_and_none_mean_all_of_them_as_in_the_command() -> None:
     net, samples = problem(22, n=20)
     for wanted in (None, 0):
@@ -134,6 +136,7 @@ class Estimator:
         return [str(word) for word in words(x)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("norm", "attack"), [("linf", "rays"), ("l2", "hopskipjump")])
 def test_a_function_of_labels_alone_is_attacked_by_its_decisions(norm: Norm, attack: str) -> None:
     """Whole numbers, words and an estimator's words give the figure of the closed form, and the same one."""

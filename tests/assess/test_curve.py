@@ -89,6 +89,7 @@ def test_the_histogram_of_distances_agrees_with_the_curve_the_median_and_the_clo
         assert told == pytest.approx(float(np.quantile(exact[exact > 0], share)), rel=0.03)
 
 
+@pytest.mark.slow
 def test_a_model_that_never_changes_its_mind_has_neither_distances_nor_a_curve() -> None:
     rng = np.random.default_rng(0)
     net = linear(np.zeros((2, 3), dtype=np.float32), np.array([1.0, 0.0], dtype=np.float32))

@@ -46,6 +46,7 @@ def test_of_many_classes_those_that_come_second_once_are_no_lures() -> None:
     assert not len(decoys(job_of(net, samples, EPS), State.fresh(x, 200), np.arange(30)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 def test_lures_change_no_figure(seed: int) -> None:
     net, samples = problem(seed, features=40)

@@ -160,6 +160,7 @@ def test_an_honest_model_gets_every_look_and_no_doubt() -> None:
     assert (found.single, found.blind, found.unbounded, found.stood_in, found.recanted) == (0, 0, 0, 0, 0)
 
 
+@pytest.mark.slow
 def test_what_the_look_breaks_counts_and_is_confirmed() -> None:
     """Behind a cut graph the cascade finds nothing; the look does, as far as the closed form allows."""
     model, samples = halves()

@@ -138,6 +138,7 @@ def test_a_fact_beyond_its_threshold_is_told(facts: dict[str, int], check: str, 
     assert judged(**facts)[check] == status
 
 
+@pytest.mark.slow
 def test_unsteady_without_a_changed_label_is_told() -> None:
     model, samples = problem(15, n=20)
     made = assessed(Masked(model, after=lambda z: z + 0.01 * torch.randn_like(z)), samples, 0.001)

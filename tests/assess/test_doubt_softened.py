@@ -137,6 +137,7 @@ def look(net: torch.nn.Module, seed: int, *, stop_after: int | None = None) -> t
     return doubted(job, state, correct, "quick"), state, first
 
 
+@pytest.mark.slow
 def test_a_lucky_claim_on_a_model_that_draws_lots_is_taken_back() -> None:
     """A sample that is claimed to be broken as it is, though nearly every pass gets it right."""
     torch.manual_seed(0)
@@ -150,6 +151,7 @@ def test_a_lucky_claim_on_a_model_that_draws_lots_is_taken_back() -> None:
         assert bool((state.x_adv[first] == samples.x[first]).all())
 
 
+@pytest.mark.slow
 def test_a_network_that_cannot_be_straightened_is_searched_in_other_ways() -> None:
     """What insists on having no graph is searched by its scores."""
     model, _ = problem(22, n=40, features=10)
@@ -161,6 +163,7 @@ def test_a_network_that_cannot_be_straightened_is_searched_in_other_ways() -> No
     assert any("estimated gradients" in name for name in names), names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("calls", [40, 120, 200, 260, 400])
 def test_a_look_that_is_cut_short_anywhere_says_so_or_is_whole(calls: int) -> None:
     model, samples = problem(23, n=40, features=10)
@@ -169,6 +172,7 @@ def test_a_look_that_is_cut_short_anywhere_says_so_or_is_whole(calls: int) -> No
     assert bool(held.all())
 
 
+@pytest.mark.slow
 def test_time_that_is_spent_within_the_last_look_is_told() -> None:
     model, _ = problem(23, n=40, features=10)
     cut = Masked(model, before=torch.Tensor.detach)

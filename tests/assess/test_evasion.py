@@ -85,6 +85,7 @@ def test_every_counted_example_holds_on_a_fresh_pass_inside_the_ball() -> None:
     assert change.max() <= 0.08
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_report_and_the_sampling_does_not_change_a_sample() -> None:
     net, samples = problem(6)
     whole = assessed(net, samples, 0.05)
@@ -139,6 +140,7 @@ class Dice(torch.nn.Module):
         return torch.as_tensor(logits + torch.randn_like(logits))
 
 
+@pytest.mark.slow
 def test_a_model_that_draws_lots_is_unsteady() -> None:
     net, samples = problem(9)
     with torch.random.fork_rng():
@@ -204,6 +206,7 @@ def test_a_budget_that_no_attack_fits_into_gives_no_figure_of_robustness() -> No
     assert "robustness was not evaluated" in told.detail
 
 
+@pytest.mark.slow
 def test_a_damaged_or_forged_saved_run_is_ignored_and_a_finished_one_goes(tmp_path: Path) -> None:
     net, samples = problem(14)
     short = Settings(effort="quick", curve=False, budget=Budget(seconds=4))

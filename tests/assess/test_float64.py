@@ -28,6 +28,7 @@ class Strict(torch.nn.Module):
         return torch.as_tensor(self.net(x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("norm", "eps"), [("linf", 0.05), ("l2", 0.1), ("l1", 0.2), ("l0", 1.0)])
 def test_all_that_searches_follows_the_type_of_the_network(
     norm: Literal["linf", "l2", "l1", "l0"], eps: float

@@ -103,6 +103,7 @@ def test_every_effort_does_what_the_one_below_does_and_more() -> None:
     assert plans[0].courses[0] == Course("margin", "sample")
 
 
+@pytest.mark.slow
 def test_noise_does_not_hide_what_is_near() -> None:
     """Noise on the scores of a linear network: whatever falls without it falls with it."""
     torch.manual_seed(0)

@@ -52,6 +52,7 @@ def test_answers_part_by_part_are_those_of_the_whole(most: int) -> None:
     torch.testing.assert_close(parts.gradient(X, squares).gradient, whole.gradient(X, squares).gradient)
 
 
+@pytest.mark.slow
 def test_no_call_is_larger_than_the_budget_and_no_verdict_hangs_on_it() -> None:
     _, samples = problem(1)
     net = Counted().eval()

@@ -21,7 +21,7 @@ LADDER = {"linf": (0.02, 0.2, 0.4), "l2": (0.04, 0.4, 0.8), "l1": (0.2, 1.0, 2.4
 
 
 @pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("classes", [2, 3, 10])
+@pytest.mark.parametrize("classes", [2, 3, pytest.param(10, marks=pytest.mark.slow)])
 def test_targets_in_turn_are_exact_on_any_linear_model(norm: Norm, classes: int) -> None:
     here = linear(np.random.default_rng(classes).normal(size=(classes, 9)), np.zeros(classes), n=100)
     for eps in LADDER[norm]:

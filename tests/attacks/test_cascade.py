@@ -63,6 +63,7 @@ def test_candidates_never_leave_ball_and_bounds_of_each_feature(norm: Norm) -> N
     assert robust(here, found).mean() < 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", NORMS)
 def test_the_same_seed_finds_the_same_and_another_seed_something_else(norm: Norm) -> None:
     here = digits_world(40)
@@ -135,6 +136,7 @@ def test_walks_come_before_the_scout_in_all_norms_but_linf() -> None:
         assert ("walk" in kinds) == (norm != "l0")
 
 
+@pytest.mark.slow
 def test_the_few_that_stand_are_all_taken_until_a_round_breaks_none() -> None:
     """Of eight rounds and six searches the first of each: to leave one of so few out would spare nothing."""
     here = linear(blocks(4, 3), np.zeros(4), n=30)
@@ -150,6 +152,7 @@ def test_the_few_that_stand_are_all_taken_until_a_round_breaks_none() -> None:
         assert tried == [FEW, *(0,) * (len(tried) - 1)]
 
 
+@pytest.mark.slow
 def test_the_hardest_meet_the_arms_that_mean_a_class_once_when_the_scout_passed_them_over() -> None:
     here = digits_world(60)
     run = started(here, Constraint("linf", 0.02))
@@ -343,6 +346,7 @@ def test_sparse_norms_have_their_cascade_too(norm: Literal["l1", "l0"]) -> None:
     assert run.broken.any()
 
 
+@pytest.mark.slow
 def test_where_walks_paid_only_climbs_from_where_they_ended_follow() -> None:
     here = digits_world(100)
     run = finished(started(here, Constraint("l2", 0.6)))

@@ -40,6 +40,7 @@ def test_on_a_linear_model_of_two_classes_a_walk_breaks_what_can_be_broken(
     assert np.array_equal(np.isin(np.arange(60), left), least_margin(here, 0.2, norm) > 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("norm", "eps"), [("linf", 0.1), ("l2", 0.8), ("l1", 1.0)])
 def test_a_walk_ends_inside_ball_and_bounds_and_what_it_breaks_is_misread(
     norm: Literal["linf", "l2", "l1"], eps: float

@@ -37,6 +37,7 @@ def exactly_inside(c: Constraint, x: Arrays, around: Arrays) -> bool:
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @given(data=st.data(), eps=EPS)
@@ -57,6 +58,7 @@ def test_a_projection_is_inside_ball_and_bounds_without_tolerance(
         assert (c.distance(placed, around) <= c.eps).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @given(data=st.data(), eps=EPS)
@@ -72,6 +74,7 @@ def test_torch_and_numpy_project_alike(norm: Any, dtype: Any, data: st.DataObjec
     assert np.allclose(ours.numpy(), c.project(x, around), rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", NORMS)
 @given(around=arrays(np.float32, -2.0, 2.0), x=arrays(np.float32, -3.0, 3.0))
 def test_eps_zero_changes_nothing_bit_for_bit(norm: Any, around: Arrays, x: Arrays) -> None:

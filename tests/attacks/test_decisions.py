@@ -62,6 +62,7 @@ def test_no_more_is_asked_about_a_sample_than_its_budget(search: Search, norm: N
             assert counted.rows == queries
 
 
+@pytest.mark.slow
 @every_search
 def test_more_queries_never_end_farther_and_all_that_is_handed_back_fools(search: Search, norm: Norm) -> None:
     w = digits_world(12)
@@ -139,6 +140,7 @@ def test_stopped_half_way_it_gives_the_nearest_so_far(search: Search, norm: Norm
         assert np.array_equal(changed, ~robust(w, x))
 
 
+@pytest.mark.slow
 @every_search
 @settings(max_examples=5, deadline=None)
 @given(classes=st.sampled_from([2, 5]), width=st.integers(2, 30), seed=st.integers(0, 1000))

@@ -28,7 +28,13 @@ ALL: list[tuple[Search, Norm, dict[str, Any]]] = [
     (cw, "l2", {"classes": 9}),
 ]  # fmt: skip
 every_search = pytest.mark.parametrize(
-    ("search", "norm", "given_"), [pytest.param(*case, id=f"{case[0].__name__}-{case[1]}") for case in ALL]
+    ("search", "norm", "given_"),
+    [
+        pytest.param(
+            *case, id=f"{case[0].__name__}-{case[1]}", marks=[pytest.mark.slow] if case[0] is cw else []
+        )
+        for case in ALL
+    ],
 )
 NEAR = 1.05  # of the optimum
 REACH = {"linf": 0.6, "l2": 4.0, "l1": 20.0, "l0": 30.0}  # far enough for most digits

@@ -71,7 +71,7 @@ def test_on_linear_models_robust_accuracy_is_the_closed_form(norm: Norm, loss: s
 
 
 @pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("classes", [2, 3, 10])
+@pytest.mark.parametrize("classes", [2, 3, pytest.param(10, marks=pytest.mark.slow)])
 def test_targets_in_turn_are_exact_on_any_linear_model(norm: Norm, classes: int) -> None:
     """The margin's own climb may stay with a class that is near but hard to reach; here each has its turn."""
     here = linear(np.random.default_rng(classes).normal(size=(classes, 9)), np.zeros(classes), n=150)
@@ -184,6 +184,7 @@ def test_pgd_is_at_least_as_strong_as_fgsm_on_a_real_network() -> None:
         assert robust(here, pgd(here.model, here.x, here.y, c, here.rng)).mean() <= once
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", NORMS)
 @settings(max_examples=20, deadline=None)
 @given(share=st.lists(st.floats(0, 1), min_size=5, max_size=5))

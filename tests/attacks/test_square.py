@@ -103,6 +103,7 @@ def test_labels_alone_are_enough_to_break_a_random_forest() -> None:
     assert left[1] <= left[0] < 0.95
 
 
+@pytest.mark.slow
 def test_the_figure_agrees_with_pgd_on_a_network_that_hides_nothing() -> None:
     """A thousand queries come within a few points of what gradients find on 8 x 8 pixels."""
     from ancile.attacks.pgd import pgd

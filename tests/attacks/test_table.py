@@ -128,7 +128,7 @@ def test_where_nothing_is_movable_nothing_moves(one: Row, norm: Norm) -> None:
 
 
 @every_attack
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(data=st.data())
 def test_any_sample_at_any_eps_stays_inside(one: Row, norm: Norm, data: st.DataObject) -> None:
     width = data.draw(st.sampled_from([torch.float32, torch.float64]))

@@ -30,6 +30,7 @@ def room_of(w: World, norm: Norm) -> Room:
     return Room.of(w.x, Constraint(norm, 2.0 if norm == "linf" else 1e3, -1.0, 1.0))
 
 
+@pytest.mark.slow
 @every_norm
 @settings(max_examples=10, deadline=None)
 @given(classes=st.sampled_from([2, 3, 10]), width=st.integers(2, 12), seed=st.integers(0, 10_000))

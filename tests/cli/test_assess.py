@@ -38,11 +38,13 @@ def test_a_home_makes_evidence_unless_it_is_told_not_to(home: Place) -> None:
     assert home("ledger", "log", "--kind", "report").out.count("report") == 1
 
 
+@pytest.mark.slow
 def test_what_keeps_a_report_from_being_evidence_is_named(home: Place) -> None:
     ended = home(*ASSESS, "--no-record")
     assert ended.err == "ancile: not evidence: nothing was signed (--no-record leaves it out)\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["-o /dev/full", "> /dev/full"])
 def test_a_report_that_cannot_be_written_was_signed_before(home: Place, target: str) -> None:
     ended = home.shell(f"ancile {' '.join(ASSESS)} {target}")
@@ -57,6 +59,7 @@ def test_to_record_without_a_home_is_an_error_before_any_work(place: Place) -> N
     assert "no .ancile" in clear(place(*ASSESS, "--gate"))
 
 
+@pytest.mark.slow
 def test_the_configuration_gives_defaults_and_a_flag_wins(place: Place) -> None:
     configured(
         place,
@@ -86,6 +89,7 @@ def test_the_configuration_gives_defaults_and_a_flag_wins(place: Place) -> None:
     assert (changed["input_low"], changed["budget_seconds"], changed["std"]) == (0.0, 9.0, [1.0])
 
 
+@pytest.mark.slow
 def test_the_threat_model_stands_in_the_report(place: Place) -> None:
     configured(place, '[threat]\nknowledge = "grey-box"\nnote = "through the upload form"\nqueries = 100\n')
     said = place.json(*ASSESS)["parameters"]
@@ -105,6 +109,7 @@ class Page(HTMLParser):
         self.seen.add(tag)
 
 
+@pytest.mark.slow
 def test_each_format_is_well_formed_and_none_changes_the_exit_code(place: Place) -> None:
     ended = {
         name: place(*ASSESS, "--format", name)
@@ -122,6 +127,7 @@ def test_each_format_is_well_formed_and_none_changes_the_exit_code(place: Place)
     assert max(map(len, ended["table"].out.splitlines())) <= 80
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "start"),
     [
@@ -141,11 +147,13 @@ def test_the_suffix_of_the_file_decides_the_format(place: Place, name: str, star
     assert (place.folder / name).read_text("utf-8").lower().startswith(start.lower())
 
 
+@pytest.mark.slow
 def test_a_format_that_is_asked_for_wins_over_the_suffix(place: Place) -> None:
     place(*ASSESS, "-o", "r.html", "--format", "json")
     assert json.loads((place.folder / "r.html").read_text("utf-8"))["stage"] == "assess"
 
 
+@pytest.mark.slow
 def test_strict_turns_a_warning_into_exit_1_in_every_format(place: Place) -> None:
     assert {place(*ASSESS, "--strict", "--format", f).code for f in ("table", "json", "html")} == {1}
 
@@ -276,6 +284,7 @@ def test_a_wrong_option_is_one_clear_line(place: Place, flags: tuple[str, ...], 
     assert told in clear(place(*FAST, *flags))
 
 
+@pytest.mark.slow
 def test_factory_arguments_reach_the_factory_and_the_subject(place: Place) -> None:
     code = NET.replace(
         "def predict(x):", "def make(sign=1.0):\n    return lambda x: sign * predict(x)\n\n\ndef predict(x):"
@@ -300,6 +309,7 @@ def test_a_user_without_a_home_folder_is_told_where_to_put_the_cache(
     assert "no place for a cache" in clear(place(*ASSESS, XDG_CACHE_HOME=""))
 
 
+@pytest.mark.slow
 def test_a_cache_that_cannot_be_written_loses_no_run(place: Place) -> None:
     (place.folder / "user-cache").write_text("a file where a folder should be", "utf-8")
     assert place(*ASSESS).code == 0

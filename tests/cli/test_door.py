@@ -184,6 +184,7 @@ def test_a_device_is_written_to_and_never_replaced(assessed: Place) -> None:
     assert full.err.startswith("ancile: error: no space left on device: /dev/full\n")
 
 
+@pytest.mark.slow
 def test_an_output_that_is_a_link_changes_what_it_points_to(assessed: Place) -> None:
     (assessed.folder / "real.json").write_text("old", "utf-8")
     (assessed.folder / "real.json").chmod(0o600)

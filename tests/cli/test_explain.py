@@ -51,6 +51,7 @@ def test_doctor_as_json_says_the_same(place: Place) -> None:
     assert max(map(len, text.splitlines())) <= 80
 
 
+@pytest.mark.slow
 def test_every_finding_of_an_assessment_can_be_explained(place: Place) -> None:
     document = place.json(*ASSESS)
     ids = {f["check"] for f in document["findings"]} | set(document["passed"])

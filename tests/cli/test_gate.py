@@ -18,6 +18,7 @@ def reasons(document: dict[str, object]) -> str:
     return json.dumps(document["exhibits"])
 
 
+@pytest.mark.slow
 def test_without_evidence_the_remedy_is_the_command_that_makes_it(home: Place) -> None:
     """The command that the refusal prints, typed as it stands, is what the policy asks for."""
     home.policy(MET + 'minimum_n = 30\neffort = "quick"\n')
@@ -151,6 +152,7 @@ def test_where_the_copy_cannot_be_written_nothing_is_decided(assessed: Place) ->
     assert assessed("ledger", "log").out == before
 
 
+@pytest.mark.slow
 def test_a_model_of_two_files_is_handed_over_as_a_folder(assessed: Place) -> None:
     torch = pytest.importorskip("torch")
     save = pytest.importorskip("safetensors.torch").save_file

@@ -63,6 +63,7 @@ def test_the_decision_says_what_of_rollback_was_checked(assessed: Place) -> None
     assert said["not_checked"] == []
 
 
+@pytest.mark.slow
 def test_a_policy_can_demand_a_kept_checkpoint(assessed: Place) -> None:
     assessed.policy(MET)
     path = assessed.folder / "ancile.toml"
@@ -77,6 +78,7 @@ def test_a_policy_can_demand_a_kept_checkpoint(assessed: Place) -> None:
     assert assessed(*GATE).code == 2
 
 
+@pytest.mark.slow
 def test_evidence_that_comes_back_shows_a_rollback_too(assessed: Place) -> None:
     """A bundle of this very ledger carries the checkpoint under which it was exported."""
     assessed.policy(MET)
@@ -137,6 +139,7 @@ def imported_home(assessed: Place, folder: Path) -> Place:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weights", ["w.safetensors", "same.safetensors"])
 def test_the_same_bytes_under_other_names_are_told_and_do_not_count(home: Place, weights: str) -> None:
     torch = pytest.importorskip("torch")

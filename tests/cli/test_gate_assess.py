@@ -22,6 +22,7 @@ def test_a_gate_and_no_record_exclude_each_other(home: Place) -> None:
     assert home("ledger", "log").out == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rule", "code"), [(MET, 0), (NOT_MET, 1), (MET.replace("0.05", "0.3"), 2)])
 def test_both_ways_give_one_answer(home: Place, rule: str, code: int) -> None:
     home.policy(rule)
@@ -36,6 +37,7 @@ def test_both_ways_give_one_answer(home: Place, rule: str, code: int) -> None:
     assert len(set(outcomes)) == 1
 
 
+@pytest.mark.slow
 def test_strict_reaches_the_gate(home: Place) -> None:
     """A requirement that leaves the data open passes with a warning, which --strict refuses."""
     home.policy(PINNED)
@@ -48,6 +50,7 @@ def test_strict_reaches_the_gate(home: Place) -> None:
     assert home(*GATE, "--strict").code == 0
 
 
+@pytest.mark.slow
 def test_evidence_and_kept_checkpoints_reach_the_gate(assessed: Place, tmp_path: Path) -> None:
     worse = imported_home(assessed, tmp_path / "elsewhere")
     shutil.rmtree(worse.folder / ".ancile" / "imports")
@@ -95,6 +98,7 @@ def net():
 """
 
 
+@pytest.mark.slow
 def test_a_cut_gradient_graph_is_an_error_that_no_gate_passes(home: Place) -> None:
     """The figure may be as good as it likes: gradients were not to be had, so white-box attacks said nothing."""
     pytest.importorskip("torch")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pytest
 
 from tests.cli.terminal import ASSESS, RULE, Place
 from tests.models.oip_stub import served
@@ -12,6 +13,7 @@ from tests.models.oip_stub import served
 W = np.array([[1.0, -1.0], [-1.0, 1.0], [0.2, 0.1]])
 
 
+@pytest.mark.slow
 def test_an_endpoint_passes_only_where_the_policy_allows_it(home: Place) -> None:
     with served(lambda x: x @ W.T, shape=(2,)) as (url, _):
         assert home("assess", url, *ASSESS[2:], "-o", "report.json").code == 0

@@ -52,6 +52,7 @@ def test_an_erased_run_is_told_and_does_not_stop_the_gate(assessed: Place) -> No
     assert "a run, was erased" in " ".join(told.out.split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("take", "code"), [("worst", 2), ("latest", 0)])
 def test_lost_entries_leave_the_gate_without_conclusion(assessed: Place, take: str, code: int) -> None:
     set_back(assessed)
@@ -63,6 +64,7 @@ def test_lost_entries_leave_the_gate_without_conclusion(assessed: Place, take: s
     assert ("entries were lost" in " ".join(told.out.split())) is (code == 2)
 
 
+@pytest.mark.slow
 def test_a_ledger_set_back_behind_what_was_signed_last_is_not_decided_from(assessed: Place) -> None:
     """Without any checkpoint kept elsewhere: the mark beside the keys is ahead of the ledger."""
     assessed.policy(MET)

@@ -72,6 +72,7 @@ def test_a_report_that_a_revocation_voids_is_told(assessed: Place) -> None:
     assert "whose signer was revoked, which do not count: 1" in unseen(document)
 
 
+@pytest.mark.slow
 def test_a_pinned_log_of_which_nothing_is_at_hand_is_told(assessed: Place, tmp_path: Path) -> None:
     """Whoever deletes an imported bundle cannot make the gate silent about its log."""
     second = second_home(assessed, tmp_path / "second")

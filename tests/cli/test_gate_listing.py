@@ -47,6 +47,7 @@ def test_what_was_said_of_the_text_is_not_said_of_the_files(listed: Place) -> No
     assert "reports about a text that lists these files, which do not count: 1" in said
 
 
+@pytest.mark.slow
 def test_a_report_about_the_files_counts_beside_it(listed: Place) -> None:
     assert listed("assess", *MODEL, *ASSESS[2:]).code == 0
     listed.policy(RULE.format(at_least=0.0))

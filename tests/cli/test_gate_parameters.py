@@ -24,6 +24,7 @@ def test_every_parameter_of_an_assessment_is_known_to_the_gate(assessed: Place) 
     assert given <= FREE | set(USUAL)
 
 
+@pytest.mark.slow
 def test_a_normalisation_that_shrinks_the_ball_counts_only_where_the_policy_names_it(home: Place) -> None:
     home.policy(RULE.format(at_least=0.0))
     # The network gets (x - 0) / 2: twice the eps would be wanted for the same step inside it
@@ -38,6 +39,7 @@ def test_a_normalisation_that_shrinks_the_ball_counts_only_where_the_policy_name
     assert home(*GATE).code == 0
 
 
+@pytest.mark.slow
 def test_pictures_in_8_bit_units_count_only_where_the_policy_names_them(home: Place) -> None:
     """With --bounds 0,255 the same eps is a ball 255 times smaller on the same file of data."""
     rng = np.random.default_rng(0)
@@ -62,6 +64,7 @@ def test_pictures_in_8_bit_units_count_only_where_the_policy_names_them(home: Pl
     assert home(*gate).code == 0
 
 
+@pytest.mark.slow
 def test_rows_picked_by_hand_count_only_where_the_policy_names_them(home: Place) -> None:
     pytest.importorskip("pyarrow")
     lines = ["a,b,y,easy"] + [f"{i / 40},{1 - i / 40},{int(i < 20)},{int(i % 2)}" for i in range(40)]

@@ -48,6 +48,7 @@ def test_an_empty_variable_is_none(home: Place) -> None:
     assert origin(home, ANCILE_HOME="") == "test.example/log"
 
 
+@pytest.mark.slow
 def test_model_data_and_report_stay_relative_to_the_folder_here(home: Place, away: Place) -> None:
     there = ("--home", str(home.folder))
     assert away(*there, *ASSESS, "-o", "report.json").code == 0

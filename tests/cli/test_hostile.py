@@ -95,6 +95,7 @@ def test_a_user_without_rights_is_told(home: Place) -> None:
         clear(home.process(*command, before=nobody))
 
 
+@pytest.mark.slow
 def test_a_home_that_is_a_link_is_the_home_it_points_to(home: Place, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     shutil.move(home.folder / ".ancile", kept)
@@ -141,6 +142,7 @@ def test_a_bundle_of_60_megabytes_of_nothing_is_refused(home: Place) -> None:
     clear(home("gate", "net.py:predict", "--evidence", "bundle.json"))
 
 
+@pytest.mark.slow
 def test_links_to_the_model_and_the_data_are_followed_once(home: Place) -> None:
     for name in ("net.py", "data.npz"):
         (home.folder / name).rename(home.folder / f"real-{name}")
@@ -227,6 +229,7 @@ def test_an_option_that_is_no_utf_8_is_one_error(home: Place, option: str) -> No
     clear(home(*ASSESS, option, os.fsdecode(b"\xff")))
 
 
+@pytest.mark.slow
 def test_a_neighbour_whose_name_is_no_utf_8_is_no_matter_and_a_model_is_one_error(home: Place) -> None:
     strange = home.folder / os.fsdecode(b"\xff.py")
     shutil.copy(home.folder / "net.py", strange)

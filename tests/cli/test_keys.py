@@ -71,6 +71,7 @@ def test_evidence_from_before_and_after_a_rotation_counts(assessed: Place, purpo
     assert assessed("ledger", "log", "--kind", "key").out.count("sha256:") == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("told", [True, False])
 def test_a_rotation_of_the_log_that_was_killed_signs_nothing_until_it_is_finished(
     home: Place, monkeypatch: pytest.MonkeyPatch, *, told: bool
@@ -104,6 +105,7 @@ def test_each_key_may_be_rotated_more_than_once(assessed: Place) -> None:
     assert assessed("ledger", "verify", "--against", "report.json").code == 0
 
 
+@pytest.mark.slow
 def test_a_rotation_may_seal_an_open_key(home: Place) -> None:
     assert home("keys", "rotate", "author", ANCILE_PASSPHRASE="new").code == 0
     assert "active, sealed" in home("keys", "list").out
@@ -133,6 +135,7 @@ def test_what_a_revoked_key_signed_no_longer_counts(assessed: Place) -> None:
     assert assessed("ledger", "verify").code == 0
 
 
+@pytest.mark.slow
 def test_revoking_the_active_key_with_a_lost_passphrase_needs_no_entry(place: Place) -> None:
     place("init", ANCILE_PASSPHRASE="forgotten")
     (id_,) = ids(place, "author")
@@ -150,6 +153,7 @@ def test_a_key_that_is_not_there_is_told(home: Place) -> None:
     clear(home("keys", "revoke", "sha256:" + "0" * 64))
 
 
+@pytest.mark.slow
 def test_keys_that_were_lost_come_back_from_a_backup(assessed: Place) -> None:
     away = {"ANCILE_BACKUP_PASSPHRASE": "kept apart"}
     assert assessed("keys", "backup", "away.json", **away).code == 0

@@ -38,6 +38,7 @@ def predict(x):
 """
 
 
+@pytest.mark.slow
 def test_a_file_elsewhere_is_read_only_where_that_is_allowed(home: Place) -> None:
     home.data()
     elsewhere = home.folder.parent / f"{home.folder.name}-elsewhere.txt"

@@ -89,6 +89,7 @@ def test_a_copy_is_ones_own_where_it_is_named(tmp_path: Path) -> None:
     assert copy("verify", "model", ANCILE_HOME=str(copy.folder)).code == 0
 
 
+@pytest.mark.slow
 def test_who_opens_the_keys_of_a_copy_has_shown_that_it_is_theirs(tmp_path: Path) -> None:
     """A wrong passphrase shows nothing; the right one counts from then on, also where none is asked for."""
     own = made(tmp_path / "own", key="", ANCILE_PASSPHRASE=PASSPHRASE)

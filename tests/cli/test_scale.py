@@ -40,6 +40,7 @@ def test_a_budget_of_memory_is_announced_and_named_in_the_report(torched: Place)
     assert record["parameters"]["budget_memory_bytes"] == 1000
 
 
+@pytest.mark.slow
 def test_a_size_without_a_unit_and_one_that_holds_no_sample_are_one_clear_line(torched: Place) -> None:
     assert "not a size of memory" in clear(torched(*NETWORK, "--memory", "12"))
     assert "one sample takes more memory" in clear(torched(*NETWORK, "--memory", "0.001kB"))

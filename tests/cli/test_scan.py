@@ -93,6 +93,7 @@ def test_a_baseline_that_cannot_be_read_is_one_error(files: Place, name: str) ->
     assert "baseline" in clear(files("scan", "models", "--baseline", name))
 
 
+@pytest.mark.slow
 def test_it_works_without_numpy_and_any_other_extra_and_writes_nothing(files: Place) -> None:
     script = (
         "import sys; [sys.modules.__setitem__(one, None) for one in ('numpy', 'scipy', 'torch', 'sklearn', "

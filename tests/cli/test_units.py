@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from tests.cli.terminal import ASSESS, Place
 
@@ -18,6 +19,7 @@ def doubts(place: Place, *options: str) -> list[str]:
     return [f["detail"] for f in document["findings"] if f["check"] == "evasion-assumed-input"]
 
 
+@pytest.mark.slow
 def test_uneven_ranges_are_doubted_only_in_data_units(place: Place) -> None:
     table(place, widest=1000.0)
     assert any("--units range" in doubt for doubt in doubts(place))

@@ -4,7 +4,7 @@ A directive is an HTML comment on a line of its own, which no reader sees:
 
 ``<!-- setup: digits home -->``  what lies in the project's folder before the page's blocks run (``worlds``)
 ``<!-- file: net.py -->``        the next block is written to that file instead of being run
-``<!-- slow -->``                the page's blocks take more than a second or two
+``<!-- slow -->``                the page's blocks take more than about a third of a second of CPU
 """
 
 from __future__ import annotations

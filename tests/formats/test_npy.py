@@ -114,6 +114,7 @@ def test_sizes_as_python_2_wrote_them_are_sizes() -> None:
     assert parse_npy(made(told(shape="(2L,)"), bytes(8))).faults == ()
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(st.integers(0, len(SOUND) - 1), st.integers(0, 255)), max_size=8), st.integers(0, 90)
 )

@@ -75,6 +75,7 @@ plain = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(held=plain, protocol=st.integers(3, 5))
 def test_plain_values_ask_for_nothing_and_end_at_their_stop(held: object, protocol: int) -> None:
     data = pickle.dumps(held, protocol)
@@ -223,6 +224,7 @@ def test_doubling_is_weighed_and_not_done() -> None:
     assert machine.deepest == 81
 
 
+@pytest.mark.slow
 def test_nesting_is_followed_without_recursion() -> None:
     deep = 200_000
     _, end, machine = walked(b"]" * deep + b"a" * (deep - 1) + b".")

@@ -13,6 +13,7 @@ from tests.formats.embedding import KINDS, weights
 FLOATS = ["f64", "f32", "f16"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", FLOATS)
 @given(st.lists(st.floats(width=16), max_size=50))
 def test_what_is_no_number_is_counted_as_numpy_does(kind: str, values: list[float]) -> None:

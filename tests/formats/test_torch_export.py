@@ -460,6 +460,7 @@ def test_a_program_of_whole_numbers_is_refused() -> None:
         read_export(buffer.getvalue())
 
 
+@pytest.mark.slow
 def test_a_program_with_attention_and_masks_survives() -> None:
     """Infinite constants, expressions of sizes, and an operator that draws lots in training."""
 

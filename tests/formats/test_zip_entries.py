@@ -114,6 +114,7 @@ def test_zip64_sizes_are_read() -> None:
     assert content(data, entry, limit_bytes=10) == (b"abc", "")
 
 
+@pytest.mark.slow
 @given(at=st.integers(0, 400), held=st.binary(min_size=1, max_size=12))
 def test_damage_is_told_and_never_raised(at: int, held: bytes) -> None:
     data = bytearray(archive(zipfile.ZIP_LZMA))

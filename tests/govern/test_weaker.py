@@ -96,6 +96,7 @@ def test_an_unfinished_run_does_not_stand_in_the_way_of_the_one_that_went_on() -
     assert outcome(POLICY, held(report(0.7, complete=False)), held(report(0.7), index=1))[0] == "pass"
 
 
+@pytest.mark.slow
 def test_where_the_latest_decides_older_weak_evidence_is_past() -> None:
     old, new = NOW - timedelta(days=2), NOW - timedelta(days=1)
     latest = Policy(authors=[ME], require=[*with_rule(effort="standard").require], take="latest")

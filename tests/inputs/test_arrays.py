@@ -151,6 +151,7 @@ def test_mnist_opens_with_its_recorded_arrays() -> None:
     assert digest == "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161"
 
 
+@pytest.mark.slow
 @needs_shared
 def test_gtsrb_opens_from_its_lzma_archive() -> None:
     assert SHARED

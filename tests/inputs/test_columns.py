@@ -25,6 +25,7 @@ def test_a_column_of_numbers_is_a_feature(a: list[float]) -> None:
     assert (found.features, found.y.y.tolist()) == (("a",), [0] * len(a))
 
 
+@pytest.mark.slow
 @given(a=NUMBERS)
 def test_csv_and_parquet_give_the_same_samples(a: list[float]) -> None:
     lines = "".join(f"{value!r},{at % 3}\n" for at, value in enumerate(a))

@@ -30,6 +30,7 @@ def test_what_was_packed_is_unpacked(content: bytes, method: int) -> None:
     assert bytes(unpack(data, members(data)["a"])) == content
 
 
+@pytest.mark.slow
 @given(size=st.integers(2_000, 6_000), level=st.integers(0, 9))
 def test_lzma_of_any_strength_is_unpacked(size: int, level: int) -> None:
     content = np.random.default_rng(size).integers(0, 4, size).astype(np.uint8).tobytes()
@@ -53,6 +54,7 @@ def test_a_terabyte_in_the_directory_takes_no_memory() -> None:
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
 def test_a_member_never_yields_more_than_its_header_states(method: int) -> None:
     honest = archive(("x", b"\0" * (32 * MEGABYTE)), method=method)

@@ -73,6 +73,7 @@ def test_utf8_that_a_chunk_divides_is_read() -> None:
         open_csv(text.encode()[: (1 << 20) + 1], limit_bytes=LIMIT_BYTES)
 
 
+@pytest.mark.slow
 def test_a_table_of_very_many_columns_is_refused() -> None:
     with pytest.raises(AncileError, match=f"too many columns: {COLUMNS + 1}"):
         open_csv(b"," * COLUMNS + b"\n", limit_bytes=LIMIT_BYTES)

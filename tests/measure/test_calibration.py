@@ -58,6 +58,7 @@ def test_a_calibrated_model_has_no_error_on_average_where_the_plain_figure_has()
     assert np.mean(plain) > 20 * noise
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shift", [0.05, 0.15, 0.3])
 def test_a_known_shift_is_found_and_lies_in_the_interval(shift: float) -> None:
     found = calibration_error(*drawn(4000, shift, 2), seed=0)

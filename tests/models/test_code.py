@@ -200,21 +200,32 @@ def test_an_estimator_with_labels_of_its_own_answers_by_their_order(here: Here) 
     ("reference", "options", "words"),
     [
         ("net.py:nothing", {}, "no such name"),
-        ("net.py:NUMBER", {}, "is no model"),
+        pytest.param("net.py:NUMBER", {}, "is no model", marks=pytest.mark.slow),
         ("absent.py:build", {}, "no such model"),
         ("no.such.module:build", {}, "no such module"),
         ("net.py", {}, "no model that can be opened"),
-        ("net.py:build", {"factory_args": {"width": 3}}, "does not take these arguments"),
-        ("net.py:needs", {}, "fails on samples"),
+        pytest.param(
+            "net.py:build",
+            {"factory_args": {"width": 3}},
+            "does not take these arguments",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param("net.py:needs", {}, "fails on samples", marks=pytest.mark.slow),
         ("net.py:build", {"weights": "net.py"}, "weights are of no known kind"),
         ("net.py:build", {"weights": "absent"}, "no such weights"),
         ("fun.py:scores", {"weights": "w.safetensors"}, "weights are for a PyTorch module"),
-        ("net.py:build", {"classes": 10}, "fewer classes .*4 in the model, 10 in the data"),
-        ("net.py:build", {"output": "labels"}, "answers with scores"),
-        (
+        pytest.param(
+            "net.py:build",
+            {"classes": 10},
+            "fewer classes .*4 in the model, 10 in the data",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param("net.py:build", {"output": "labels"}, "answers with scores", marks=pytest.mark.slow),
+        pytest.param(
             "net.py:build",
             {"sample": X[:, :5]},
             "does not take samples like .*first layer, Conv2d, takes 1 channels",
+            marks=pytest.mark.slow,
         ),
         ("fun.py:words", {}, "words that are no classes of the data"),
         ("fun.py:nothing", {}, "does not answer with numbers"),
@@ -308,6 +319,7 @@ def test_a_real_network_reaches_its_published_accuracy() -> None:
         assert (opened.model.scores(x).argmax(axis=1) == y).mean() > 0.97
 
 
+@pytest.mark.slow
 def test_a_mean_of_another_length_is_told_as_that_not_as_a_shape_of_the_network(here: Here) -> None:
     with pytest.raises(AncileError, match="the mean does not fit the samples: 7 numbers") as caught:
         here("net.py:build", mean=(0.5,) * 7)

@@ -232,7 +232,7 @@ def test_a_state_dict_that_would_run_code_is_refused_and_nothing_runs(
         ("m.gguf", b"GGUF" + bytes(100), "language models"),
         ("m.npy", b"\x93NUMPY\x01\x00", "holds data"),
         ("m.gz", b"\x1f\x8b\x08" + bytes(50), "compressed"),
-        ("cut.json", b'{"learner": {', "XGBoost cannot load"),
+        pytest.param("cut.json", b'{"learner": {', "XGBoost cannot load", marks=pytest.mark.slow),
         ("cut.txt", b"tree\nversion=v4\nobjective=binary sigmoid:1\n", "LightGBM file is damaged"),
         (
             "odd.txt",
@@ -242,7 +242,7 @@ def test_a_state_dict_that_would_run_code_is_refused_and_nothing_runs(
         ("cut.onnx", b"\x08\x08:\xff\x01abc", "damaged, or of another kind than its name"),
         ("cut.pt2", b"PK\x03\x04" + bytes(60), "damaged, or of another kind than its name"),
         ("other.txt", b"tree\nversion=v4\n", "no classifier"),
-        ("latin.txt", b"tree\nversion=v4\n\xff", "no text"),
+        pytest.param("latin.txt", b"tree\nversion=v4\n\xff", "no text", marks=pytest.mark.slow),
     ],
 )
 def test_a_file_that_is_no_model_is_refused_by_name(put: Put, name: str, data: bytes, words: str) -> None:
@@ -330,6 +330,7 @@ def test_a_model_of_trees_that_was_cut_off_is_said_to_be_damaged(put: Put, share
         assert not any(word in str(caught.value) for word in ("Stack trace", ".cc", "run the model's code"))
 
 
+@pytest.mark.slow
 def test_a_library_that_ends_its_process_on_a_file_blames_the_file(put: Put) -> None:
     """Trees whose sizes are a lie: LightGBM's parser is native code."""
     data = b"tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nlabel_index=0\nmax_feature_idx=63\n"

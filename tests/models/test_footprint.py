@@ -49,6 +49,7 @@ def test_a_network_that_raises_tells_nothing() -> None:
     assert sample_bytes(network(nn.Linear(4, 3)), T) == 0
 
 
+@pytest.mark.slow
 def test_the_module_and_its_child_tell_the_same_and_count_no_pass(tmp_path: Path) -> None:
     foreign.folder_with(tmp_path, net=foreign.NET)
     x = foreign.images(6)[:, None]

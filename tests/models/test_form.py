@@ -13,13 +13,14 @@ import torch
 from torch import nn
 
 from ancile.core.errors import AncileError
+from ancile.models import tuned
 from ancile.models.form import Form, search_form
 from ancile.models.model import GradientModel
 from ancile.models.network import Network
 from ancile.models.opener import open_model
 from ancile.models.request import ModelRequest
 from ancile.models.torch_module import torch_model
-from ancile.models.tuned import BATCH_BYTES, clock_for, fastest, formed
+from ancile.models.tuned import clock_for, fastest, formed
 from tests.models import files, foreign
 
 X = foreign.images(20)[:, None]
@@ -78,12 +79,13 @@ def test_the_largest_batch_of_those_that_cost_as_little_is_taken() -> None:
     assert trial(Costs({}), seconds=0.0).batch == 128
 
 
-def test_large_samples_get_small_batches() -> None:
+def test_large_samples_get_small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     class Mean(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return x.flatten(1)[:, :3]
 
-    wide = torch.zeros(1, BATCH_BYTES // 4 // 5)
+    monkeypatch.setattr(tuned, "BATCH_BYTES", 1 << 20)
+    wide = torch.zeros(1, (1 << 20) // 4 // 5)
     assert trial(Mean(), wide).batch == 5
 
 
@@ -158,6 +160,7 @@ def test_a_model_without_forms_is_searched_as_it_is() -> None:
     assert (found.model, found.form) == (model, Form(precision="float64"))
 
 
+@pytest.mark.slow
 def test_the_child_tries_and_holds_several_forms(tmp_path: Path) -> None:
     foreign.folder_with(tmp_path, net=foreign.NET)
     with open_model(ModelRequest(reference="net.py:build", base=tmp_path), X) as opened:

@@ -58,6 +58,7 @@ def first(base: Path, reference: str) -> float:
         return float(opened.model.scores(X)[0, 0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reference", ["net.py:predict", "net:predict"])
 def test_what_is_imported_from_beside_runs_and_is_covered(project: Path, reference: str) -> None:
     assert first(project, reference) == 5
@@ -65,6 +66,7 @@ def test_what_is_imported_from_beside_runs_and_is_covered(project: Path, referen
     assert parts == {reference, "module/layers", "module/shared_by_all", "package/parts"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("reference", "answer"),
     [
@@ -109,6 +111,7 @@ def test_what_a_gate_hands_over_is_whole_and_opens(
     assert not target.with_name("again").exists()
 
 
+@pytest.mark.slow
 def test_what_is_installed_is_not_handed_over(tmp_path: Path) -> None:
     judged = judged_model("sklearn.dummy:DummyClassifier", weights=None, factory_args={}, base=tmp_path)
     copy_judged(judged, tmp_path / "dummy.py", names=("dummy.py",))

@@ -44,13 +44,23 @@ def opened(base: Path) -> OpenedModel:
     return open_model(ModelRequest(reference="wing.model:predict", base=base), X)
 
 
-@pytest.mark.parametrize("changed", ["parts/bolt.py", "table.csv", "__init__.py", "model.py", "new.py"])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        "parts/bolt.py",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("table.csv", "__init__.py", "model.py", "new.py")
+        ),
+    ],
+)
 def test_any_change_in_the_package_changes_the_digest(wing: Path, changed: str) -> None:
     before = subject(wing.parent)
     (wing / changed).write_text("STRENGTH = 6")
     assert subject(wing.parent).digest != before.digest
 
 
+@pytest.mark.slow
 def test_what_python_keeps_for_itself_does_not(wing: Path) -> None:
     before = subject(wing.parent)
     py_compile.compile(str(wing / "parts" / "bolt.py"))
@@ -58,6 +68,7 @@ def test_what_python_keeps_for_itself_does_not(wing: Path) -> None:
     assert subject(wing.parent) == before
 
 
+@pytest.mark.slow
 def test_a_module_of_a_package_is_run_from_the_bytes_that_were_hashed(wing: Path) -> None:
     with opened(wing.parent) as model:
         assert model.model.scores(X)[0, 0] == 5
@@ -67,6 +78,7 @@ def test_a_module_of_a_package_is_run_from_the_bytes_that_were_hashed(wing: Path
     assert "wing" not in sys.modules
 
 
+@pytest.mark.slow
 def test_bytecode_that_was_planted_is_not_run(wing: Path) -> None:
     """A cache with the source's time and size is what Python would take in its place."""
     bolt = wing / "parts" / "bolt.py"
@@ -164,6 +176,7 @@ def test_a_file_that_cannot_be_read_is_a_known_error(wing: Path, monkeypatch: py
         package_of(wing / "model.py", "wing.model")
 
 
+@pytest.mark.slow
 def test_an_installed_module_is_covered_with_its_version_and_its_files(tmp_path: Path) -> None:
     parts = subject(tmp_path, "sklearn.dummy:DummyClassifier").parts
     assert f"distribution/scikit-learn=={version('scikit-learn')}" in parts

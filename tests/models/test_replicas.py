@@ -82,6 +82,7 @@ def test_copies_that_differ_are_refused() -> None:
         replicas([model(), model(1)], X)
 
 
+@pytest.mark.slow
 def test_two_processes_answer_as_one_does(tmp_path: Path) -> None:
     foreign.folder_with(tmp_path, net=foreign.NET)
     x = foreign.images(12)[:, None]

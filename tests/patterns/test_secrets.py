@@ -198,6 +198,7 @@ def test_what_stands_for_a_secret_is_none(text: str) -> None:
     assert not list(find_secrets(text))
 
 
+@pytest.mark.slow
 def test_the_interpreter_s_own_library_holds_no_secret() -> None:
     """Every twentieth of its files: the whole of it, 31 million characters, has none."""
     files = sorted(

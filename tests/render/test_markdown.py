@@ -70,6 +70,7 @@ def test_a_line_of_prose_begins_no_block(text: str) -> None:
     assert blocks == ["paragraph_open", "inline", "paragraph_close"] * 2
 
 
+@pytest.mark.slow
 @given(PUNCTUATED, PUNCTUATED)
 def test_a_cell_ends_where_it_should(a: str, b: str) -> None:
     record = report(exhibits=(Table(title="t", columns=("a", "b"), rows=((a, b), (b, a))),), measures=())

@@ -165,6 +165,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(JSON)
 def test_any_json_is_examined(tree: Any) -> None:

@@ -23,3 +23,13 @@ def _home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def home(_home: Path, tmp_path: Path) -> Place:
     """A folder with line.onnx, unencrypted keys and a ledger."""
     return Place(Path(shutil.copytree(_home, tmp_path / "home", symlinks=True)))
+
+
+@pytest.fixture
+def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Argon2id at its least cost, for tests of what a password lets in to, not of passwords."""
+    from argon2 import PasswordHasher
+
+    from ancile.serve.identity import passwords
+
+    monkeypatch.setattr(passwords, "HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))

@@ -45,6 +45,7 @@ def test_a_block_is_a_hundredth_or_what_is_left(limit: int, taken: int) -> None:
     assert found == max(0, limit - taken) or (found - 1) * BLOCKS < limit <= found * BLOCKS
 
 
+@pytest.mark.slow
 @given(daily=st.integers(1, 700), workers=st.integers(1, 5), data=st.data())
 def test_several_workers_spend_exactly_the_day_between_them(
     daily: int, workers: int, data: st.DataObject

@@ -166,6 +166,7 @@ def test_the_gateway_sees_outliers_and_unsure_answers(profile: str, reaction: st
     assert set(stranger.evidence.sums) == {"outlier"}
 
 
+@pytest.mark.slow
 def test_leaving_before_each_answer_and_asking_again_hides_nothing() -> None:
     """Whoever leaves is answered nothing, so that what he sends again is looked at as if it were new."""
     x = np.random.default_rng(0).normal(size=(1000, 2)).astype("f4")

@@ -161,6 +161,7 @@ def test_a_repeat_costs_nothing_and_a_near_query_a_quarter_at_least() -> None:
     assert novelty([Near(1e-9, moved=False)]) == 0.25
 
 
+@pytest.mark.slow
 def test_with_a_reference_what_is_near_costs_less() -> None:
     x = np.random.default_rng(0).normal(size=(600, 2)).astype("f4")
     world = World(learned=Learned(sequence=calibrate(x)))
@@ -196,6 +197,7 @@ def test_what_a_budget_refused_is_refused_again_when_it_is_asked_again(role: dic
     assert [world.before(caller, one).verdict.reaction for one in asks] == first
 
 
+@pytest.mark.slow
 def test_a_row_that_a_budget_refused_is_not_free_in_another_request() -> None:
     x = np.random.default_rng(0).normal(size=(600, 2)).astype("f4")
     world = World(learned=Learned(sequence=calibrate(x)))

@@ -117,6 +117,7 @@ def test_a_value_that_holds_itself_is_refused() -> None:
         canonical(value)
 
 
+@pytest.mark.slow
 @given(json_values)
 def test_canonical_bytes_are_read_back_to_the_same_bytes(value: object) -> None:
     data = canonical(value)

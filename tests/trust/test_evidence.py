@@ -292,6 +292,7 @@ def test_an_imported_bundle_that_was_changed_is_named(tmp_path: Path) -> None:
     assert digest[7:] in refusal.value.value
 
 
+@pytest.mark.slow
 def test_more_imported_bundles_than_can_be_read_are_an_error(tmp_path: Path) -> None:
     for number in range(MOST_BUNDLES + 1):
         (tmp_path / f"{number}.json").touch()

@@ -8,6 +8,8 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from ancile.trust.keys import active_key, create_key, list_keys, revoke_key, rotate_key, unlock_key
 from ancile.trust.private_file import TEMPORARY
 from tests.trust.keys_help import NOW, OPEN
@@ -69,6 +71,7 @@ def killed_at_each_step(source: Path, kind: str, id_: str = "") -> list[tuple[st
     return list(zip(ends, copies, strict=True))
 
 
+@pytest.mark.slow
 def test_kill_at_each_step_of_a_rotation_leaves_one_active_key_and_the_old_one(tmp_path: Path) -> None:
     source = tmp_path / "keys"
     old = create_key(source, "author", "alice", protection=OPEN, now=NOW)
@@ -82,6 +85,7 @@ def test_kill_at_each_step_of_a_rotation_leaves_one_active_key_and_the_old_one(t
         assert not list(keys.glob(f"{TEMPORARY}*"))
 
 
+@pytest.mark.slow
 def test_kill_at_each_step_of_a_revocation_leaves_the_key_whole_or_revoked(tmp_path: Path) -> None:
     source = tmp_path / "keys"
     key = create_key(source, "author", "alice", protection=OPEN, now=NOW)
@@ -93,6 +97,7 @@ def test_kill_at_each_step_of_a_revocation_leaves_the_key_whole_or_revoked(tmp_p
         assert revoke_key(keys, key.public.id, reason="lost", now=NOW).state == "revoked"
 
 
+@pytest.mark.slow
 def test_kill_at_each_step_of_the_first_key_leaves_none_or_one(tmp_path: Path) -> None:
     source = tmp_path / "keys"
     source.mkdir(mode=0o700)

@@ -167,6 +167,7 @@ for step, folder in enumerate(sys.argv[1:], 1):
 STEPS = 30  # more than signing takes
 
 
+@pytest.mark.slow
 def test_kill_at_each_step_of_signing_never_locks_the_owner_out(tmp_path: Path) -> None:
     with opened(tmp_path / "ledger") as ledger:
         grown(ledger, 3)

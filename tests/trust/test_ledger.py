@@ -56,6 +56,7 @@ def test_reading_starts_no_thread(tmp_path: Path) -> None:
         assert threading.active_count() == before
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(
     steps=st.lists(st.integers(1, 300), min_size=1, max_size=5),

@@ -82,6 +82,7 @@ def test_the_entry_is_an_envelope_under_the_checkpoint(ledger: Ledger) -> None:
     assert verify(body, [ALICE.public]).payload == statement_of(report())
 
 
+@pytest.mark.slow
 def test_reports_recorded_at_once_are_each_under_their_checkpoint(ledger: Ledger) -> None:
     def one(number: int) -> bool:
         evidence = record(

@@ -79,7 +79,7 @@ class Small:
 
 
 @pytest.fixture
-def small(tmp_path: Path) -> Iterator[Small]:
+def small(tmp_path: Path, cheap_passwords: None) -> Iterator[Small]:
     made = Small(tmp_path)
     yield made
     made.users.close()

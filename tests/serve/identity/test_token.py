@@ -245,6 +245,7 @@ JSON = st.recursive(
 MEMBERS = st.sampled_from(["kty", "kid", "use", "alg", "n", "e", "crv", "x", "y", "k", "d", "x5c", "key_ops"])
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.dictionaries(MEMBERS, JSON | st.sampled_from(["RSA", "EC", "OKP", "AQAB", "P-256"])), max_size=4

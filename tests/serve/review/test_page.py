@@ -48,7 +48,7 @@ class Desk(Small):
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
+def desk(tmp_path: Path, cheap_passwords: None) -> Iterator[Desk]:
     made = Desk(tmp_path)
     yield made
     made.reviews.close()

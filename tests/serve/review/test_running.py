@@ -64,6 +64,7 @@ def test_requests_wait_for_a_person_whose_word_is_evidence(home: Place) -> None:
     assert {("review", 202), ("flag", 200), ("deny", 403)} <= said
 
 
+@pytest.mark.slow
 def test_when_no_more_may_wait_the_answer_says_so(home: Place) -> None:
     configured(home, '[serve.review]\neach = 1\ninput = "digest"\n')
     alice = key(home, "alice", "slow")
