@@ -266,6 +266,41 @@ PIECES = st.sampled_from(
 )
 
 
+def test_what_was_asked_before_bytes_that_are_no_request_is_nobodys_any_more() -> None:
+    """Else somebody leaves without leaving: his request stays under way, and is paid for, until it ends."""
+    service = Slow()
+    with opened(service) as door, socket.create_connection(("127.0.0.1", door.port), timeout=10) as client:
+        client.sendall(HEAD + b"Content-Length: 2\r\n\r\nhi")
+        assert service.came.wait(10)
+        client.sendall(b"no request")
+        assert all_of(client).startswith(b"HTTP/1.1 400 ")
+        assert service.went.wait(10)
+
+
+def test_nothing_is_put_between_the_pieces_of_an_answer() -> None:
+    class Streams(Slow):
+        def serve(self, exchange: Connection) -> None:
+            exchange.flow = Flowing()
+            exchange.begin(200, b"")
+            exchange.more(b"one")
+            super().serve(exchange)
+
+    class Flowing:
+        def pause(self) -> None:
+            """Nothing comes."""
+
+        def resume(self) -> None:
+            """Nor now."""
+
+    service = Streams()
+    with opened(service) as door, socket.create_connection(("127.0.0.1", door.port), timeout=10) as client:
+        client.sendall(HEAD.replace(b"close", b"keep-alive") + b"Content-Length: 2\r\n\r\nhi")
+        assert service.came.wait(10)
+        client.sendall(HEAD + b"Content-Length: 2\r\n\r\nhi")
+        assert all_of(client).endswith(b"\r\n\r\n3\r\none\r\n")
+        assert service.went.wait(10)
+
+
 def test_no_fault_of_a_tick_ends_the_sweep() -> None:
     """Else deadlines would be kept no more, and keys that were taken back would let in for ever."""
     loop, ticks = asyncio.new_event_loop(), list[float]()

@@ -367,6 +367,7 @@ class Connection(asyncio.Protocol):
     def _next(self, *, keep: bool) -> None:
         self.busy, self.held, self.body, self._raw, self._in_head = False, None, b"", 0, True
         self.flow = None
+        self._early.clear()
         self.due = self.loop.time() + self._keeper.limits.idle_seconds
         if not keep or self._keeper.draining:
             self._closing = True
@@ -395,6 +396,11 @@ class Connection(asyncio.Protocol):
         told, self._closing = self._skip or self._closing, True
         if not told:
             self._service.refused(self, refusal)
-            self._write(refusal.status, refusal.headers, worded(refusal.why), keep=False)
-        self.busy = False
+            if (
+                self.flow is None
+            ):  # else an answer may be under way in pieces, and nothing is put between them
+                self._write(refusal.status, refusal.headers, worded(refusal.why), keep=False)
+        waits, self.busy = self.busy and not self._skip, False
+        if waits:  # what was asked before these bytes is nobody's any more
+            self._service.gone(self)
         self._transport.close()
