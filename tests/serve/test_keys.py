@@ -106,7 +106,7 @@ def test_users_of_a_newer_version_and_a_damaged_file_are_refused(tmp_path: Path)
     folder = tmp_path / "serve"
     Users(folder).close()
     with closing(sqlite3.connect(folder / DATABASE)) as db:
-        db.execute("PRAGMA user_version = 3")
+        db.execute("PRAGMA user_version = 99")
     with pytest.raises(AncileError, match="newer ancile"):
         Users(folder)
     for path in folder.glob(f"{DATABASE}*"):

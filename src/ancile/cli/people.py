@@ -15,6 +15,7 @@ from ancile.cli.home import Home
 from ancile.cli.in_force import FOLDER
 from ancile.cli.output import talk
 from ancile.cli.recorder import open_recorder
+from ancile.cli.sharing import exchanging
 from ancile.serve.keys import Users
 from ancile.trust.passphrase import passphrase
 
@@ -22,11 +23,20 @@ VARIABLE = "ANCILE_PERSON_PASSWORD"
 
 
 @contextmanager
-def changing(home: Home) -> Iterator[Users]:
-    """Users, and what is changed of them in the ledger at the end, with what waited from before."""
-    with open_recorder(home) as recorder, Users(home.folder / FOLDER) as users:
+def asking(home: Home, *, needed: bool = False) -> Iterator[Users]:
+    """Users as all hosts have them; see ``exchanging``."""
+    with Users(home.folder / FOLDER) as users, exchanging(users, needed=needed):
         yield users
-        users.hand_over(recorder.write)
+
+
+@contextmanager
+def changing(home: Home, *, needed: bool = True) -> Iterator[Users]:
+    """Users, and what is changed of them in the ledger at the end, with what waited from before."""
+    with open_recorder(home) as recorder:
+        with asking(home, needed=needed) as users:
+            yield users
+        with Users(home.folder / FOLDER) as users:
+            users.hand_over(recorder.write)
 
 
 def add_person(home: Home, name: str, *, role: str) -> None:

@@ -13,6 +13,7 @@ from ancile.cli.home import Home, need_home
 from ancile.cli.in_force import FOLDER
 from ancile.cli.output import talk
 from ancile.cli.recorder import open_recorder
+from ancile.cli.sharing import exchanging
 from ancile.core.text import plain
 from ancile.render.json import written
 from ancile.serve.config import ServeConfig
@@ -116,7 +117,7 @@ def label(id_: str, *, label: str, note: str) -> None:
 def _decide(id_: str, change: ReviewChange, *, label: str, note: str) -> None:
     home = need_home(Path.cwd())
     keep = home.config.get("serve", ServeConfig).review.keep_days * DAY_SECONDS
-    with _reviews(home) as reviews:
+    with _reviews(home, needed=True) as reviews:
         reviews.get(id_)
         with open_recorder(home) as recorder:
             now = recorder.clock.now().timestamp()
@@ -127,9 +128,13 @@ def _decide(id_: str, change: ReviewChange, *, label: str, note: str) -> None:
 
 
 @contextmanager
-def _reviews(home: Home) -> Iterator[Reviews]:
+def _reviews(home: Home, *, needed: bool = False) -> Iterator[Reviews]:
     folder = home.folder / FOLDER
-    with Users(folder) as users, Reviews(folder, key=users.hash(KEY_OF)) as reviews:
+    with (
+        Users(folder) as users,
+        Reviews(folder, key=users.hash(KEY_OF)) as reviews,
+        exchanging(users, reviews, needed=needed),
+    ):
         yield reviews
 
 

@@ -118,7 +118,8 @@ class Place(NamedTuple):
 
 
 def _serve(home: Home, asked: Asked, place: Place) -> None:
-    from ancile.serve.incidents.alerter import alerting  # noqa: PLC0415 - not for --help
+    from ancile.cli.sharing import joined  # noqa: PLC0415 - not for --help
+    from ancile.serve.incidents.alerter import alerting  # noqa: PLC0415 - likewise
     from ancile.serve.keys import Users  # noqa: PLC0415 - likewise
     from ancile.serve.renewal import Read  # noqa: PLC0415 - likewise
     from ancile.serve.review.store import KEY_OF, Reviews  # noqa: PLC0415 - likewise
@@ -146,6 +147,7 @@ def _serve(home: Home, asked: Asked, place: Place) -> None:
 
         notes: list[str] = []
         begun = read(first, notes.append)
+        exchange = joined(shared, place.state, folder=folder, users=users, reviews=reviews)
         sealer = Sealer(
             ledger=recorder.ledger,
             author=recorder.author,
@@ -154,7 +156,11 @@ def _serve(home: Home, asked: Asked, place: Place) -> None:
             most=config.segment_records,
             now=recorder.clock.now,
             done=set(),
-            changes=lambda: (users.hand_over(recorder.write), reviews.hand_over(recorder.write)),
+            changes=lambda: (
+                exchange(),
+                users.hand_over(recorder.write),
+                reviews.hand_over(recorder.write),
+            ),
             heard=alerter.tick,
             passing=shared.passing,
             away=place.ledger_elsewhere,

@@ -10,15 +10,14 @@ import click
 import msgspec
 
 from ancile.cli.home import Home, need_home
-from ancile.cli.in_force import FOLDER
 from ancile.cli.output import talk
-from ancile.cli.people import add_person, changing, remove_person
+from ancile.cli.people import add_person, asking, changing, remove_person
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
 from ancile.render.json import written
 from ancile.serve.config import Permission, ServeConfig, policy_of
 from ancile.serve.identity.config import role_of
-from ancile.serve.keys import Identity, Users
+from ancile.serve.keys import Identity
 
 LONGEST_GRACE = 90 * 24  # hours
 KEPT = "keep it: it is not stored and cannot be shown again"
@@ -58,7 +57,7 @@ def add(name: str, *, role: str | None, person: str | None) -> None:
 @click.option("-f", "--format", "format_", type=click.Choice(["table", "json"]), default="table")
 def list_(*, format_: str) -> None:
     """List users with their roles and how many keys let them in."""
-    with _users(need_home(Path.cwd())) as users:
+    with asking(need_home(Path.cwd())) as users:
         found = users.list(datetime.now(UTC))
         people = users.rows("SELECT name, role FROM people ORDER BY name")
         blocked = sorted(users.blocked())
@@ -115,19 +114,19 @@ def revoke(name: str) -> None:
     """
     home = need_home(Path.cwd())
     if ":" in name:
-        with _users(home) as users:
+        with asking(home) as users:
             users.block(name, now=datetime.now(UTC))
         talk(f"{plain(name)} is let in no more")
-        with changing(home):
+        with changing(home, needed=False):
             return
-    with _users(home) as users:  # at once: a key that leaked does not wait for a passphrase
+    with asking(home) as users:  # at once: a key that leaked does not wait for a passphrase
         now = datetime.now(UTC)
         gone = remove_person(users, name)
         count = 0 if gone and not users.has(name) else users.revoke(name, now=now)
     if gone:
         talk(f"{name} logs in no more")
     talk(f"{_keys(count)} of {name} {'lets' if count == 1 else 'let'} in no more")
-    with changing(home):
+    with changing(home, needed=False):
         pass
 
 
@@ -146,7 +145,7 @@ def explain(name: str, action: str, model: str, *, role: str | None) -> int:
     home = need_home(Path.cwd())
     config = home.config.get("serve", ServeConfig)
     policies = read_policies(config.policies, home.config_file.parent)
-    with _users(home) as users:
+    with asking(home) as users:
         if name in users.blocked():
             click.echo(f"{plain(name)} may do nothing: it was taken back by `ancile user revoke`")
             return 1
@@ -178,7 +177,7 @@ def _identity(home: Home, name: str, role: str | None) -> Identity:
     if source == "certificate":
         known = home.config.get("serve", ServeConfig).certificates
         return Identity(name, role_of(name.removeprefix("cert:"), known) or "", source)
-    with _users(home) as users:
+    with asking(home) as users:
         for one in users.list(datetime.now(UTC)):
             if one.name == name:
                 return Identity(name, one.role)
@@ -207,7 +206,3 @@ def _known(home: Home, role: str) -> None:
 
 def _keys(count: int) -> str:
     return "1 key" if count == 1 else f"{count} keys"
-
-
-def _users(home: Home) -> Users:
-    return Users(home.folder / FOLDER)

@@ -27,7 +27,8 @@ import msgspec
 from ancile.core.errors import AncileError
 from ancile.core.subject import digest_of
 from ancile.core.text import plain
-from ancile.serve.users_db import DATABASE, faults, open_users
+from ancile.serve.shared.replica import Replica
+from ancile.serve.users_db import DATABASE, SHARED, faults, open_users, require_heard
 from ancile.trust.events import MOST_KEYS, UserChange, UserEvent
 from ancile.version import __version__
 
@@ -110,6 +111,10 @@ class Users:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def replica(self) -> Replica:
+        """What hosts with a database between them have alike."""
+        return Replica(self._db, SHARED)
 
     # Changes, each with its event.
 
@@ -309,8 +314,13 @@ class Users:
         return None if row[0] is None else datetime.fromisoformat(row[0])
 
     def version(self) -> int:
-        """A number that changes when another connection has changed something."""
+        """A number that changes when another connection has changed something.
+
+        Unheard where other hosts share the users, and what they changed is not known.
+        """
         with faults(self._path):
+            if self._db.execute("SELECT 1 FROM shared").fetchone() is not None:
+                require_heard(self._path.parent)
             return int(self._db.execute("PRAGMA data_version").fetchone()[0])
 
     def hash(self, key: bytes) -> bytes:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,12 +15,15 @@ from pathlib import Path
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
 from ancile.serve.database import open_database
+from ancile.serve.shared.replica import Table, Values, noting
 from ancile.trust.private_file import locked, make_private_folder, read_private, write_private
 
 DATABASE, PEPPER = "users.db", "pepper"
 PEPPER_BYTES = 32
 LEAST_DISTINCT = 12  # byte values of a pepper; of 32 random ones fewer come once in 10^16
 WAIT_SECONDS = 10.0  # for another process that writes
+HEARD = "users.heard"  # touched whenever the database between hosts has told what is new
+HEARD_SECONDS = 30.0  # after which what it might have told counts as unknown
 FIRST = """
 CREATE TABLE users (name TEXT PRIMARY KEY, role TEXT NOT NULL, made TEXT NOT NULL) STRICT;
 CREATE TABLE keys (hash BLOB PRIMARY KEY, name TEXT NOT NULL REFERENCES users, made TEXT NOT NULL,
@@ -37,7 +41,26 @@ CREATE TABLE credentials (id BLOB PRIMARY KEY, name TEXT NOT NULL REFERENCES peo
 CREATE TABLE sessions (hash BLOB PRIMARY KEY, name TEXT NOT NULL REFERENCES people ON DELETE CASCADE,
                        csrf TEXT NOT NULL, made REAL NOT NULL, seen REAL NOT NULL) STRICT;
 """
-STEPS = (FIRST, SECOND)  # from each version to the next
+
+
+def _keys_merged(theirs: Values, ours: Values) -> Values:
+    """Of a key that two hosts changed: it is revoked where one says so, and ends when the first says so."""
+    pairs = zip(theirs[3:], ours[3:], strict=True)
+    return (*theirs[:3], *(min((str(one) for one in pair if one), default=None) for pair in pairs))
+
+
+SHARED = (  # by hosts with a database between them; sessions are those of a host
+    Table("users", ("name", "role", "made")),
+    Table("keys", ("hash", "name", "made", "revoked", "until"), _keys_merged),
+    Table("blocked", ("name", "made")),
+    Table(
+        "people",
+        ("name", "role", "password", "totp", "step", "failures", "locked", "made"),
+        anew="password",
+    ),
+    Table("credentials", ("id", "name", "public", "count", "made")),
+)
+STEPS = (FIRST, SECOND, noting(SHARED))  # from each version to the next
 
 
 def open_users(folder: Path) -> tuple[sqlite3.Connection, bytes]:
@@ -76,6 +99,24 @@ def _refuse_to_lose(path: Path) -> None:
             "the pepper is missing, without which no key can be recognised",
             value=str(path.with_name(PEPPER)),
             remedy=f"restore it from a backup, or move {DATABASE} away and make new keys",
+        )
+
+
+class Unheard(AncileError):  # noqa: N818 - a state that passes
+    """What other hosts changed is not known; who may come in cannot be told now, and can be later."""
+
+
+def require_heard(folder: Path) -> None:
+    """Unheard where the database between hosts has told nothing for a while."""
+    try:
+        heard = (folder / HEARD).stat().st_mtime
+    except FileNotFoundError:
+        heard = 0.0
+    if time.time() - heard > HEARD_SECONDS:
+        raise Unheard(
+            "what other hosts changed of the users is not known",
+            value=str(folder / DATABASE),
+            remedy="see that the state database runs",
         )
 
 

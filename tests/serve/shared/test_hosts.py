@@ -18,6 +18,8 @@ from tests.serve.test_workers import with_roles
 pytestmark = pytest.mark.slow
 FEW = '\n[serve.roles.few]\nmay = ["infer"]\nrate = 0.01\nburst = 9\ndaily = {daily}\n'
 
+REVIEWED = '\n[serve]\nreactions = { rate = "review" }\n[serve.roles.slow]\nmay = ["infer"]\nrate = 0.001\nburst = 1\n'
+
 
 @pytest.fixture
 def hosts(home: Place, tmp_path: Path) -> tuple[Place, Place]:
@@ -50,9 +52,10 @@ def test_a_day_is_one_over_two_hosts_and_without_the_database_nobody_is_served(
     ):
         clients = [one.client(alice), other.client(alice)]
         assert [clients[at % 2].infer(1.0, float(at)).status for at in range(6)] == [200] * 5 + [429]
-        postgres.kill()
         bob = one.client(key(hosts[0], "bob", "few"))
-        assert soon(lambda: bob.infer(1.0, 1.0).status == 503)  # the key is known within a second
+        assert soon(lambda: bob("GET", "/v2").status == 403)  # the key is known within a second
+        postgres.kill()
+        assert soon(lambda: bob.infer(1.0, 1.0).status == 503)
         assert bob.infer(1.0, 1.0).headers["Retry-After"] == "2"
         assert other.end() == 0
         assert one.end() == 0
@@ -98,3 +101,37 @@ def test_what_is_no_store_is_told_in_one_line(home: Place) -> None:
     assert "does not answer" in clear(
         home("serve", "line.onnx", "--port", "0", "--window", "redis://127.0.0.1:1")
     )
+
+
+def test_a_key_given_out_on_one_host_lets_in_on_the_other_until_it_is_taken_back(
+    home: Place, tmp_path: Path, postgres: Server
+) -> None:
+    """Also what a person decides, wherever it was held; and without the database nobody new is believed."""
+    with_roles(home, REVIEWED)
+    other = Place(Path(shutil.copytree(home.folder, tmp_path / "other", symlinks=True)))
+    key(home, "carol")  # makes the pepper, and a user that the other host does not have yet
+    shared = ("line.onnx", "--state", postgres.url)
+    with running(home, *shared) as one:
+        ended = other("serve", "line.onnx", "--port", "0", "--state", postgres.url)
+        assert "another pepper" in clear(ended)
+        (other.folder / ".ancile" / "serve").mkdir(mode=0o700, exist_ok=True)
+        shutil.rmtree(other.folder / ".ancile" / "serve")
+        (other.folder / ".ancile" / "serve").mkdir(mode=0o700)
+        shutil.copy(home.folder / ".ancile/serve/pepper", other.folder / ".ancile/serve/pepper")
+        with running(other, *shared) as two:
+            alice = key(other, "alice", "slow")
+            assert [line.split()[0] for line in home("user", "list").out.splitlines()] == ["alice", "carol"]
+            assert soon(lambda: one.client(alice).infer(1.0, 1.0).status != 401)
+            held = one.client(alice).infer(1.0, 2.0)
+            assert (held.status, held.said["state"]) == (202, "pending")
+            assert soon(lambda: held.said["review"] in other("review", "list").out)
+            assert other("review", "approve", held.said["review"]).code == 0
+            assert soon(lambda: one.client(alice).infer(1.0, 2.0).status == 200)
+            assert home("user", "revoke", "alice").code == 0
+            assert soon(lambda: two.client(alice).infer(1.0, 1.0).status == 401)
+            postgres.kill()
+            assert "does not answer" in clear(other("user", "add", "bob", "--role", "slow"))
+            revoked = other("user", "revoke", "carol")
+            assert (revoked.code, "others hear of" in revoked.err) == (0, True)
+            assert two.end() == 0
+        assert one.end() == 0

@@ -182,7 +182,7 @@ def test_a_store_of_a_newer_version_is_told(server: Server) -> None:
             await client.aclose()
         else:
             db = await asyncpg.connect(server.url)
-            await db.execute("UPDATE ancile.version SET version = 2")
+            await db.execute("UPDATE ancile.version SET version = 99")
             await db.close()
         await opened(server)
 

@@ -6,6 +6,7 @@ A header that names somebody goes before a certificate; what it says must hold, 
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,6 +14,7 @@ from ancile.core.errors import AncileError
 from ancile.serve.identity.config import Identities, role_of
 from ancile.serve.keys import PREFIX, Identity, Users
 from ancile.serve.refusal import Refused
+from ancile.serve.users_db import Unheard
 
 if TYPE_CHECKING:
     from ancile.serve.identity.tokens import Tokens
@@ -59,7 +61,8 @@ class Recognition:
             from ancile.serve.identity.tokens import Tokens  # noqa: PLC0415 - joserfc, where tokens are taken
 
             self._tokens = Tokens(known.oidc)
-        self._take_over()
+        with suppress(Unheard):  # and nobody is known until it is
+            self._take_over()
 
     def of(self, asking: Asking) -> Identity | Refused:
         """Who asks, or the answer to somebody who is nobody. Cost: about 1 us once known."""

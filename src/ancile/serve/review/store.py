@@ -24,6 +24,7 @@ from ancile.core.errors import AncileError
 from ancile.core.report import Evidence
 from ancile.core.text import plain
 from ancile.serve.database import open_database
+from ancile.serve.shared.replica import Replica, Table, noting
 from ancile.trust.events import Review, ReviewChange
 from ancile.trust.private_file import locked, make_private_folder
 from ancile.version import __version__
@@ -35,7 +36,7 @@ WAIT_SECONDS = 5.0  # for another process that writes
 MOST_ROWS = 5000  # read at once by every worker when something was decided
 DAY_SECONDS = 86_400.0
 MOST_NOTE = 1000
-SCHEMA = """
+FIRST = """
 CREATE TABLE reviews (
     id TEXT PRIMARY KEY, made REAL NOT NULL, until REAL NOT NULL, who TEXT NOT NULL, role TEXT NOT NULL,
     model TEXT NOT NULL, guard TEXT NOT NULL, why TEXT NOT NULL, said TEXT NOT NULL, input TEXT NOT NULL,
@@ -46,6 +47,10 @@ CREATE INDEX by_request ON reviews (who, model, input);
 CREATE INDEX by_state ON reviews (state, made);
 """
 COLUMNS = "id, made, until, who, role, model, guard, why, said, input, state, label, note, by, decided, entry"
+SHARED = (
+    Table("reviews", (*COLUMNS.split(", "), "sealed"), cleared="event"),
+)  # by hosts; events are a host's own
+STEPS = (FIRST, noting(SHARED))  # from each version to the next
 
 State = Literal["pending", "approved", "rejected"]
 STATES: tuple[State, ...] = ("pending", "approved", "rejected")
@@ -119,11 +124,15 @@ class Reviews:
             self._db = open_database(
                 self._path,
                 holds="reviews",
-                steps=(SCHEMA,),
+                steps=STEPS,
                 # What waits may be lost with the power: it is asked again.
                 pragmas={"synchronous": "NORMAL", "secure_delete": "ON"},
                 wait_seconds=WAIT_SECONDS,
             )
+
+    def replica(self) -> Replica:
+        """What hosts with a database between them have alike; each forgets by itself what is old."""
+        return Replica(self._db, SHARED, forgets=True)
 
     def close(self) -> None:
         """Close the file."""

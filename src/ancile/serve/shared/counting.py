@@ -1,4 +1,4 @@
-"""Where a gateway counts: on this host alone, or in stores that several share."""
+"""Where a gateway counts, and has its users from: on this host alone, or in stores that several share."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from ancile.serve.shared.passing import Passing
+from ancile.serve.shared.sharing import Call, Rows
 from ancile.serve.shared.store import Store
 
 
@@ -17,11 +18,13 @@ class Counting(NamedTuple):
     lend     makes the socket that a worker asks at; None where it counts on this host
     rates    whether requests a second are counted there as well
     passing  takes journals to the host that keeps the ledger, where there is a state
+    shared   the database of users and reviews, and what waits for its answers, likewise
     """
 
     lend: Callable[[], socket.socket] | None = None
     rates: bool = False
     passing: Passing | None = None
+    shared: tuple[Rows, Call] | None = None
 
 
 @contextmanager
@@ -39,7 +42,7 @@ def counting(state: str | None, window: str | None, say: Callable[[str], None]) 
     with Broker(say) as broker:
         days: Store | None = None
         rates: Store | None = None
-        passing = None
+        passing = users = None
         if window is not None:
             from ancile.serve.shared import redis  # noqa: PLC0415 - nor this of one without a window
 
@@ -48,8 +51,8 @@ def counting(state: str | None, window: str | None, say: Callable[[str], None]) 
             from ancile.serve.shared import postgres  # noqa: PLC0415 - nor this of one without a state
 
             database = broker.call(postgres.opened(state))
-            passing = Passing(database, broker.call)
+            passing, users = Passing(database, broker.call), (database, broker.call)
             days = database
         if days is not None:
             broker.use(days=days, rates=rates)
-        yield Counting(broker.channel, rates is not None, passing)
+        yield Counting(broker.channel, rates is not None, passing, users)

@@ -1,4 +1,4 @@
-"""Days and verdicts of several hosts in PostgreSQL, by asyncpg.
+"""Days, verdicts, users and reviews of several hosts in PostgreSQL, by asyncpg.
 
 A block is committed without waiting for the server's disk: a crash of the server may forget the blocks of its
 last 0.6 s (three times wal_writer_delay), which are then given twice. Verdicts wait for the disk.
@@ -6,7 +6,7 @@ last 0.6 s (three times wal_writer_delay), which are then given twice. Verdicts 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,8 @@ from ancile.core.errors import AncileError
 from ancile.core.extras import needs
 from ancile.core.text import plain
 from ancile.serve.budgets import Cells, Spent, block
+from ancile.serve.shared.replica import AT_ONCE, Row
+from ancile.serve.shared.sharing import Exchanged
 from ancile.serve.shared.store import without_password
 
 if TYPE_CHECKING:
@@ -21,14 +23,30 @@ if TYPE_CHECKING:
 else:
     asyncpg = needs("asyncpg", "shared")
 
-VERSION = 1
 LOCK = 0x616E63696C65  # of one that makes the tables: "ancile"
 CONNECT_SECONDS, ANSWER_SECONDS = 5.0, 2.0
-SCHEMA = """
-CREATE SCHEMA ancile;
+FIRST = """
 CREATE TABLE ancile.version (version integer NOT NULL);
 CREATE TABLE ancile.spent (who text PRIMARY KEY, day bigint NOT NULL, taken bigint NOT NULL);
 CREATE TABLE ancile.journals (name text PRIMARY KEY, data bytea);
+"""
+SECOND = """
+CREATE TABLE ancile.places (place text PRIMARY KEY, at bigint NOT NULL, seal bytea NOT NULL);
+CREATE TABLE ancile.rows (place text NOT NULL REFERENCES ancile.places, name text NOT NULL, key text NOT NULL,
+                          body bytea, at bigint NOT NULL, PRIMARY KEY (place, name, key));
+CREATE UNIQUE INDEX rows_in_order ON ancile.rows (place, at);
+"""
+STEPS = (FIRST, SECOND)  # from each version to the next
+UPSERT = """
+INSERT INTO ancile.rows (place, name, key, body, at) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (place, name, key) DO UPDATE SET body = excluded.body, at = excluded.at
+"""
+NEWS = """
+SELECT name, key, body, at FROM ancile.rows WHERE place = $1 AND at > $2 ORDER BY at LIMIT $3
+"""
+MEANWHILE = """
+SELECT name, key, body FROM ancile.rows
+WHERE place = $1 AND at > $2 AND (name, key) IN (SELECT * FROM unnest($3::text[], $4::text[]))
 """
 REMEDY = "leave it out: it is taken from PGPASSFILE, ~/.pgpass or PGPASSWORD"
 
@@ -92,6 +110,62 @@ class Postgres:
         async with self._transaction() as db:
             await db.execute("UPDATE ancile.journals SET data = NULL WHERE name = ANY($1)", names)
 
+    async def settle(self, place: str, seal: bytes) -> bytes:
+        """The seal of a place: this one, where it has none yet."""
+        async with self._transaction() as db:
+            await db.execute(
+                "INSERT INTO ancile.places VALUES ($1, 0, $2) ON CONFLICT (place) DO NOTHING", place, seal
+            )
+            return bytes(await db.fetchval("SELECT seal FROM ancile.places WHERE place = $1", place))
+
+    async def latest(self, place: str) -> int:
+        """Number of the last change."""
+        async with self._transaction() as db:
+            return int(await db.fetchval("SELECT at FROM ancile.places WHERE place = $1", place))
+
+    async def exchange(
+        self,
+        place: str,
+        *,
+        since: int,
+        ours: Sequence[Row],
+        merged: Callable[[Row, bytes | None], Row],
+        forgets: bool,
+    ) -> Exchanged:
+        """Put in what was changed here, and hear what was changed elsewhere; hosts take turns."""
+        async with self._transaction() as db:
+            at = await db.fetchval("SELECT at FROM ancile.places WHERE place = $1 FOR UPDATE", place)
+            found = await db.fetch(NEWS, place, since, AT_ONCE)
+            heard = {(row["name"], row["key"]): Row(row["name"], row["key"], row["body"]) for row in found}
+            upto = found[-1]["at"] if len(found) == AT_ONCE else at
+            if not ours:
+                return Exchanged(upto, list(heard.values()))
+            names, keys = [one.name for one in ours], [one.key for one in ours]
+            both = {
+                (row["name"], row["key"]): Row(row["name"], row["key"], row["body"])
+                for row in await db.fetch(MEANWHILE, place, since, names, keys)
+            }
+            put = []
+            for one in ours:
+                known = both.get((one.name, one.key))
+                put.append(one if known is None else merged(known, one.body))
+                if known is not None:
+                    heard[one.name, one.key] = put[-1]
+            await self._put(db, place, put, at=at, forgets=forgets)
+            return Exchanged(at + len(put) if upto == at else upto, list(heard.values()))
+
+    @staticmethod
+    async def _put(db: asyncpg.Connection, place: str, rows: list[Row], *, at: int, forgets: bool) -> None:
+        gone = [(place, one.name, one.key) for one in rows if forgets and one.body is None]
+        kept = [
+            (place, *one, at + number)
+            for number, one in enumerate(rows, 1)
+            if not (forgets and one.body is None)
+        ]
+        await db.executemany("DELETE FROM ancile.rows WHERE place = $1 AND name = $2 AND key = $3", gone)
+        await db.executemany(UPSERT, kept)
+        await db.execute("UPDATE ancile.places SET at = $2 WHERE place = $1", place, at + len(rows))
+
     async def ping(self) -> None:
         """Ask for nothing."""
         async with self._transaction() as db:
@@ -126,10 +200,7 @@ async def opened(url: str) -> Postgres:
     try:
         async with pool.acquire() as db, db.transaction():
             await db.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
-            if await db.fetchval("SELECT to_regclass('ancile.version')") is None:
-                await db.execute(SCHEMA)
-                await db.execute("INSERT INTO ancile.version VALUES ($1)", VERSION)
-            version = await db.fetchval("SELECT max(version) FROM ancile.version")
+            version = await _brought_up(db)
     except asyncpg.PostgresError as reason:
         pool.terminate()
         raise AncileError(
@@ -137,11 +208,24 @@ async def opened(url: str) -> Postgres:
             value=plain(str(reason)),
             remedy="its user must be allowed to make a schema, or somebody makes it: CREATE SCHEMA ancile",
         ) from reason
-    if version is None or version > VERSION:
+    if version > len(STEPS):
         pool.terminate()
         raise AncileError(
             "the state database was written by a newer ancile",
-            value=f"version {version}, this program reads {VERSION}",
+            value=f"version {version}, this program reads {len(STEPS)}",
             remedy="update ancile: pip install --upgrade ancile",
         )
     return Postgres(pool)
+
+
+async def _brought_up(db: asyncpg.Connection) -> int:
+    """The version of its tables, which are made, or brought to this one where they are older."""
+    version = 0
+    if await db.fetchval("SELECT to_regnamespace('ancile')") is None:
+        await db.execute("CREATE SCHEMA ancile")
+    if await db.fetchval("SELECT to_regclass('ancile.version')") is not None:
+        version = int(await db.fetchval("SELECT coalesce(max(version), 0) FROM ancile.version"))
+    for number, step in enumerate(STEPS[version:], version + 1):
+        await db.execute(step)
+        await db.execute("INSERT INTO ancile.version VALUES ($1)", number)
+    return version
