@@ -6,13 +6,14 @@ import asyncio
 import errno
 import os
 import threading
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 import pytest
 
 from ancile.core.errors import AncileError
-from ancile.serve.journal import OPEN, WHOLE, Journal, is_written
+from ancile.serve.journal import OPEN, SHARE, WHOLE, Journal, is_written
 from ancile.serve.record import Counted, Refusal, VerdictRecord, line_of
 from ancile.serve.segment import waiting
 
@@ -101,6 +102,31 @@ def test_answers_wait_while_the_oldest_record_is_older_than_the_bound(
         await journal.close()
 
     run(tmp_path / "j", story, durable=0.05)
+
+
+def test_records_that_nobody_waits_for_share_the_next_sync(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the disk is busy a second record comes; it has the time that the bound leaves, as the first had."""
+    asked: list[float] = []
+    may = threading.Event()
+
+    def slow(_: int) -> None:
+        asked.append(time.monotonic())
+        may.wait(10)
+
+    async def story(journal: Journal) -> None:
+        journal.add(LINE)
+        await until(lambda: len(asked) == 1)
+        second = time.monotonic()
+        journal.add(LINE)
+        may.set()
+        await until(lambda: len(asked) == 2)
+        assert asked[1] >= second + SHARE * 0.5 - 0.002
+        await journal.close()
+
+    monkeypatch.setattr(os, "fdatasync", slow)
+    run(tmp_path / "j", story, durable=0.5)
 
 
 def test_a_disk_that_fails_lets_no_answer_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

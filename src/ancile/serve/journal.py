@@ -158,8 +158,10 @@ class Journal:
             self.broken = str(reason)
         for answer in waiting:
             answer(not self.broken)
-        if self._waiting or self._oldest is not None:
+        if self._waiting:
             self._sync()
+        elif self._oldest is not None:
+            self._timer = self._loop.call_at(self._oldest + self._durable * SHARE, self._sync)
 
 
 def is_written(path: Path) -> bool:
