@@ -10,12 +10,12 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ancile.core.errors import AncileError
 from ancile.core.extras import needs
 from ancile.core.text import plain
-from ancile.serve.budgets import BLOCKS, Cells
+from ancile.serve.budgets import BLOCKS, Cells, block
 from ancile.serve.shared.store import without_password
 from ancile.trust.private_file import read_private
 
@@ -30,6 +30,8 @@ PASSWORD_FILE = "ANCILE_REDIS_PASSWORD_FILE"  # noqa: S105 - the name of a varia
 LONGEST_PASSWORD = 4096
 REMEDY = f"put it into a file that only you can read, and its name into {PASSWORD_FILE}"
 PREFIX = "ancile:"
+LONGEST_WAIT = 1e12  # seconds: beyond any rate that is worth the name
+Number = TypeVar("Number", int, float)
 VERSION, VERSION_KEY = 1, "ancile:version"
 CELLS = """
 local t = redis.call('TIME')
@@ -69,7 +71,8 @@ class Redis:
     async def take(self, who: str, day: int, *, limit: int) -> int:
         """A block of a day's requests."""
         with _faults():
-            return int(await self._take(keys=[f"{PREFIX}day:{who}"], args=[day, limit, BLOCKS]))
+            granted = int(await self._take(keys=[f"{PREFIX}day:{who}"], args=[day, limit, BLOCKS]))
+            return _within(granted, block(limit, taken=0))
 
     async def give(self, who: str, day: int, *, unspent: int) -> None:
         """Of the day that is counted now."""
@@ -80,7 +83,7 @@ class Redis:
         """Requests of a rate."""
         with _faults():
             granted, wait = await self._cells(keys=[f"{PREFIX}rate:{who}"], args=[rate, burst, want])
-        return Cells(int(granted), float(wait))
+            return Cells(_within(int(granted), want), _within(float(wait), LONGEST_WAIT))
 
     async def ping(self) -> None:
         """Ask for nothing."""
@@ -128,9 +131,17 @@ def _password(environment: Mapping[str, str]) -> str | None:
     return read_private(Path(path), limit=LONGEST_PASSWORD).decode("utf-8", "replace").strip()
 
 
+def _within(number: Number, most: float) -> Number:
+    """The number; ValueError for what our scripts never say: nothing below 0, no more than was asked for."""
+    if 0 <= number <= most:
+        return number
+    raise ValueError("more or less than there is")
+
+
 @contextmanager
 def _faults() -> Iterator[None]:
+    """A server that answers what our scripts never say is as good as one that does not answer."""
     try:
         yield
-    except exceptions.RedisError as reason:
+    except (exceptions.RedisError, TypeError, ValueError, OverflowError) as reason:
         raise ConnectionError(plain(str(reason))) from reason
