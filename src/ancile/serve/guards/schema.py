@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from ancile.numeric import np
 from ancile.serve.inference import Infer
-from ancile.serve.signature import Signature, Spec, fits, is_float
+from ancile.serve.signature import Signature, Spec, fits, in_order, is_float
 from ancile.serve.tensors import Tensor
 from ancile.serve.verdict import ALLOW, Verdict
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+OTHERS = Verdict("deny", "schema", "the model takes other inputs")
 
 
 def schema(infer: Infer, signature: Signature, *, rows: int) -> Verdict:
@@ -19,13 +21,21 @@ def schema(infer: Infer, signature: Signature, *, rows: int) -> Verdict:
 
     Infinity that a cast to the tensor's precision made is found here as well.
     """
-    found = {tensor.name: tensor for tensor in infer.inputs}
-    if found.keys() != {spec.name for spec in signature.inputs}:
-        return Verdict("deny", "schema", "the model takes other inputs")
-    for spec in signature.inputs:
-        if why := _fault(found[spec.name], spec, rows):
+    specs = signature.inputs
+    inputs = in_order(infer.inputs, specs)
+    if len(inputs) != len(specs):
+        return OTHERS
+    for tensor, spec in zip(inputs, specs, strict=True):
+        if tensor.name != spec.name:
+            return OTHERS
+        if why := _fault(tensor, spec, rows):
             return Verdict("deny", "schema", why)
     return ALLOW
+
+
+def _all(flags: NDArray[np.bool_]) -> bool:
+    """The same as their own, whose cost is mostly its call."""
+    return b"\0" not in flags.tobytes()
 
 
 def _fault(tensor: Tensor, spec: Spec, rows: int) -> str:
@@ -37,7 +47,8 @@ def _fault(tensor: Tensor, spec: Spec, rows: int) -> str:
         return "more samples at once than are served"
     if spec.bounds is not None:
         low, high = spec.bounds
-        inside = np.logical_and.reduce((array >= low) & (array <= high), axis=None)  # no number fails both
+        sample = array[0] if len(array) == 1 else array  # of one shape with the bounds: half the cost
+        inside = _all(sample >= low) and _all(sample <= high)  # no number fails both
         return "" if inside else "a value is outside the range that the model was made for"
     if spec.values is not None and not spec.values.issuperset(array.ravel().tolist()):
         return "a text is none of those that the model was made for"
