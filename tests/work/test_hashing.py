@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ancile.work.hashing import CHUNK, ChangedError, Hashed, NotRegularError, hash_file, hash_files
@@ -25,6 +25,7 @@ def test_a_file_has_the_digests_of_its_bytes(tmp_path: Path, size: int) -> None:
     assert (found.size, sum(told)) == (size, size)
 
 
+@settings(max_examples=20)  # each starts threads, and CPython 3.11 now and then fails to trace one for coverage
 @given(st.lists(st.binary(max_size=300), min_size=1, max_size=12), st.integers(1, 5))
 def test_threads_change_nothing(
     tmp_path_factory: pytest.TempPathFactory, data: list[bytes], workers: int
