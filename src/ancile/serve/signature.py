@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from ancile.numeric import NDArray, np
 
 
+FLOATS = frozenset(name for name, dtype in TYPES.items() if dtype.kind == "f")
+
+
 class Range(NamedTuple):
     """Lowest and highest value of each element of a sample."""
 
@@ -87,4 +90,4 @@ def rows_of(inputs: tuple[Tensor, ...], specs: tuple[Spec, ...]) -> int:
 
 def is_float(datatype: str) -> bool:
     """Whether values may be infinite or no number."""
-    return datatype in TYPES and TYPES[datatype].kind == "f"
+    return datatype in FLOATS

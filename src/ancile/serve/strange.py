@@ -38,8 +38,8 @@ class Table(NamedTuple):
     def distance(self, row: NDArray[np.floating]) -> float:
         """Of a flat row from the nearest of the reference; 1 is one value at the other end of its range."""
         point = _ranked(self.knots, row)
-        best = float(np.maximum.reduce(np.dot(self.rows, point) - self.halves))
-        return float(max(0.0, float(np.dot(point, point)) - 2.0 * best) ** 0.5)
+        best = float((self.rows.dot(point) - self.halves).max())
+        return float(max(0.0, float(point.dot(point)) - 2.0 * best) ** 0.5)
 
 
 _SHARES = np.full(KNOTS, 0.5 / KNOTS, np.float32)

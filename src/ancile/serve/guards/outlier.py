@@ -63,11 +63,11 @@ class Usual(NamedTuple):
         away = np.subtract(row, self.centre, dtype=np.float32)
         if self.rest is not None:
             away *= self.rest
-        found = np.dot(self.axes, away)
-        inside = float(np.dot(found, found))
+        found = self.axes.dot(away)
+        inside = float(found.dot(found))
         if self.rest is None:
             return inside
-        outside = float(np.dot(away, away)) - float(np.dot(found * found, self.widths))
+        outside = float(away.dot(away)) - float((found * found).dot(self.widths))
         return inside / len(self.axes) + outside / self.spread
 
 
