@@ -39,6 +39,9 @@ parameters = {{ norm = "linf", eps = 0.05 }}
 ASSESS = ("assess", "net.py:predict", "--data", "data.npz", "--eps", "0.05", "--effort", "quick", "--quiet")
 
 
+MEASURING = ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START")  # by these a process measures its coverage
+
+
 def copied(home: Path, folder: Path) -> Path:
     """A copy of a home that counts as made where it is."""
     shutil.copytree(home, folder, symlinks=True)
@@ -96,11 +99,12 @@ class Place:
     ) -> subprocess.Popen[str]:
         """One call in a process of its own.
 
-        measured  whether coverage sees it: not where it is interrupted at any moment, since an interrupt between
-                  coverage's taking of a lock and the giving back leaves the process waiting for ever
+        measured  whether coverage sees it: not where it is interrupted or killed at any moment, since an
+                  interrupt between coverage's taking of a lock and the giving back leaves the process waiting
+                  for ever, and what it had begun to write when it was killed cannot be read
         """
         if not measured:
-            environment |= {"COVERAGE_PROCESS_CONFIG": "", "COVERAGE_PROCESS_START": ""}
+            environment |= dict.fromkeys(MEASURING, "")
         return subprocess.Popen(
             [sys.executable, "-m", "ancile", *arguments],
             cwd=self.folder,

@@ -7,7 +7,9 @@ import os
 import pty
 import select
 import signal
+import threading
 import xml.etree.ElementTree as ET
+from contextlib import suppress
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -219,15 +221,25 @@ def until(descriptor: int, words: bytes) -> bytes:
     return shown
 
 
+def drained(descriptor: int) -> None:
+    """Read what a terminal shows until nobody writes to it any more."""
+    with suppress(OSError):  # EIO: the last writer is gone
+        while os.read(descriptor, 4096):
+            pass
+
+
 @pytest.mark.slow
 def test_ctrl_c_gives_the_report_so_far_and_the_same_command_goes_on(home: Place) -> None:
     """The progress line says when the second of two attacks has begun."""
     terminal, stderr = pty.openpty()
     with home.start(*SLOW, "--format", "json", stderr=stderr, measured=False) as started:
+        os.close(stderr)
         assert b"robust accuracy so far" in until(terminal, b"assess: 20/40")
         started.send_signal(signal.SIGINT)
-        stopped = json.loads(started.communicate(timeout=60)[0])
-    os.close(stderr)
+        reader = threading.Thread(target=drained, args=(terminal,))  # or it would wait for room to write in
+        reader.start()
+        stopped = json.loads(started.communicate(timeout=120)[0])
+        reader.join()
     os.close(terminal)
     assert started.returncode == 2
     assert stopped["complete"] is False

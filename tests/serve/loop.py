@@ -81,7 +81,7 @@ class Opened:
 
     def ask(self, data: bytes) -> bytes:
         """What comes back until the other side is silent or closes."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as client:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as client:
             client.sendall(data)
             return all_of(client)
 

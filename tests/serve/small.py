@@ -49,7 +49,7 @@ class Client:
     """One connection with a key."""
 
     def __init__(self, port: int, key: str = "") -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         self._key = key
 
     def __call__(self, method: str, target: str, body: bytes = b"", **headers: str) -> Answer:
@@ -107,9 +107,11 @@ def running(place: Place, *arguments: str, before: Callable[[], None] | None = N
             found = re.search(r"at https?://127.0.0.1:(\d+)[^\0]*try:", said.read_text("utf-8"))
         assert found is not None, said.read_text("utf-8")
         gateway = Running(process, int(found[1]), said, [])
-        yield gateway
-        for client in gateway.clients:
-            client.close()
+        try:
+            yield gateway
+        finally:
+            for client in gateway.clients:
+                client.close()
     finally:
         if process.poll() is None:
             os.kill(process.pid, signal.SIGTERM)

@@ -78,7 +78,7 @@ def test_openais_client_works_unchanged(home: Place) -> None:
 def raw(gateway: Running, head: str, body: bytes, token: str) -> bytes:
     """The answer to a request as some client frames it: head and body in writes of their own."""
     lines = f"{head}\r\nHost: h\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n"
-    with socket.create_connection(("127.0.0.1", gateway.port), timeout=10) as made:
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=60) as made:
         made.sendall(f"{lines}Content-Length: {len(body)}\r\n\r\n".encode())
         made.sendall(body)
         return all_of(made)

@@ -81,8 +81,8 @@ def test_keys_change_while_it_serves(home: Place) -> None:
 
 
 def soon(fact: Callable[[], bool]) -> bool:
-    """Whether something comes true within seconds."""
-    end = time.monotonic() + 10
+    """Whether something comes true within a minute: a machine may have much else to do."""
+    end = time.monotonic() + 60
     while time.monotonic() < end:
         if fact():
             return True

@@ -116,7 +116,7 @@ def test_a_second_request_before_the_answer_to_the_first_is_refused() -> None:
 def test_a_connection_is_used_again_after_its_answer() -> None:
     one = HEAD.replace(b"close", b"keep-alive") + b"Content-Length: 2\r\n\r\nhi"
     service = Echo()
-    with opened(service) as door, socket.create_connection(("127.0.0.1", door.port), timeout=10) as client:
+    with opened(service) as door, socket.create_connection(("127.0.0.1", door.port), timeout=60) as client:
         for _ in range(3):
             client.sendall(one)
             assert client.recv(4096).endswith(b"hi")
@@ -125,7 +125,7 @@ def test_a_connection_is_used_again_after_its_answer() -> None:
 
 def test_a_request_may_come_byte_by_byte() -> None:
     service = Echo()
-    with opened(service) as door, socket.create_connection(("127.0.0.1", door.port), timeout=10) as client:
+    with opened(service) as door, socket.create_connection(("127.0.0.1", door.port), timeout=60) as client:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for byte in HEAD + b"Content-Length: 2\r\n\r\nhi":
             client.sendall(bytes([byte]))
@@ -138,7 +138,7 @@ def test_a_head_that_is_not_admitted_is_answered_before_its_body_and_the_connect
 
     service = Echo(judge)
     again = HEAD.replace(b"close", b"keep-alive")
-    with opened(service) as door, socket.create_connection(("127.0.0.1", door.port), timeout=10) as client:
+    with opened(service) as door, socket.create_connection(("127.0.0.1", door.port), timeout=60) as client:
         client.sendall(again + b"X-Late: 1\r\nContent-Length: 5\r\n\r\nab")
         came = client.recv(4096)
         assert came.startswith(b"HTTP/1.1 429 ")
@@ -153,7 +153,7 @@ def test_a_next_request_that_comes_with_the_rest_of_a_refused_body_is_served() -
     """Clients send head and body apart: the answer to the head may come before the body is read."""
     service = Echo(lambda exchange: Refused(429, "slow") if b"x-late" in exchange.headers else None)
     refused = HEAD.replace(b"close", b"keep-alive") + b"X-Late: 1\r\nContent-Length: 5\r\n\r\n"
-    with opened(service) as door, socket.create_connection(("127.0.0.1", door.port), timeout=10) as client:
+    with opened(service) as door, socket.create_connection(("127.0.0.1", door.port), timeout=60) as client:
         client.sendall(refused)
         for _ in range(2):
             assert client.recv(4096).startswith(b"HTTP/1.1 429 ")
@@ -167,7 +167,7 @@ def test_a_next_request_that_comes_with_the_rest_of_a_refused_body_is_served() -
 
 def test_the_body_of_a_refused_request_is_not_read_for_ever() -> None:
     with opened(Echo(lambda _: Refused(401, "no"))) as door:
-        client = socket.create_connection(("127.0.0.1", door.port), timeout=10)
+        client = socket.create_connection(("127.0.0.1", door.port), timeout=60)
         client.sendall(HEAD + b"Content-Length: 8000000\r\n\r\n")
         with pytest.raises(OSError, match=r"reset|[Bb]roken pipe"):
             client.sendall(b"x" * 80_000_000)
@@ -178,7 +178,7 @@ def test_a_slow_head_a_slow_body_and_an_idle_connection_are_cut() -> None:
     limits = Limits(head_seconds=0.2, body_seconds=0.2, idle_seconds=0.2)
     starts = (b"", b"POST / HT", HEAD + b"Content-Length: 9\r\n\r\nhi")
     with opened(Echo(), limits) as door:
-        clients = [socket.create_connection(("127.0.0.1", door.port), timeout=10) for _ in starts]
+        clients = [socket.create_connection(("127.0.0.1", door.port), timeout=60) for _ in starts]
         for client, start in zip(clients, starts, strict=True):
             client.sendall(start)
         assert [all_of(client) for client in clients] == [b"", b"", b""]
@@ -188,11 +188,11 @@ def test_a_slow_head_a_slow_body_and_an_idle_connection_are_cut() -> None:
 
 def test_more_connections_than_an_address_may_have_are_closed() -> None:
     with opened(Echo(), Limits(connections_per_address=2)) as door:
-        held = [socket.create_connection(("127.0.0.1", door.port), timeout=10) for _ in range(2)]
+        held = [socket.create_connection(("127.0.0.1", door.port), timeout=60) for _ in range(2)]
         request = HEAD + b"Content-Length: 2\r\n\r\nhi"
         held[0].sendall(request.replace(b"close", b"keep-alive"))
         assert held[0].recv(4096).startswith(b"HTTP/1.1 200 ")
-        with socket.create_connection(("127.0.0.1", door.port), timeout=10) as third:
+        with socket.create_connection(("127.0.0.1", door.port), timeout=60) as third:
             assert all_of(third) == b""
         for one in held:
             one.close()
@@ -201,19 +201,19 @@ def test_more_connections_than_an_address_may_have_are_closed() -> None:
 def test_the_service_learns_that_a_client_left() -> None:
     service = Slow()
     with opened(service) as door:
-        with socket.create_connection(("127.0.0.1", door.port), timeout=10) as client:
+        with socket.create_connection(("127.0.0.1", door.port), timeout=60) as client:
             client.sendall(HEAD + b"Content-Length: 2\r\n\r\nhi")
-            assert service.came.wait(10)
-        assert service.went.wait(10)
+            assert service.came.wait(60)
+        assert service.went.wait(60)
 
 
 def test_draining_answers_what_runs_and_closes_the_rest() -> None:
     service = Slow()
     with opened(service) as door:
-        idle = socket.create_connection(("127.0.0.1", door.port), timeout=10)
-        busy = socket.create_connection(("127.0.0.1", door.port), timeout=10)
+        idle = socket.create_connection(("127.0.0.1", door.port), timeout=60)
+        busy = socket.create_connection(("127.0.0.1", door.port), timeout=60)
         busy.sendall(HEAD.replace(b"close", b"keep-alive") + b"Content-Length: 2\r\n\r\nhi")
-        assert service.came.wait(10)
+        assert service.came.wait(60)
 
         def answer_last() -> None:
             if door.door.draining:
@@ -269,12 +269,12 @@ PIECES = st.sampled_from(
 def test_what_was_asked_before_bytes_that_are_no_request_is_nobodys_any_more() -> None:
     """Else somebody leaves without leaving: his request stays under way, and is paid for, until it ends."""
     service = Slow()
-    with opened(service) as door, socket.create_connection(("127.0.0.1", door.port), timeout=10) as client:
+    with opened(service) as door, socket.create_connection(("127.0.0.1", door.port), timeout=60) as client:
         client.sendall(HEAD + b"Content-Length: 2\r\n\r\nhi")
-        assert service.came.wait(10)
+        assert service.came.wait(60)
         client.sendall(b"no request")
         assert all_of(client).startswith(b"HTTP/1.1 400 ")
-        assert service.went.wait(10)
+        assert service.went.wait(60)
 
 
 def test_nothing_is_put_between_the_pieces_of_an_answer() -> None:
@@ -293,12 +293,12 @@ def test_nothing_is_put_between_the_pieces_of_an_answer() -> None:
             """Nor now."""
 
     service = Streams()
-    with opened(service) as door, socket.create_connection(("127.0.0.1", door.port), timeout=10) as client:
+    with opened(service) as door, socket.create_connection(("127.0.0.1", door.port), timeout=60) as client:
         client.sendall(HEAD.replace(b"close", b"keep-alive") + b"Content-Length: 2\r\n\r\nhi")
-        assert service.came.wait(10)
+        assert service.came.wait(60)
         client.sendall(HEAD + b"Content-Length: 2\r\n\r\nhi")
         assert all_of(client).endswith(b"\r\n\r\n3\r\none\r\n")
-        assert service.went.wait(10)
+        assert service.went.wait(60)
 
 
 def test_no_fault_of_a_tick_ends_the_sweep() -> None:

@@ -103,7 +103,7 @@ def test_a_request_is_answered_by_the_other_worker(tmp_path: Path, size: int, se
     body = bytes(range(256)) * (size // 256 + 1)
 
     def ask(address: tuple[str, int]) -> bytes:
-        with socket.create_connection(address, timeout=10) as plain:
+        with socket.create_connection(address, timeout=60) as plain:
             client = asks.wrap_socket(plain, server_hostname="127.0.0.1") if asks else plain
             with client:
                 client.sendall(request(body))
@@ -126,7 +126,7 @@ def test_a_request_is_answered_by_the_other_worker(tmp_path: Path, size: int, se
 
 def test_where_the_inbox_is_full_the_client_is_told_when_to_come_again() -> None:
     def ask(address: tuple[str, int]) -> bytes:
-        with socket.create_connection(address, timeout=10) as client:
+        with socket.create_connection(address, timeout=60) as client:
             client.sendall(request(b"x" * 20_000))
             return all_of(client)
 
@@ -134,7 +134,7 @@ def test_where_the_inbox_is_full_the_client_is_told_when_to_come_again() -> None
         await doors.doors[0].open(doors.listening[0])  # and nobody reads the other's inbox
         loop = asyncio.get_running_loop()
         asking = [loop.run_in_executor(many, ask, doors.address) for _ in range(40)]
-        done, waiting = await asyncio.wait(asking, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+        done, waiting = await asyncio.wait(asking, timeout=60, return_when=asyncio.FIRST_COMPLETED)
         answer = done.pop().result()
         assert answer.startswith(b"HTTP/1.1 503 ")
         assert b"Retry-After: 1\r\n" in answer

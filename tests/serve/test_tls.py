@@ -37,7 +37,7 @@ def client(ca: Path, pair: tuple[Path, Path] | None = None) -> ssl.SSLContext:
 
 def ask(door: Opened, context: ssl.SSLContext) -> bytes:
     with (
-        socket.create_connection(("127.0.0.1", door.port), timeout=10) as plain,
+        socket.create_connection(("127.0.0.1", door.port), timeout=60) as plain,
         context.wrap_socket(plain, server_hostname="127.0.0.1") as made,
     ):
         made.sendall(ASK)

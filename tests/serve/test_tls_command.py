@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 
 def asked(port: int, context: ssl.SSLContext, token: str) -> int:
-    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=20, context=context)
+    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=60, context=context)
     try:
         connection.request(
             "POST", "/v2/models/line/infer", row(1.0, 2.0), {"Authorization": f"Bearer {token}"}

@@ -55,6 +55,15 @@ def slow(channel: socket.socket, frame: Frame) -> Frame:
     return Frame(frame.number, "slow", msgspec.msgpack.encode(frame.number))
 
 
+def held(channel: socket.socket, frame: Frame) -> Frame:
+    """Say by a file that it has begun, and end when there is another."""
+    begun, go_on = map(Path, decoded(frame.body, list[str]))
+    begun.touch()
+    while not go_on.exists():
+        time.sleep(0.01)
+    return Frame(frame.number, "held", msgspec.msgpack.encode(frame.number))
+
+
 def flood(channel: socket.socket, frame: Frame) -> Frame:
     for _ in range(200):
         os.write(1, b"x" * 10_000 + b"\n")
@@ -114,5 +123,21 @@ def strays(channel: socket.socket, frame: Frame) -> Frame:
 
 ACTS = {
     act.__name__: act
-    for act in (told, die, killed, hang, slow, flood, large, noise, stale, fault, echo, burn, orphan, strays)
+    for act in (
+        told,
+        die,
+        killed,
+        hang,
+        slow,
+        held,
+        flood,
+        large,
+        noise,
+        stale,
+        fault,
+        echo,
+        burn,
+        orphan,
+        strays,
+    )
 }

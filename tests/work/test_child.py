@@ -180,11 +180,19 @@ def test_an_interrupt_in_a_wait_leaves_the_next_answer_right(child: Child) -> No
     """Ctrl-C reaches the main thread in the middle of an exchange; the one after it gets its own answer."""
     if threading.current_thread() is not threading.main_thread():
         pytest.skip("signals go to the main thread")
-    timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
+    begun, go_on = child.folder / "begun", child.folder / "go-on"
+
+    def interrupt() -> None:
+        while not begun.exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
     with pytest.raises(KeyboardInterrupt):
-        asked(child, "slow", 0.6)
-    timer.join()
+        asked(child, "held", [str(begun), str(go_on)])
+    thread.join()
+    go_on.touch()
     assert asked(child, "slow", 0.0) == 3  # confine was 1, the abandoned request 2
 
 

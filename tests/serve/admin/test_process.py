@@ -19,6 +19,7 @@ import pytest
 from tests.cli.terminal import Ended, Place, clear
 from tests.serve.pki import Authority
 from tests.serve.small import Running, running
+from tests.serve.test_command import soon
 
 pytestmark = pytest.mark.slow
 GOOD = "correct horse battery staple"
@@ -37,7 +38,7 @@ def port_of(gateway: Running) -> int:
 
 
 def asked(port: int, method: str, path: str, body: object = None, **headers: str) -> tuple[int, bytes, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         data = None if body is None else json.dumps(body)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -63,10 +64,8 @@ def test_who_logs_in_makes_a_key_that_the_gateway_knows_and_the_ledger_says_who_
         assert status == 200
         held = {"Cookie": cookie.partition(";")[0], "X_CSRF_Token": json.loads(said)["csrf"]}
         made = asked(port, "POST", "/api/users", {"name": "dave", "role": "analyst"}, **held)
-        client, end = gateway.client(json.loads(made[1])["key"]), time.monotonic() + 10
-        while (answer := client.infer(1.0, 1.0)).status != 200 and time.monotonic() < end:
-            time.sleep(0.05)
-        assert answer.status == 200
+        client = gateway.client(json.loads(made[1])["key"])
+        assert soon(lambda: client.infer(1.0, 1.0).status == 200)
         assert gateway.end() == 0
     assert home("user", "list").out.splitlines()[-1].split() == ["carol", "admin", "logs", "in"]
     assert "dave: added by carol" in home("ledger", "log", "--kind", "user").out
@@ -97,7 +96,7 @@ def test_the_administration_speaks_tls_where_it_is_given_a_certificate(home: Pla
         found = re.search(r"administration at https://127.0.0.1:(\d+)", gateway.said.read_text("utf-8"))
         assert found is not None
         context = ssl.create_default_context(cafile=ca.file)
-        connection = http.client.HTTPSConnection("127.0.0.1", int(found[1]), timeout=20, context=context)
+        connection = http.client.HTTPSConnection("127.0.0.1", int(found[1]), timeout=60, context=context)
         connection.request("GET", "/api/users")
         with connection.getresponse() as answer:
             assert answer.status == 401
@@ -115,10 +114,7 @@ def test_the_gateway_serves_on_where_the_administration_ends(home: Place) -> Non
             command = Path(f"/proc/{child}/cmdline").read_bytes()
             if b"ancile.serve.admin.main" in command:
                 os.kill(int(child), signal.SIGKILL)
-        end = time.monotonic() + 10
-        while "ended by itself" not in gateway.said.read_text("utf-8") and time.monotonic() < end:
-            time.sleep(0.05)
-        assert "administration ended by itself" in gateway.said.read_text("utf-8")
+        assert soon(lambda: "administration ended by itself" in gateway.said.read_text("utf-8"))
         assert gateway.client(alice).infer(1.0, 1.0).status == 200
         assert gateway.end() == 0
 

@@ -23,7 +23,7 @@ HELLO = [{"role": "user", "content": "hello"}]
 
 
 def ask(gateway: Running, token: str, **more: object) -> Answer:
-    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=60)
     body = json.dumps({"model": "m", "messages": HELLO} | more)
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     with closing(connection):
@@ -141,7 +141,7 @@ def test_half_an_event_that_waits_for_the_record_does_not_end_the_stream(home: P
 
     def reply(_: dict[str, Any]) -> Iterator[bytes]:
         yield STREAM + chunk(half)
-        went.wait(10)
+        went.wait(60)
         yield chunk(rest) + b"0\r\n\r\n"
 
     with (home.folder / "ancile.toml").open("a", encoding="utf-8") as config:
@@ -150,7 +150,7 @@ def test_half_an_event_that_waits_for_the_record_does_not_end_the_stream(home: P
     with (
         server(reply) as chat,
         running(home, "--upstream", chat.url, "--chat", "--name", "m") as gateway,
-        socket.create_connection(("127.0.0.1", gateway.port), timeout=20) as client,
+        socket.create_connection(("127.0.0.1", gateway.port), timeout=60) as client,
     ):
         body = json.dumps({"model": "m", "messages": HELLO, "stream": True}).encode()
         client.sendall(
@@ -187,13 +187,13 @@ def test_a_client_that_leaves_or_does_not_read_holds_the_upstream_back(home: Pla
             f"POST /v1/chat/completions HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer {token}\r\n"
             f"Content-Length: {len(body)}\r\n\r\n"
         )
-        with socket.create_connection(("127.0.0.1", gateway.port), timeout=20) as slow:
+        with socket.create_connection(("127.0.0.1", gateway.port), timeout=60) as slow:
             slow.sendall(head.encode() + body)
             assert slow.recv(100).startswith(b"HTTP/1.1 200")
             assert ask(gateway, token, model="secret").status == 404  # others are served meanwhile
             assert not left.wait(1)
             assert sent[0] < 1000
-        assert chat.closed.wait(10)
+        assert chat.closed.wait(60)
 
 
 def test_what_is_no_chat_server_and_a_model_that_it_does_not_have_are_one_line(home: Place) -> None:
@@ -214,7 +214,7 @@ def test_a_stream_that_runs_when_the_end_is_asked_for_is_answered_whole(home: Pl
     def reply(_: dict[str, Any]) -> Iterator[bytes]:
         head, first, *rest = streamed("he", "llo")
         yield head + first
-        assert go_on.wait(10)
+        assert go_on.wait(60)
         yield from rest
 
     token = key(home, "alice")
@@ -222,7 +222,7 @@ def test_a_stream_that_runs_when_the_end_is_asked_for_is_answered_whole(home: Pl
         server(reply) as chat,
         running(home, "--upstream", chat.url, "--chat", "--name", "m") as gateway,
     ):
-        connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=60)
         with closing(connection):
             body = json.dumps({"model": "m", "messages": HELLO, "stream": True})
             connection.request("POST", "/v1/chat/completions", body, {"Authorization": f"Bearer {token}"})
@@ -234,4 +234,4 @@ def test_a_stream_that_runs_when_the_end_is_asked_for_is_answered_whole(home: Pl
                         socket.create_connection(("127.0.0.1", gateway.port)).close()
                 go_on.set()
                 assert b"[DONE]" in answer.fp.read()
-        assert gateway.process.wait(30) == 0
+        assert gateway.process.wait(60) == 0

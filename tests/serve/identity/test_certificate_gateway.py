@@ -22,7 +22,7 @@ TABLE = """
 
 
 def asked(port: int, context: ssl.SSLContext, **headers: str) -> int:
-    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=20, context=context)
+    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=60, context=context)
     try:
         connection.request("POST", "/v2/models/line/infer", row(1.0, 2.0), headers)
         with connection.getresponse() as answer:

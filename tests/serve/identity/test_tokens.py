@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,7 +21,7 @@ ONE, TWO = rsa("one"), rsa("two")
 
 def came(issuer: Issuer, now: float) -> bool:
     """Whether other keys came, once a fetch that was begun has ended."""
-    end = time.monotonic() + 5
+    end = time.monotonic() + 60
     while time.monotonic() < end:
         if issuer.tick(now):
             return True
@@ -55,7 +56,7 @@ def test_tokens_are_forgotten_when_the_keys_change(tmp_path: Path) -> None:
     tokens = Tokens(trusted, issuer)
     assert isinstance(tokens.of(signed(ONE), b"first", ""), Identity)
     (tmp_path / "keys").write_bytes(public(TWO))
-    end = time.monotonic() + 5
+    end = time.monotonic() + 60
     while tokens.of(signed(ONE), b"first", "") is not None and time.monotonic() < end:
         tokens.tick()
         time.sleep(0.005)
@@ -73,15 +74,14 @@ def test_keys_that_cannot_be_fetched_anew_count_until_they_are_stale() -> None:
         assert issuer.keys == {}
 
 
-def test_a_token_is_known_until_it_expires() -> None:
+def test_a_token_is_known_until_it_expires(monkeypatch: pytest.MonkeyPatch) -> None:
     trusted = oidc(leeway_seconds=0)
     tokens = Tokens(trusted, Issuer(trusted, now=0.0, fetch=lambda _: public(ONE)))
-    token = signed(ONE, claims(exp=time.time() + 0.3))
+    now = time.time()
+    token = signed(ONE, claims(exp=now + 300))
     assert isinstance(tokens.of(token, b"hash", ""), Identity)
     assert isinstance(tokens.of(b"not looked at again", b"hash", ""), Identity)
-    end = time.monotonic() + 5
-    while tokens.of(token, b"hash", "") is not None and time.monotonic() < end:
-        time.sleep(0.02)
+    monkeypatch.setattr("ancile.serve.identity.tokens.time", SimpleNamespace(time=lambda: now + 301))
     assert tokens.of(token, b"hash", "") is None
 
 

@@ -22,6 +22,7 @@ from ancile.serve.guards.rate import rate
 from ancile.serve.keys import Identity
 from ancile.serve.shared import postgres as postgres_store
 from ancile.serve.shared import redis as redis_store
+from ancile.serve.shared.broker import STORE_SECONDS
 from ancile.serve.shared.counting import counting
 from ancile.serve.shared.leases import Leases
 from ancile.serve.shared.store import Store
@@ -95,15 +96,15 @@ def test_many_that_take_at_once_take_no_more_than_there_is(server: Server) -> No
 
 
 def test_a_rate_over_hosts_is_the_role_s_and_at_most_a_block_of_each_more(redis: Server) -> None:
-    """Two hosts as fast as they can for half a second: burst, what flows, and two blocks."""
+    """Two hosts as fast as they can for half a second and more: burst, what flows, and two blocks."""
     role, said = Role(may=("infer",), rate=100.0, burst=20), list[str]()
     with leases(redis, said) as one, leases(redis, said) as other:
         hosts = [(Caller(Identity("alice", "r"), role), found) for found in (one, other)]
         start, passed = time.monotonic(), 0
-        while (now := time.monotonic()) < start + 0.5:
+        while (now := time.monotonic()) < start + 0.5 or (passed < 60 and now < start + 60):
             passed += sum(rate(caller, now, found).reaction == "allow" for caller, found in hosts)
         seconds = time.monotonic() - start
-    assert 20 + 40 <= passed <= 20 + 100 * seconds + 2 * 5 + 1
+    assert 60 <= passed <= 20 + 100 * seconds + 2 * 5 + 1
     assert not said
 
 
@@ -140,7 +141,7 @@ def test_a_store_that_is_killed_refuses_and_goes_on_where_it_was(server: Server)
         for _ in range(20):
             with pytest.raises(Unavailable):
                 found.take("alice", DAY, limit=1000)
-        assert time.monotonic() - start < 1.0
+        assert time.monotonic() - start < 10 * STORE_SECONDS  # of twenty waits none, or few on a busy machine
         again = server.again()
         try:
             assert soon(lambda: found.take("alice", DAY, limit=11)) == 1
@@ -167,7 +168,7 @@ def test_a_store_that_hangs_holds_a_worker_up_once(server: Server) -> None:
         for _ in range(10):
             with pytest.raises(Unavailable):
                 found.take("alice", DAY, limit=1000)
-        assert time.monotonic() - start < 2.0
+        assert time.monotonic() - start < 8 * STORE_SECONDS  # of ten waits one
         server.go_on()
         assert soon(lambda: found.take("alice", DAY, limit=1000)) == 10
 
