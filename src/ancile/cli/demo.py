@@ -80,7 +80,7 @@ def run(folder: Path, *arguments: str, expected: int = 0) -> None:
     """Print and run one command; any other exit code than the story's is an error."""
     click.echo(click.style(f"$ ancile {' '.join(arguments)}", fg="cyan"), color=_colour())
     sys.stdout.flush()
-    ended = subprocess.run([sys.executable, "-m", "ancile", *arguments], cwd=folder, check=False)
+    ended = subprocess.run([sys.executable, "-P", "-m", "ancile", *arguments], cwd=folder, check=False)
     click.echo(f"(exit code {ended.returncode})")
     if ended.returncode != expected:
         raise AncileError(

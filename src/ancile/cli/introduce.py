@@ -37,6 +37,8 @@ def introduce(home: Home, serving: object, policy: Policy, *, together: bool, ur
     chat = not inputs
     guards = CHAT_GUARDS if chat else tuple(one for one in GUARDS if together or one != "disagreement")
     talk(f"profile {policy.profile}: {_in_force(policy, guards, guarded=bool(serving.guarded))}")
+    for one in serving.lacking:
+        talk(f"not shut in: {one}")
     if chat:
         talk("no guard looks at what is said")
     scheme, _, place = url.partition("://")

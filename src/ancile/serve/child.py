@@ -17,6 +17,8 @@ import msgspec
 from ancile.core.errors import AncileError
 
 LARGEST_WORD = 1 << 20
+# -P: a file of the folder that it is started in is no module, as it may be anybody's
+PYTHON = (sys.executable, "-P", "-m")
 SECRET = re.compile("PASS(PHRASE|WORD)|SECRET|TOKEN|CREDENTIAL|KEY", re.IGNORECASE)
 Word = TypeVar("Word", bound=msgspec.Struct)
 
@@ -46,7 +48,7 @@ def started(module: str, order: msgspec.Struct, passed: Sequence[int]) -> subpro
     passed  descriptors that it has by their numbers
     """
     process = subprocess.Popen(
-        [sys.executable, "-m", module],
+        [*PYTHON, module],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         pass_fds=passed,

@@ -121,6 +121,7 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     require_signature  load it once a signature of it, or the verification of one, stands there
     tls              certificate of the listener; without one it speaks in the clear
     upstream_key     file with the key that a chat server behind asks for
+    confine          whether workers keep from all files and sockets that they have no need of
     inputs           digest: keyed digests of inputs are recorded; none: nothing of them is
     durable_seconds  how old the oldest record may be that is not on the disk when an answer leaves; 0: none
     segment_records  records of one segment of the ledger, at most
@@ -148,6 +149,7 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     require_signature: bool = False
     tls: TlsConfig | None = None
     upstream_key: str = ""
+    confine: bool = True
     inputs: Literal["digest", "none"] = "digest"
     durable_seconds: float = 0.2
     segment_records: int = 5000

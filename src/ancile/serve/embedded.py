@@ -31,6 +31,7 @@ THREADS = 2
 WAITING = 64  # requests in or before the threads; more are refused
 TRIALS = 5
 THREADS_VARIABLE = "OMP_NUM_THREADS"
+PROCESSES_VARIABLE = "JOBLIB_MULTIPROCESSING"
 
 
 class Answering(NamedTuple):
@@ -135,6 +136,7 @@ def _opened(source: Source, reference: str | None) -> Answering:
         return onnx_answering(source.data, name)
     # One thread a request: a library that starts as many as there are cores takes them from other requests.
     os.environ.setdefault(THREADS_VARIABLE, "1")
+    os.environ.setdefault(PROCESSES_VARIABLE, "0")
     from ancile.serve.embedded_scores import scores_answering  # noqa: PLC0415 - an extra of its own each
 
     return scores_answering(source, name, reference)

@@ -44,6 +44,7 @@ from ancile.serve.signature import Signature
 from ancile.serve.state import StateFile
 from ancile.serve.telemetry.watch import Watch
 from ancile.serve.tls import Tls
+from ancile.serve.walls import close_network, shut_in
 
 JOURNAL = "journal"
 COLLECTED_AFTER = 20_000  # objects, not 700: a request makes about a hundred and leaves none in a circle
@@ -95,11 +96,13 @@ class Serving(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     digest   of the model's file, empty for an upstream
     models   names with their inputs
     guarded  models whose callers' sequences are watched
+    lacking  walls around the worker that could not be had, in words
     """
 
     digest: str
     models: dict[str, list[dict[str, object]]]
     guarded: tuple[str, ...]
+    lacking: tuple[str, ...] = ()
 
 
 class Running(Service, Protocol):
@@ -119,8 +122,9 @@ def main() -> int:
     gc.freeze()
     gc.set_threshold(COLLECTED_AFTER)
     try:
+        lacking = shut_in(order) if order.config.confine else ()
         with asyncio.Runner(loop_factory=_fast_loop()) as runner:
-            runner.run(_serve_chat(order) if order.chat else _serve(order))
+            runner.run(_serve_chat(order, lacking) if order.chat else _serve(order, lacking))
     except AncileError as error:
         _say(Failed(what=error.what, value=error.value, remedy=error.remedy))
         return 2
@@ -135,7 +139,7 @@ def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
         return None
 
 
-async def _serve(order: Order) -> None:
+async def _serve(order: Order, lacking: tuple[str, ...]) -> None:
     loop, folder, config = asyncio.get_running_loop(), Path(order.folder), order.config
     backend, digest = await _backend(order, loop)
     policy = policy_of(config, profile=order.profile)
@@ -162,14 +166,18 @@ async def _serve(order: Order) -> None:
     gateway = Gateway(backend, users, journal, settings, Watch(config.telemetry, folder), holding)
     try:
         await _until_told(
-            order, gateway, journal, siblings, serving=_serving(backend.signatures, learned, digest=digest)
+            order,
+            gateway,
+            journal,
+            siblings,
+            serving=_serving(backend.signatures, learned, digest=digest, lacking=lacking),
         )
     finally:
         backend.close()
         users.close()
 
 
-async def _serve_chat(order: Order) -> None:
+async def _serve_chat(order: Order, lacking: tuple[str, ...]) -> None:
     from ancile.serve.chat.gateway import ChatGateway  # noqa: PLC0415 - other gateways need none of it
     from ancile.serve.chat.upstream import chat_upstream_of  # noqa: PLC0415 - likewise
 
@@ -199,7 +207,7 @@ async def _serve_chat(order: Order) -> None:
     )
     gateway = ChatGateway(upstream, users, journal, settings, Watch(config.telemetry, folder))
     try:
-        serving = Serving(digest="", models={name: [] for name in order.models}, guarded=())
+        serving = Serving(digest="", models={name: [] for name in order.models}, guarded=(), lacking=lacking)
         await _until_told(order, gateway, journal, siblings, serving=serving)
     finally:
         upstream.pool.close()
@@ -246,7 +254,8 @@ async def _until_told(
     await door.open(listening)
     try:
         await _refuses_strangers(listening.getsockname(), None if tls is None else tls.context)
-        _say(serving)
+        lacking = close_network(order) if order.config.confine else ()
+        _say(msgspec.structs.replace(serving, lacking=(*serving.lacking, *lacking)))
         await stop.wait()
     finally:
         if siblings is not None:
@@ -274,9 +283,11 @@ async def _backend(order: Order, loop: asyncio.AbstractEventLoop) -> tuple[Backe
     return upstream_of(order.upstream or "", order.models, seconds=order.config.answer_seconds, loop=loop), ""
 
 
-def _serving(signatures: Mapping[str, Signature], learned: Reference, *, digest: str) -> Serving:
+def _serving(
+    signatures: Mapping[str, Signature], learned: Reference, *, digest: str, lacking: tuple[str, ...]
+) -> Serving:
     models = {name: [one.document() for one in signature.inputs] for name, signature in signatures.items()}
-    return Serving(digest=digest, models=models, guarded=tuple(learned.learned))
+    return Serving(digest=digest, models=models, guarded=tuple(learned.learned), lacking=lacking)
 
 
 async def _refuses_strangers(address: tuple[str, int], tls: ssl.SSLContext | None) -> None:

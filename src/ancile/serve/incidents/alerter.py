@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections import deque
@@ -21,7 +20,7 @@ from typing import IO
 import msgspec
 
 from ancile.core.errors import AncileError
-from ancile.serve.child import worker_environment
+from ancile.serve.child import PYTHON, worker_environment
 from ancile.serve.config import ServeConfig
 from ancile.serve.incidents.config import Alerts
 from ancile.serve.incidents.correlate import Correlator, place
@@ -130,7 +129,7 @@ class Alerter:
             given.write(order)
             given.seek(0)
             process = subprocess.Popen(
-                [sys.executable, "-m", "ancile.serve.incidents.sender"],
+                [*PYTHON, "ancile.serve.incidents.sender"],
                 stdin=given,
                 stdout=out,
                 env=dict(self._environment),
