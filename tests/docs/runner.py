@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,10 +11,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from tests.docs.pages import Block, Page, matches, steps
+from tests.loopback import free_port
 
 BIN = Path(sys.executable).parent
 SECONDS = 240  # for one block; the slowest take about 20 on two busy cores
+LATE = 124  # what timeout(1) exits with
 MARK = "\x1e"  # record separator: between the output of a command and its exit code
+PORT = re.compile(r"port[ =]+(\d{4,5})\b")
 STATE = ".state"  # variables and folder, carried from one console block of a page to the next
 
 
@@ -34,7 +38,7 @@ def run_page(page: Page, folder: Path, home: Path) -> list[str]:
     """Every difference between what the page shows and what happened."""
     waiting: list[Block] = []
     faults: list[str] = []
-    for block in page.blocks:
+    for block in on_free_ports(page):
         if block.file is not None:
             (folder / block.file).parent.mkdir(parents=True, exist_ok=True)
             (folder / block.file).write_text(block.text, "utf-8")
@@ -47,6 +51,15 @@ def run_page(page: Page, folder: Path, home: Path) -> list[str]:
         if faults:
             return faults
     return faults + run_python(waiting, folder, home, page.name)
+
+
+def on_free_ports(page: Page) -> list[Block]:
+    """The page's blocks with other ports: those that it names may be taken, by another run of the tests too."""
+    others = {port: str(free_port()) for port in PORT.findall(page.text)}
+    if not others:
+        return list(page.blocks)
+    named = re.compile(r"\b(" + "|".join(others) + r")\b")
+    return [one._replace(text=named.sub(lambda found: others[found[1]], one.text)) for one in page.blocks]
 
 
 def run_python(blocks: list[Block], folder: Path, home: Path, name: str) -> list[str]:
@@ -99,6 +112,8 @@ def wait(arguments: list[str], folder: Path, environ: dict[str, str], home: Path
         )
         try:
             code = started.wait(SECONDS)
+        except subprocess.TimeoutExpired:
+            code = LATE
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(started.pid, signal.SIGKILL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import csv
 import functools
 import shutil
@@ -31,8 +32,9 @@ def prepare(names: tuple[str, ...], folder: Path) -> None:
 
 @functools.cache
 def made(name: str) -> Path:
-    """A folder with the files of that name."""
+    """A folder with the files of that name, until this process ends."""
     folder = Path(tempfile.mkdtemp(prefix=f"ancile-docs-{name}-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     WORLDS[name](folder)
     return folder
 

@@ -10,12 +10,14 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import asyncpg  # type: ignore[import-untyped]  # it comes without types
 import pytest
+
+from tests.loopback import free_port
 
 NEEDED = os.environ.get("ANCILE_NEEDS", "").split(",")  # what must be here, or the tests fail
 OTHER = "nobody"  # PostgreSQL does not run as root
@@ -56,11 +58,6 @@ class Server(NamedTuple):
 
 def port_of(url: str) -> int:
     return int(url.rpartition(":")[2].partition("/")[0])
-
-
-def free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as one:
-        return int(one.getsockname()[1])
 
 
 def binary(name: str, needed: str) -> str:

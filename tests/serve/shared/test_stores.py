@@ -26,7 +26,8 @@ from ancile.serve.shared.broker import STORE_SECONDS
 from ancile.serve.shared.counting import counting
 from ancile.serve.shared.leases import Leases
 from ancile.serve.shared.store import Store
-from tests.serve.shared.servers import Server, free_port
+from tests.loopback import free_port
+from tests.serve.shared.servers import Server
 
 pytestmark = pytest.mark.slow
 DAY = 20_000

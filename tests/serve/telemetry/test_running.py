@@ -15,7 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.cli.terminal import Place
-from tests.loopback import web
+from tests.loopback import free_port, web
 from tests.serve.small import running
 from tests.serve.test_command import key, soon
 
@@ -36,12 +36,6 @@ def collector() -> Iterator[tuple[str, list[bytes]]]:
 
     with web(Handler) as url:
         yield f"{url}/v1/traces", came
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-        return port
 
 
 def configured(home: Place, **settings: object) -> None:
