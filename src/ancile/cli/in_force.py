@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec import structs
 
 from ancile.cli.home import Home
+from ancile.core.errors import AncileError
+from ancile.core.text import plain
 from ancile.serve.config import Policy, ServeConfig, policy_of
 from ancile.serve.identity.config import placed
 from ancile.serve.tls_config import TlsConfig, tls_in_force
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from ancile.cli.recorder import Recorder
     from ancile.serve.worker import Order
 
+LARGEST_KEY = 10_000  # characters of a public key
 FOLDER = "serve"  # of a home: users, pepper, journal
 
 
@@ -90,6 +93,7 @@ def order_of(
             oidc=placed(config.oidc, below),
             tls=found.tls,
             upstream_key=str(below / config.upstream_key) if config.upstream_key else "",
+            inputs_key=_read_key(below / config.inputs_key) if config.inputs_key else "",
         ),
         profile=found.policy.profile,
         model=None if asked.model is None else str(asked.model),
@@ -104,3 +108,20 @@ def order_of(
         digest=digest,
         rates=rates,
     )
+
+
+def _read_key(path: Path) -> str:
+    """The public key that inputs are sealed to, read before the worker's walls are up."""
+    from ancile.serve.kept_inputs import recipient  # noqa: PLC0415 - where inputs are kept
+
+    try:
+        with path.open(encoding="utf-8") as file:
+            text = file.read(LARGEST_KEY)
+    except (OSError, UnicodeDecodeError) as reason:
+        raise AncileError(
+            "the key that inputs are sealed to cannot be read",
+            value=plain(f"{path}: {reason}"),
+            remedy="set [serve] inputs_key to the PEM file of an X25519 public key",
+        ) from reason
+    recipient(text)
+    return text

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from ancile.cli.home import Home, find_config, need_home
+from ancile.cli.inputs import input_
 from ancile.cli.output import chosen, deliver, output_options, talk, write_whole
 from ancile.cli.reading import no_waiting
 from ancile.cli.recorder import open_recorder
@@ -298,7 +299,7 @@ def witness(name: str | None, host: str, port: int) -> None:
     serve_witness(need_home(Path.cwd()), name=name, host=host, port=port)
 
 
-for command in (erase, backup, restore, accept):
+for command in (erase, backup, restore, accept, input_):
     ledger.add_command(command)
 
 

@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from ancile.cli.home import Home, need_home
+from ancile.cli.in_force import FOLDER
 from ancile.cli.output import talk
 from ancile.cli.people import add_person, asking, changing, remove_person
 from ancile.core.errors import AncileError
@@ -194,6 +195,16 @@ def admit(name: str) -> None:
         if not users.admit(name, now=datetime.now(UTC)):
             raise AncileError("it was not taken back", value=plain(name), remedy="see `ancile user list`")
     talk(f"{plain(name)} is let in again")
+
+
+@user.command()
+@click.argument("name")
+def forget(name: str) -> None:
+    """Erase the inputs that were kept of NAME; the ledger keeps their digests."""
+    from ancile.serve.kept_inputs import erase_kept  # noqa: PLC0415 - needs numpy, which the rest does not
+
+    count = erase_kept(need_home(Path.cwd()).folder / FOLDER, name)
+    talk(f"{count} input{'s' if count != 1 else ''} of {plain(name)} can be read no more")
 
 
 def _known(home: Home, role: str) -> None:

@@ -49,6 +49,7 @@ LEARNED = (
 )  # from a reference set; without one they have nothing to say
 LONGEST_TENANT, MOST_BITS = 100, 10**15
 MOST_MARKED = 0.05  # of all answers are wrong on purpose: DAWN uses less than 0.005
+MOST_DAYS = 3650
 MOST_DIGITS = 17  # beyond which a double has no more
 
 
@@ -122,7 +123,11 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     tls              certificate of the listener; without one it speaks in the clear
     upstream_key     file with the key that a chat server behind asks for
     confine          whether workers keep from all files and sockets that they have no need of
-    inputs           digest: keyed digests of inputs are recorded; none: nothing of them is
+    inputs           digest: keyed digests of inputs are recorded; encrypted: and inputs are kept, sealed to
+                     ``inputs_key``; none: nothing of them is
+    inputs_key       file with the X25519 public key, as PEM, of who may read them
+    inputs_days      after which they are erased
+    inputs_bytes     that they take at most; the oldest go first
     durable_seconds  how old the oldest record may be that is not on the disk when an answer leaves; 0: none
     segment_records  records of one segment of the ledger, at most
     segment_seconds  after which a segment ends
@@ -150,7 +155,10 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     tls: TlsConfig | None = None
     upstream_key: str = ""
     confine: bool = True
-    inputs: Literal["digest", "none"] = "digest"
+    inputs: Literal["digest", "encrypted", "none"] = "digest"
+    inputs_key: str = ""
+    inputs_days: float = 30.0
+    inputs_bytes: int = 1 << 30
     durable_seconds: float = 0.2
     segment_records: int = 5000
     segment_seconds: float = 10.0
@@ -170,6 +178,10 @@ class ServeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             raise ValueError("durable_seconds are 0 to 60, segment_seconds up to 3600")
         if not (0 < self.segment_records <= 100_000 and 1 << 20 <= self.journal_bytes <= 1 << 40):
             raise ValueError("segment_records are 1 to 100000, journal_bytes at least a MiB")
+        if (self.inputs == "encrypted") != bool(self.inputs_key):
+            raise ValueError('inputs_key goes with inputs = "encrypted"')
+        if not (0 < self.inputs_days <= MOST_DAYS and 1 << 20 <= self.inputs_bytes <= 1 << 40):
+            raise ValueError("inputs_days are up to 3650, inputs_bytes at least a MiB")
         if not 0 < self.rows <= 1 << 20:
             raise ValueError("rows are 1 to 1048576")
         if not (1 << 10 <= self.body_bytes <= 1 << 30 and 0 < self.answer_seconds <= 3600):

@@ -18,6 +18,7 @@ from ancile.serve.front import CROWDED, GONE, UNRECORDED, Front
 from ancile.serve.inference import Infer, Message, parse_request, write_answer
 from ancile.serve.journal import Journal
 from ancile.serve.judging import Judging
+from ancile.serve.kept_inputs import KeptInputs
 from ancile.serve.keys import Users
 from ancile.serve.refusal import JSON, Refused, worded
 from ancile.serve.review.holding import Holding, Ruling
@@ -47,9 +48,10 @@ class Gateway(Front):
         settings: Settings,
         watch: Watch,
         holding: Holding,
+        kept: KeptInputs | None = None,
     ) -> None:
         super().__init__(users, journal, settings, watch, models=backend.signatures)
-        self._backend, self._holding = backend, holding
+        self._backend, self._holding, self._kept = backend, holding, kept
         self._judging = Judging(
             settings,
             backend.signatures,
@@ -167,6 +169,8 @@ class Gateway(Front):
         except Refused as refusal:
             exchange.tell(refusal)
             return
+        if self._kept is not None:
+            self._kept.keep(call)
         call.spent += perf_counter() - call.since
         self._send(exchange, call, status, message)
 
@@ -190,11 +194,15 @@ class Gateway(Front):
         super().tick(now)
         with suppress(AncileError):  # what cannot be read stays as it was known
             self._holding.tick()
+        if self._kept is not None:
+            self._kept.tick()
 
     def close(self) -> None:
         """Nobody asks any more."""
         super().close()
         self._holding.close()
+        if self._kept is not None:
+            self._kept.close()
 
 
 def _told(refusal: Refused) -> Message:

@@ -34,6 +34,7 @@ from ancile.serve.handover import Siblings
 from ancile.serve.history import History
 from ancile.serve.identity.config import Identities
 from ancile.serve.journal import Journal
+from ancile.serve.kept_inputs import KeptInputs
 from ancile.serve.keys import Users
 from ancile.serve.limits import Limits, within_descriptors
 from ancile.serve.reference import Reference, references
@@ -159,11 +160,13 @@ async def _serve(order: Order, lacking: tuple[str, ...]) -> None:
         probing=config.probing,
         siblings=siblings,
         rates=rates,
-        digests=config.inputs == "digest",
+        digests=config.inputs != "none",
         history=History(folder, policy.ladder),
     )
     holding = Holding(Reviews(folder, key=users.hash(KEY_OF)), config.review, time.time)
-    gateway = Gateway(backend, users, journal, settings, Watch(config.telemetry, folder), holding)
+    gateway = Gateway(
+        backend, users, journal, settings, Watch(config.telemetry, folder), holding, _kept(folder, config)
+    )
     try:
         await _until_told(
             order,
@@ -202,7 +205,7 @@ async def _serve_chat(order: Order, lacking: tuple[str, ...]) -> None:
         known=known,
         siblings=siblings,
         rates=rates,
-        digests=config.inputs == "digest",
+        digests=config.inputs != "none",
         history=History(folder, policy.ladder),
     )
     gateway = ChatGateway(upstream, users, journal, settings, Watch(config.telemetry, folder))
@@ -223,6 +226,13 @@ def _journal(folder: Path, config: ServeConfig, loop: asyncio.AbstractEventLoop)
         seconds=config.segment_seconds,
         room=config.journal_bytes,
     )
+
+
+def _kept(folder: Path, config: ServeConfig) -> KeptInputs | None:
+    """Where inputs are kept, for who has the key that they are sealed to."""
+    if config.inputs != "encrypted":
+        return None
+    return KeptInputs(folder, config.inputs_key, room=config.inputs_bytes, days=config.inputs_days)
 
 
 def _counting(order: Order) -> tuple[Budgets, Rates | None]:

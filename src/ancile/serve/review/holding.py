@@ -97,7 +97,7 @@ class Holding:
 
     def _hold(self, call: Call, infer: Infer) -> str | None:
         config, now, identity = self._config, self._wall(), call.caller.identity
-        body = _body(infer) if config.input == "sealed" else None
+        body = body_of(infer) if config.input == "sealed" else None
         asked = Asked(
             who=identity.name,
             role=identity.role,
@@ -138,7 +138,7 @@ class Holding:
         self._reviews.close()
 
 
-def _body(infer: Infer) -> bytes | None:
+def body_of(infer: Infer) -> bytes | None:
     """What is kept of an input; None where it is too large, or has bytes that JSON has no form for."""
     try:
         written = write_request(infer._replace(inputs=tuple(map(_widened, infer.inputs))), binary=False)
