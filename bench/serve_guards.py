@@ -26,6 +26,7 @@ from ancile.serve.calibration import calibrate
 from ancile.serve.call import Call, Settings
 from ancile.serve.caller import Caller
 from ancile.serve.config import GUARDS, Role, ServeConfig, policy_of
+from ancile.serve.crowds import pairs_of
 from ancile.serve.guards.outlier import usual
 from ancile.serve.inference import Infer, parse_request
 from ancile.serve.judging import Judging
@@ -47,7 +48,7 @@ ROUNDS, INPUTS, CLASSES = 5, 4096, 10
 SHAPES = {"a row of 30 features": (30,), "3x32x32 as binary tensors": (3, 32, 32)}
 FORWARD = ("squeezing", "trigger")
 PLAIN = tuple(name for name in GUARDS if name not in ("rate", "quota", *FORWARD))
-NEEDS = {"search": ("sequence",)}  # and says nothing without
+NEEDS = {"search": ("sequence",), "collusion": ("sequence",)}  # and says nothing without
 MOST = {"a row of 30 features": 20.0, "3x32x32 as binary tensors": 25.0}  # times reading the request
 ROLE = Role(may=("infer",), digits=3, bits_daily=10**12)
 ANSWERS = {
@@ -95,7 +96,8 @@ def signature_of(shape: tuple[int, ...]) -> Signature:
 
 def learned_of(shape: tuple[int, ...], model: Model) -> Learned:
     x = np.random.default_rng(0).normal(size=(1200, *shape)).astype("f4")
-    known = Learned(sequence=calibrate(x), outlier=usual(x), strange=table_of(x))
+    benign = calibrate(x)
+    known = Learned(sequence=benign, outlier=usual(x), strange=table_of(x), collusion=pairs_of(x, benign))
     reference = Reference(model.signatures, {"m": known}, {"m": x})
     policy = policy_of(ServeConfig(profile="full"))
     return asyncio.run(with_answers(model, reference, policy, Probing(share=1.0))).learned["m"]

@@ -29,6 +29,7 @@ GUARDS = (
     "schema",
     "sequence",
     "search",
+    "collusion",
     "outlier",
     "confidence",
     "timing",
@@ -42,6 +43,7 @@ GUARDS = (
 LEARNED = (
     "sequence",
     "search",
+    "collusion",
     "outlier",
     "confidence",
     "squeezing",

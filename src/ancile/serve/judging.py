@@ -15,12 +15,13 @@ from ancile.serve.budgets import Counts
 from ancile.serve.call import STATUS, Call, Settings
 from ancile.serve.ensemble import without
 from ancile.serve.guards.allowance import Allowance, allowed, bits_of, novelty
+from ancile.serve.guards.collusion import Crowd, collusion
 from ancile.serve.guards.confidence import confidence
 from ancile.serve.guards.disagreement import disagreement
 from ancile.serve.guards.outlier import outlier, stranger
 from ancile.serve.guards.schema import schema
 from ancile.serve.guards.search import search
-from ancile.serve.guards.sequence import Window, new_rows, sequence
+from ancile.serve.guards.sequence import SLOTS, Window, new_rows, sequence
 from ancile.serve.guards.timing import Times
 from ancile.serve.inference import Infer
 from ancile.serve.ladder import evidence
@@ -76,6 +77,25 @@ def _search(_settings: Settings, signature: Signature, learned: Learned) -> Afte
         if scores is None or memory.sequence is None or call.near is None:
             return ALLOW
         return search(scores, call.near, memory.sequence, benign=benign, ranks=ranks)
+
+    return judge
+
+
+def _collusion(_settings: Settings, _signature: Signature, learned: Learned) -> Before | None:
+    benign, pairs = learned.sequence, learned.collusion
+    if benign is None or pairs is None:
+        return None
+    crowd = Crowd(benign.width)
+
+    def judge(call: Call, memory: Memory, _: Infer) -> Verdict:
+        window, near = memory.sequence, call.near
+        if window is None or not near or call.repeat:
+            return ALLOW
+        one = call.number % min(len(near), SLOTS)  # row of a batch, which only the key tells
+        point = window.point(one)
+        who = hash(call.caller.identity.name)
+        said, memory.collusion = collusion(point, who, memory.collusion, crowd=crowd, known=pairs)
+        return said
 
     return judge
 
@@ -198,6 +218,7 @@ def _noise(settings: Settings, signature: Signature, _: Learned) -> Before | Non
 BEFORE: Mapping[str, Callable[[Settings, Signature, Learned], Before | None]] = {
     "schema": _schema,  # first: the others take what it lets through
     "sequence": _sequence,
+    "collusion": _collusion,
     "outlier": _outlier,
     "information": _information,
     "noise": _noise,

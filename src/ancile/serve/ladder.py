@@ -18,6 +18,7 @@ COUNTED = frozenset(
     (
         "sequence",
         "search",
+        "collusion",
         "outlier",
         "confidence",
         "timing",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ancile.serve.guards.collusion import Pairs
 from ancile.serve.guards.outlier import Usual
 from ancile.serve.guards.sequence import Benign
 from ancile.serve.guards.squeezing import Squeezing
@@ -16,6 +17,7 @@ class Learned(NamedTuple):
     """None where nothing was learned: that guard then has nothing to say.
 
     sequence  which distances the queries of benign callers have
+    collusion  how near two samples are to each other
     outlier   what the samples are like
     strange   the same by the ranks of their values, of a table
     margins   how unsure the model is about them: ranks of minus the margin
@@ -30,6 +32,7 @@ class Learned(NamedTuple):
     differing: Ranks | None = None
     squeezing: Squeezing | None = None
     trigger: Trigger | None = None
+    collusion: Pairs | None = None
 
 
 UNLEARNED = Learned()

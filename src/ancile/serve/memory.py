@@ -17,11 +17,12 @@ class Memory:
     seen      inputs that came before
     sequence  the last queries
     information, noise  what is left of the budgets of a day
-    outlier, strange, confidence, timing, squeezing, trigger, disagreement  sums of how rare what they
-        look at was
+    collusion, outlier, strange, confidence, timing, squeezing, trigger, disagreement  sums of how rare
+        what they look at was
     """
 
     __slots__ = (
+        "collusion",
         "confidence",
         "disagreement",
         "information",
@@ -41,4 +42,4 @@ class Memory:
         self.information: Allowance | None = None
         self.noise: Allowance | None = None
         self.outlier = self.strange = self.confidence = self.timing = 0.0
-        self.squeezing = self.trigger = self.disagreement = 0.0
+        self.squeezing = self.trigger = self.disagreement = self.collusion = 0.0

@@ -9,6 +9,7 @@ from ancile.core.errors import AncileError
 from ancile.inputs.opener import open_data
 from ancile.numeric import np
 from ancile.serve.calibration import calibrate
+from ancile.serve.crowds import pairs_of
 from ancile.serve.guards.outlier import usual
 from ancile.serve.learned import Learned
 from ancile.serve.ranges import ranged
@@ -52,11 +53,9 @@ def references(named: str | None, signatures: Mapping[str, Signature]) -> Refere
     dtype = TYPES[spec.datatype]
     bounds = Range((low - span).astype(dtype), (high + span).astype(dtype))
     bounded = spec._replace(bounds=bounds)
-    return Reference(
-        {name: signature._replace(inputs=(bounded,))},
-        {name: Learned(sequence=calibrate(x), outlier=usual(x), strange=table_of(x))},
-        {name: x},
-    )
+    benign = calibrate(x)
+    known = Learned(sequence=benign, outlier=usual(x), strange=table_of(x), collusion=pairs_of(x, benign))
+    return Reference({name: signature._replace(inputs=(bounded,))}, {name: known}, {name: x})
 
 
 def _laid(shape: tuple[int, ...], spec: Spec) -> tuple[int, ...]:

@@ -199,7 +199,6 @@ class Window:
         """What was looked for last joins the others."""
         self._ring[self._filled % SLOTS] = self._point
         self._open.discard(self._filled % SLOTS)
-        self._point[-1] = 1.0
         self._filled += 1
         if self._filled == len(self._ring) < SLOTS:
             self._grow(2 * len(self._ring))
@@ -208,6 +207,10 @@ class Window:
     def filled(self) -> int:
         """How many queries there are to be near to."""
         return min(self._filled, SLOTS)
+
+    def point(self, back: int) -> NDArray[np.float32]:
+        """One of the last queries as a point, the last with 0; it stays as it is until as many follow."""
+        return self._ring[(self._filled - 1 - back) % SLOTS, :-1]
 
     @property
     def count(self) -> int:
@@ -232,7 +235,7 @@ class Window:
         filled, again = self.filled, False
         while distance <= REPEAT and at in self._open:
             self._open.discard(at)
-            self._ring[at, -1], self._point[-1] = -np.inf, 1.0  # it takes another place
+            self._ring[at, -1] = -np.inf  # it takes another place
             distance, at = self.nearest(sample, benign)
             again = True
         found = REPEATED if filled else FIRST
