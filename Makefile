@@ -21,6 +21,9 @@ demo: $(READY) ## run the main job on bundled data and print where the report is
 test: $(READY) ## lint, types, contracts, every test, the wheel alone
 	.ci/test
 
+# What was compiled once is kept, whatever the environment says: each worker would rewrite every test anew.
+quick: export PYTHONDONTWRITEBYTECODE =
+quick: export OMP_NUM_THREADS = 1
 quick: $(READY) ## lint, types and the fast tests: under two minutes
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-cache
 	$(BIN)/mypy

@@ -57,6 +57,7 @@ def test_eps_0_is_the_clean_accuracy_exactly_and_changes_nothing() -> None:
     np.testing.assert_array_equal(done.result.x_adv, samples.x)
 
 
+@pytest.mark.slow
 def test_more_eps_never_raises_robust_accuracy() -> None:
     net, samples = problem(3)
     robust = [value(assessed(net, samples, eps).report, "robust_accuracy") for eps in (0.01, 0.05, 0.1, 0.2)]

@@ -46,7 +46,9 @@ class Counting:
 
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("loss", ["ce", "margin", "dlr"])
-@pytest.mark.parametrize("kind", ["single logit", "two classes", "five classes"])
+@pytest.mark.parametrize(
+    "kind", [pytest.param("single logit", marks=pytest.mark.slow), "two classes", "five classes"]
+)
 def test_on_linear_models_robust_accuracy_is_the_closed_form(norm: Norm, loss: str, kind: str) -> None:
     """Hoelder: a sample stands while every margin exceeds eps times the dual norm of the weights' difference.
 

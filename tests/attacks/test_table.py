@@ -80,10 +80,13 @@ KINDS = [
     "two classes", "single logit", "single probability", "probabilities", "float64", "images", "channels last",
     "grey", "four axes", "one feature", "numbers",
 ]  # fmt: skip
+COMMON = ("two classes", "probabilities", "float64", "images", "one feature")
 
 
 @every_attack
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [kind if kind in COMMON else pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS]
+)
 def test_results_are_inside_ball_and_bounds_and_look_like_the_samples(
     one: Row, norm: Norm, kind: str
 ) -> None:
@@ -163,6 +166,7 @@ def test_more_eps_never_raises_robust_accuracy(one: Row, norm: Norm) -> None:
     assert left[0] > left[-1]
 
 
+@pytest.mark.slow
 @each_sample
 def test_a_batch_equals_its_samples_one_by_one(one: Row, norm: Norm) -> None:
     """A sample's draws do not depend on its batch; sums in another order differ by rounding.

@@ -39,7 +39,7 @@ def refused(people: People, name: str, password: str, code: str, now: float) -> 
     return found.value.after
 
 
-def test_both_factors_let_in_and_a_code_does_so_once(users: Users) -> None:
+def test_both_factors_let_in_and_a_code_does_so_once(users: Users, cheap_passwords: None) -> None:
     people = People(users)
     totp = enrolled(people)
     refused(people, "carol", GOOD, "000000" if totp.at(AT) != "000000" else "000001", AT)
