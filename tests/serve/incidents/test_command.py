@@ -19,7 +19,7 @@ SECOND = 1_000_000
 def recorded(home: Place, records: list[VerdictRecord], *, most: int = 10) -> None:
     """Put records into the ledger of a home, as the gateway does."""
     journal = home.folder / "journal"
-    journal.mkdir(exist_ok=True)
+    journal.mkdir(mode=0o700, exist_ok=True)
     (journal / f"1{WHOLE}").write_bytes(b"".join(map(line_of, records)))
     with chdir(home.folder), open_recorder(need_home(home.folder)) as recorder:
         Sealer(
