@@ -46,7 +46,7 @@ def introduce(home: Home, serving: object, policy: Policy, *, together: bool, ur
         talk("keys and data travel in the clear: give --tls-cert and --tls-key")
     with Users(home.folder / FOLDER) as users:
         if not users.identities(datetime.now(UTC)):
-            talk("nobody has a key yet: ancile user add NAME --role analyst")
+            talk("nobody has a key yet: KEY=$(ancile user add NAME --role analyst)")
     asked = f"/v1/chat/completions -d '{_chat(name)}'" if chat else f"/v2/models/{name}{_example(inputs)}"
     talk(f'try: curl -H "Authorization: Bearer $KEY" {url}{asked}')
 

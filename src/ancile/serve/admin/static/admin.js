@@ -67,7 +67,7 @@ const inside = async (session) => {
   at("add-user").elements.role.replaceChildren(...Object.keys(policy.roles).map((role) => new Option(role, role)));
   await users();
   at("verdicts").replaceChildren(...(await ask("/api/verdicts?last=50")).map(
-    (v) => row([v.time, v.who || "(unknown)", v.model, v.said, v.why ? `${v.guard}: ${v.why}` : v.guard, v.status])));
+    (v) => row([v.time.slice(0, 19).replace("T", " "), v.who || "(unknown)", v.model, v.said, v.why ? `${v.guard}: ${v.why}` : v.guard, v.status])));
 };
 
 const outside = () => { at("inside").hidden = true; at("log-in").hidden = false; };
