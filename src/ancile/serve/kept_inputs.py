@@ -27,9 +27,9 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
 from ancile.serve.call import Call
-from ancile.serve.database import open_database
 from ancile.serve.review.holding import body_of
 from ancile.trust.private_file import locked, make_private_folder
+from ancile.work.database import open_database
 
 DATABASE = "inputs.db"
 SCHEMA = """

@@ -15,8 +15,8 @@ from pathlib import Path
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
 from ancile.serve.budgets import Spent, Unavailable, block
-from ancile.serve.database import open_database
 from ancile.trust.private_file import locked, make_private_folder
+from ancile.work.database import open_database
 
 DATABASE = "state.db"
 FIRST = """

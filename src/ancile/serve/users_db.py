@@ -14,9 +14,9 @@ from pathlib import Path
 
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
-from ancile.serve.database import open_database
 from ancile.serve.shared.replica import Table, Values, noting
 from ancile.trust.private_file import locked, make_private_folder, read_private, write_private
+from ancile.work.database import open_database
 
 DATABASE, PEPPER = "users.db", "pepper"
 PEPPER_BYTES = 32

@@ -23,11 +23,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from ancile.core.errors import AncileError
 from ancile.core.report import Evidence
 from ancile.core.text import plain
-from ancile.serve.database import open_database
 from ancile.serve.shared.replica import Replica, Table, noting
 from ancile.trust.events import Review, ReviewChange
 from ancile.trust.private_file import locked, make_private_folder
 from ancile.version import __version__
+from ancile.work.database import open_database
 
 DATABASE = "reviews.db"
 KEY_OF = b"inputs that wait for a person"  # what the pepper's hash of is the key
