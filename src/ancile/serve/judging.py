@@ -18,6 +18,7 @@ from ancile.serve.guards.allowance import Allowance, allowed, bits_of, novelty
 from ancile.serve.guards.collusion import Crowd, collusion
 from ancile.serve.guards.confidence import confidence
 from ancile.serve.guards.disagreement import disagreement
+from ancile.serve.guards.fingerprint import OFTEN, Shelf, fingerprint, joined
 from ancile.serve.guards.outlier import outlier, stranger
 from ancile.serve.guards.schema import schema
 from ancile.serve.guards.search import search
@@ -28,7 +29,7 @@ from ancile.serve.ladder import evidence
 from ancile.serve.learned import UNLEARNED, Learned
 from ancile.serve.memory import Memory
 from ancile.serve.probing import Probes, can_be_probed, parted, probed_row
-from ancile.serve.record import digest_of_input
+from ancile.serve.record import digest_of_input, texts
 from ancile.serve.refusal import Refused
 from ancile.serve.scores import layout_of, scores_in
 from ancile.serve.seen import COARSE, EXACT, SENT, TURNED
@@ -96,6 +97,25 @@ def _collusion(_settings: Settings, _signature: Signature, learned: Learned) -> 
         who = hash(call.caller.identity.name)
         said, memory.collusion = collusion(point, who, memory.collusion, crowd=crowd, known=pairs)
         return said
+
+    return judge
+
+
+def _fingerprint(_settings: Settings, _signature: Signature, learned: Learned) -> Before | None:
+    known = learned.texts
+    if known is None:
+        return None
+
+    def judge(call: Call, memory: Memory, infer: Infer) -> Verdict:
+        if call.repeat:
+            return ALLOW
+        if memory.fingerprint is None:
+            memory.fingerprint = Shelf()
+        first = call.number % call.rows
+        rows = [(first + at) % call.rows for at in range(min(call.rows, OFTEN))]
+        arrays = [infer.inputs[at].array for at in known.inputs]
+        found = [joined(one for array in arrays for one in texts(array[row].ravel())) for row in rows]
+        return fingerprint(found, memory.fingerprint, known)
 
     return judge
 
@@ -219,6 +239,7 @@ BEFORE: Mapping[str, Callable[[Settings, Signature, Learned], Before | None]] = 
     "schema": _schema,  # first: the others take what it lets through
     "sequence": _sequence,
     "collusion": _collusion,
+    "fingerprint": _fingerprint,
     "outlier": _outlier,
     "information": _information,
     "noise": _noise,

@@ -19,6 +19,7 @@ COUNTED = frozenset(
         "sequence",
         "search",
         "collusion",
+        "fingerprint",
         "outlier",
         "confidence",
         "timing",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ancile.serve.guards.collusion import Pairs
+from ancile.serve.guards.fingerprint import Texts
 from ancile.serve.guards.outlier import Usual
 from ancile.serve.guards.sequence import Benign
 from ancile.serve.guards.squeezing import Squeezing
@@ -22,6 +23,7 @@ class Learned(NamedTuple):
     strange   the same by the ranks of their values, of a table
     margins   how unsure the model is about them: ranks of minus the margin
     differing  which share of an ensemble names another class
+    texts     how similar they are to each other
     squeezing, trigger  how samples are probed, and what the model then says of benign ones
     """
 
@@ -33,6 +35,7 @@ class Learned(NamedTuple):
     squeezing: Squeezing | None = None
     trigger: Trigger | None = None
     collusion: Pairs | None = None
+    texts: Texts | None = None
 
 
 UNLEARNED = Learned()

@@ -8,6 +8,7 @@ from ancile.serve.seen import Seen
 
 if TYPE_CHECKING:
     from ancile.serve.guards.allowance import Allowance
+    from ancile.serve.guards.fingerprint import Shelf
     from ancile.serve.guards.sequence import Window
 
 
@@ -16,6 +17,7 @@ class Memory:
 
     seen      inputs that came before
     sequence  the last queries
+    fingerprint  the last texts
     information, noise  what is left of the budgets of a day
     collusion, outlier, strange, confidence, timing, squeezing, trigger, disagreement  sums of how rare
         what they look at was
@@ -25,6 +27,7 @@ class Memory:
         "collusion",
         "confidence",
         "disagreement",
+        "fingerprint",
         "information",
         "noise",
         "outlier",
@@ -39,6 +42,7 @@ class Memory:
     def __init__(self) -> None:
         self.seen = Seen()
         self.sequence: Window | None = None
+        self.fingerprint: Shelf | None = None
         self.information: Allowance | None = None
         self.noise: Allowance | None = None
         self.outlier = self.strange = self.confidence = self.timing = 0.0

@@ -24,6 +24,12 @@ REMEDY = "save it as numpy.savez(FILE, NAME=…, …) with the names of the mode
 
 def ranged(named: str, signature: Signature) -> Signature:
     """The signature with what the archive ``named`` says of each input's values."""
+    found = arrays(named, signature)
+    return signature._replace(inputs=tuple(with_range(one, found[one.name]) for one in signature.inputs))
+
+
+def arrays(named: str, signature: Signature) -> dict[str, NDArray[Any]]:
+    """The samples of each input in the archive ``named``."""
     if not named.endswith(".npz"):
         raise AncileError(
             "a model with several inputs, or with other than floats, has its reference in an .npz archive",
@@ -36,10 +42,7 @@ def ranged(named: str, signature: Signature) -> Signature:
         raise AncileError("the reference has no array for an input", value=plain(missing[0]), remedy=REMEDY)
     wanted = {one.name: found[one.name] for one in signature.inputs}
     check_sizes(wanted, limit_bytes=LIMIT_BYTES)
-    specs = [
-        with_range(one, read_array(unpack(data, wanted[one.name]), name=one.name)) for one in signature.inputs
-    ]
-    return signature._replace(inputs=tuple(specs))
+    return {name: read_array(unpack(data, member), name=name) for name, member in wanted.items()}
 
 
 def with_range(spec: Spec, samples: NDArray[Any]) -> Spec:

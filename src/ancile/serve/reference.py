@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,12 +11,14 @@ from ancile.inputs.opener import open_data
 from ancile.numeric import np
 from ancile.serve.calibration import calibrate
 from ancile.serve.crowds import pairs_of
+from ancile.serve.fingerprints import hashing
+from ancile.serve.guards.fingerprint import Texts, joined, texts_of
 from ancile.serve.guards.outlier import usual
 from ancile.serve.learned import Learned
-from ancile.serve.ranges import ranged
+from ancile.serve.ranges import arrays, ranged
 from ancile.serve.signature import Range, Signature, Spec, is_float
 from ancile.serve.strange import table_of
-from ancile.serve.tensors import TYPES
+from ancile.serve.tensors import BYTES, TYPES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,7 +46,9 @@ def references(named: str | None, signatures: Mapping[str, Signature]) -> Refere
         )
     ((name, signature),) = signatures.items()
     if len(signature.inputs) != 1 or not is_float(signature.inputs[0].datatype):
-        return Reference({name: ranged(named, signature)}, {}, {})
+        bounded_all = ranged(named, signature)
+        texts = _texts(named, bounded_all)
+        return Reference({name: bounded_all}, {} if texts is None else {name: Learned(texts=texts)}, {})
     x = open_data(named).x
     spec = signature.inputs[0]
     laid = _laid(x.shape[1:], spec)
@@ -56,6 +61,22 @@ def references(named: str | None, signatures: Mapping[str, Signature]) -> Refere
     benign = calibrate(x)
     known = Learned(sequence=benign, outlier=usual(x), strange=table_of(x), collusion=pairs_of(x, benign))
     return Reference({name: signature._replace(inputs=(bounded,))}, {name: known}, {name: x})
+
+
+def _texts(named: str, signature: Signature) -> Texts | None:
+    """What the texts of the archive are like, where an input takes other than a list of names."""
+    inputs = tuple(
+        at for at, one in enumerate(signature.inputs) if one.datatype == BYTES and one.values is None
+    )
+    if not inputs:
+        return None
+    found = arrays(named, signature)
+    columns = [found[signature.inputs[at].name] for at in inputs]
+    if len({len(one) for one in columns}) > 1:
+        return None  # of which text goes with which nothing is known
+    rows = zip(*(one.reshape(len(one), -1).tolist() for one in columns), strict=True)
+    texts = dict.fromkeys(joined(text.encode() for part in row for text in part) for row in rows)
+    return texts_of(list(texts), inputs, hashing(secrets.randbits(64)))
 
 
 def _laid(shape: tuple[int, ...], spec: Spec) -> tuple[int, ...]:
