@@ -8,6 +8,7 @@ from ancile.core.finding import Finding
 from ancile.core.measure import Estimate
 from ancile.core.report import Report
 from ancile.core.subject import Subject, digest_of
+from ancile.trust.events import Review
 from ancile.trust.key import Seeds
 from ancile.trust.lockbox import Protection, Stretching
 
@@ -56,5 +57,21 @@ def report(data: bytes = MODEL, *, accuracy: float = 0.5) -> Report:
         passed={"distance-beyond-eps": 3},
         started=NOW,
         finished=NOW + timedelta(seconds=5),
+        version="0.1.0",
+    )
+
+
+def review() -> Review:
+    """What a person said about a request that waited."""
+    return Review(
+        event="ab" * 16,
+        review="rev-1",
+        change="approved",
+        label="benign",
+        user="alice",
+        model="m",
+        guard="evidence",
+        input="0" * 32,
+        time=NOW,
         version="0.1.0",
     )

@@ -15,12 +15,11 @@ from ancile.trust.events import (
     Erasure,
     Loss,
     Release,
-    Review,
     Segment,
     UserEvent,
 )
 from ancile.trust.merkle import root_of
-from tests.trust.keys_help import NOW
+from tests.trust.keys_help import NOW, review
 
 DIGEST = digest_of(b"x")
 
@@ -133,17 +132,5 @@ def test_a_change_of_a_user_has_names_ids_and_aware_times(fault: dict[str, objec
     [{"event": ""}, {"review": ""}, {"time": datetime(2026, 1, 1)}],  # noqa: DTZ001 - the fault
 )
 def test_a_review_has_a_name_an_id_and_an_aware_time(fault: dict[str, object]) -> None:
-    review = Review(
-        event="e",
-        review="rev-1",
-        change="approved",
-        label="benign",
-        user="alice",
-        model="m",
-        guard="rate",
-        input="0" * 32,
-        time=NOW,
-        version="1",
-    )
     with pytest.raises(ValueError, match="a review"):
-        msgspec.structs.replace(review, **fault)
+        msgspec.structs.replace(review(), **fault)

@@ -17,7 +17,7 @@ from ancile.core.errors import AncileError
 from ancile.core.exhibit import Text
 from ancile.core.subject import digest_of, subject_of_parts
 from ancile.trust.canonical import canonical
-from ancile.trust.events import Erasure, KeyEvent, Loss, Release, Review, RunStarted, Segment, UserEvent
+from ancile.trust.events import Erasure, KeyEvent, Loss, Release, RunStarted, Segment, UserEvent
 from ancile.trust.key import private_key
 from ancile.trust.merkle import root_of
 from ancile.trust.statement import (
@@ -28,7 +28,7 @@ from ancile.trust.statement import (
     parse_statement,
     statement_of,
 )
-from tests.trust.keys_help import NOW, report, seeds
+from tests.trust.keys_help import NOW, report, review, seeds
 
 KEY = private_key("author", "alice", seeds(1)).public
 GROUND = Ground(origin="example.org/log", index=3, statement_digest=digest_of(b"s"), author=KEY.id)
@@ -65,18 +65,7 @@ PREDICATES: dict[str, Predicate] = {
         time=NOW,
         version="0.1.0",
     ),
-    "review": Review(
-        event="ab" * 16,
-        review="rev-1",
-        change="approved",
-        label="benign",
-        user="alice",
-        model="m",
-        guard="evidence",
-        input="0" * 32,
-        time=NOW,
-        version="0.1.0",
-    ),
+    "review": review(),
     "segment": Segment(
         stream="verdicts",
         journal="j/0",
