@@ -3,7 +3,6 @@
 python serve_load.py server SCORES                a server of the Open Inference Protocol v2; prints its port
 python serve_load.py chat                         a server of the chat protocol; likewise
 python serve_load.py client PORT SECONDS FILE     16 connections in a closed loop; prints requests and failures
-python serve_load.py flood PORT RATE FILE         32 connections, RATE requests a second together, until it is ended
 python serve_load.py probe PORT RATE SECONDS FILE one connection, open loop; prints the median seconds of an answer
 """
 
@@ -11,12 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import statistics
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 CONNECTIONS = 16
@@ -126,24 +123,6 @@ async def client(port: int, seconds: float, requests: list[bytes]) -> None:
     print(*tally)
 
 
-def flood(port: int, rate: float, requests: list[bytes]) -> None:
-    """Without a loop: its timers are whole milliseconds, and a flood in bursts is another one."""
-    made = [socket.create_connection(("127.0.0.1", port)) for _ in range(32)]
-    for one in made:
-        one.setblocking(False)
-        one.send(requests[0])
-    print("floods", flush=True)
-    start, sent = time.monotonic(), 0
-    while True:
-        due = int((time.monotonic() - start) * rate)
-        for at in range(min(due - sent, len(made))):
-            with suppress(BlockingIOError):  # one that is not answered yet is passed over
-                made[(sent + at) % len(made)].recv(1 << 16)
-                made[(sent + at) % len(made)].send(requests[(sent + at) % len(requests)])
-        sent = due
-        time.sleep(0.0002)
-
-
 async def probe(port: int, rate: float, seconds: float, requests: list[bytes]) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     start, took = time.perf_counter(), []
@@ -173,8 +152,6 @@ if __name__ == "__main__":
         uvloop.run(server(lambda: Server(shape)))
     elif sys.argv[1] == "chat":
         uvloop.run(server(chat))
-    elif sys.argv[1] == "flood":
-        flood(int(sys.argv[2]), float(sys.argv[3]), read_requests(Path(sys.argv[4])))
     elif sys.argv[1] == "probe":
         uvloop.run(
             probe(int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4]), read_requests(Path(sys.argv[5])))

@@ -26,12 +26,12 @@ FEW, FULL = 100, 120_000  # identities of the second half, and requests after wh
 SLICE_SECONDS = 4.0
 MOST_GROWTH = 0.03  # what allocators and SQLite's caches move by
 KEPT = """
-import ancile.serve.gateway as gateway
-plain, kept = gateway.line_of, []
+import ancile.serve.front as front
+plain, kept = front.line_of, []
 def keeping(record):
     kept.append(plain(record) * 4)
     return plain(record)
-gateway.line_of = keeping
+front.line_of = keeping
 """
 
 
