@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import signal
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ import pytest
 
 from ancile.trust.ledger import Draft, open_ledger
 from tests.cli.terminal import Place, clear
+from tests.cli.witnessing import witness_of, witnessing
 
 
 def flipped(place: Place, kind: str) -> int:
@@ -199,19 +199,9 @@ def test_a_key_of_another_log_than_the_pinned_one_signs_nothing(assessed: Place)
 @pytest.mark.slow
 def test_a_witness_of_its_own_cosigns_and_the_quorum_holds_offline(assessed: Place, tmp_path: Path) -> None:
     """One process is the witness, with a home of its own; the log asks it and needs its cosignature."""
-    folder = tmp_path / "witness"
-    folder.mkdir()
-    witness = Place(folder)
-    assert witness("init", "--unencrypted-key").code == 0
-    witness.policy(logs=assessed("keys", "list", "--public").out.split("\n", 2)[2])
+    witness = witness_of(assessed, tmp_path / "witness")
     assert "no witness key yet" in clear(witness("ledger", "witness", "--port", "0"))
-    with witness.start("ledger", "witness", "--name", "test.example/w", "--port", "0") as started:
-        assert started.stderr is not None
-        lines: list[str] = []
-        while sum(line.startswith("witness ") for line in lines) < 2:
-            lines.append(started.stderr.readline())
-            assert lines[-1], lines
-        pins = [line for line in lines if line.startswith("witness ")]
+    with witnessing(witness) as pins:
         keys = [
             k
             for line in assessed("keys", "list", "--public").out.splitlines()
@@ -225,9 +215,6 @@ def test_a_witness_of_its_own_cosigns_and_the_quorum_holds_offline(assessed: Pla
         )
         (assessed.folder / "quorum").write_text(quorum, "utf-8")
         note = assessed("ledger", "checkpoint", "--quorum", "quorum")
-        started.send_signal(signal.SIGINT)
-        started.communicate(timeout=30)
-    assert started.returncode == 0
     assert note.code == 0, note
     assert sum(line.startswith("\u2014 test.example/w ") for line in note.out.splitlines()) == 2
     assert assessed("ledger", "prove", "3", "-o", "proof").code == 0

@@ -17,6 +17,7 @@ import pytest
 from ancile.release import verifier
 from ancile.trust.bundle import Bundle, parse_bundle
 from tests.cli.terminal import Place, clear
+from tests.cli.witnessing import witness_of, witnessing
 from tests.release.world import listing_of
 
 BUNDLE = "model.ancile.json"
@@ -243,25 +244,12 @@ def test_the_verifier_alone_agrees_on_what_the_command_wrote(signed: Place) -> N
 @pytest.mark.slow
 def test_witnesses_have_seen_a_release(signed: Place, tmp_path: Path) -> None:
     """One process is the witness; without its word a signature does not count where a quorum asks for it."""
-    folder = tmp_path / "witness"
-    folder.mkdir()
-    witness = Place(folder)
-    assert witness("init", "--unencrypted-key").code == 0
-    witness.policy(logs=signed("keys", "list", "--public").out.split("\n", 2)[2])
-    with witness.start("ledger", "witness", "--name", "test.example/w", "--port", "0") as started:
-        assert started.stderr is not None
-        lines: list[str] = []
-        while sum(line.startswith("witness ") for line in lines) < 2:
-            lines.append(started.stderr.readline())
-            assert lines[-1], lines
-        pins = [f"log {key}\n" for key in _bundle(signed).logs]
-        pins += [line for line in lines if line.startswith("witness ")]
-        text = "".join(pins) + "group all all classical quantum\nquorum all\n"
+    with witnessing(witness_of(signed, tmp_path / "witness")) as pins:
+        logs = [f"log {key}\n" for key in _bundle(signed).logs]
+        text = "".join([*logs, *pins]) + "group all all classical quantum\nquorum all\n"
         (signed.folder / "quorum").write_text(text, "utf-8")
         assert signed("verify", "model", "--no-record", "--quorum", "quorum").code == 1
         ended = signed("sign", "model", "--quorum", "quorum")
-        started.send_signal(signal.SIGINT)
-        started.communicate(timeout=30)
     assert ended.code == 0, ended
     assert signed("verify", "model", "--no-record", "--quorum", "quorum").code == 0
     before = (signed.folder / BUNDLE).read_bytes()
