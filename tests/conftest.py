@@ -12,7 +12,10 @@ from hypothesis import HealthCheck, settings
 
 EXAMPLES = int(os.environ.get("ANCILE_FUZZ_EXAMPLES", "0"))
 
-settings.register_profile("short", deadline=None, print_blob=True)
+# Nothing in a test fails because the machine has much else to do
+settings.register_profile(
+    "short", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.register_profile(
     "long", deadline=None, max_examples=EXAMPLES or 100, suppress_health_check=list(HealthCheck)
 )
