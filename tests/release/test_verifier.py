@@ -157,7 +157,7 @@ def test_both_refuse_a_change_of_any_field_of_the_envelope(model: Path, alice: S
 @settings(
     max_examples=1000,
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_bytes_that_are_changed_anywhere_end_in_two_noes(good: Good, seed: int, count: int) -> None:
     """Neither raises anything but its own refusals; what reads as the same bundle is the same bundle.
@@ -215,7 +215,7 @@ SOME = st.sets(st.integers(0, 2))
 @settings(
     max_examples=100,
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_both_count_alike_whoever_signed_is_relied_on_rotated_or_revoked(
     pieces: Pieces,

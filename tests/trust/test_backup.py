@@ -127,7 +127,7 @@ def test_a_backup_of_something_else_is_refused(tmp_path: Path, secret: bytes) ->
         restore_keys(tmp_path / "vault", tmp_path / "new", backup_passphrase=VAULT, protection=OPEN)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.data())
 def test_fuzz_a_damaged_backup_is_refused(tmp_path: Path, data: st.DataObject) -> None:
     vault = tmp_path / "vault"

@@ -306,7 +306,7 @@ def test_open_seeds_of_a_wrong_length_are_refused(tmp_path: Path) -> None:
         unlock_key(tmp_path / "keys", "author", never)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.integers(0, len(SEALED_ALICE) - 1), st.integers(0, 7))
 def test_fuzz_a_flipped_bit_in_a_key_file_is_refused(tmp_path: Path, place: int, bit: int) -> None:
     mutated = bytearray(SEALED_ALICE)
