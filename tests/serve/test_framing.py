@@ -350,6 +350,7 @@ def test_no_bytes_raise_anything_but_a_refusal(pieces: list[bytes]) -> None:
     for piece in pieces:
         if not wire.closed:
             connection.data_received(piece)
+            door.turn.flush()
     connection.connection_lost(None)
     loop.close()
     answers = bytes(wire.written).count(b"HTTP/1.1 ")

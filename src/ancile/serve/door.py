@@ -15,6 +15,7 @@ from ancile.serve.handover import Handed, Siblings
 from ancile.serve.limits import Limits
 from ancile.serve.service import Service
 from ancile.serve.tls import BACKLOG, Handshakes, Tls, block_of
+from ancile.serve.turn import Turn
 
 SWEEP_SECONDS = 1.0
 DRAIN_SECONDS = 10.0  # that running requests have once the end was asked for
@@ -41,7 +42,7 @@ class Door:
     ) -> None:
         self.limits = limits
         self.draining = False
-        self.date = b""
+        self.date, self.turn = b"", Turn(loop)
         self._service, self._loop, self._tick = service, loop, tick
         self._tls, self._siblings = tls, siblings
         self._inside: set[Connection] = set()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 from ancile.core.extras import needs
 from ancile.serve.handover import Elsewhere, Handed
-from ancile.serve.heads import ONCE, Last, checked, is_plain
+from ancile.serve.heads import Last, checked, is_plain, together
 from ancile.serve.refusal import Refused, told, worded
 from ancile.serve.service import Flow, Keeper, Service
 from ancile.serve.tls import certificate_of
@@ -146,14 +146,15 @@ class Connection(asyncio.Protocol):
         if is_first and (found := self._last.split(data, self._keeper.limits.body_bytes)) is not None:
             self._again(data, *found)
             return
-        if self._skip and 0 < (left := self._left()) < len(data):
+        left = int(self.headers.get(b"content-length", b"0")) - self._size if self._skip else 0
+        if 0 < left < len(data):
             # The client has had its answer: what comes with the rest of the refused body is its next request.
             self.data_received(data[:left])
             self.data_received(data[left:])
             return
         self._complete = False
         self._feed(data)
-        if is_first and not (self._early or self._closing) and is_plain(self.headers):
+        if is_first and self._last.is_open and not (self._early or self._closing) and is_plain(self.headers):
             length, said = self.headers.get(b"content-length", b""), (self.method, self.target, self.headers)
             self._last.keep(data, self._size, length, said)
 
@@ -223,12 +224,6 @@ class Connection(asyncio.Protocol):
                 self._complete = not is_passed_over
                 self._feed(more)
 
-    # What the parser is fed.
-
-    def _left(self) -> int:
-        """Bytes of a refused body that are still to come; 0 where that is not said."""
-        return int(self.headers.get(b"content-length", b"0")) - self._size
-
     def _feed_head(self, data: bytes) -> bytes:
         """Feed what a head may still have; the rest belongs to a body, or the head is too large."""
         room = self._keeper.limits.header_bytes - self._raw
@@ -251,8 +246,7 @@ class Connection(asyncio.Protocol):
         if self.busy or self._complete:
             raise Refused(400, PIPELINED)
         self.busy = self._in_head = True
-        self.target, self.headers, self._chunks = b"", {}, []
-        self._size = 0
+        self.target, self.headers, self._chunks, self._size = b"", {}, [], 0
         self.due = self.loop.time() + self._keeper.limits.head_seconds
 
     def on_url(self, url: bytes) -> None:
@@ -264,11 +258,7 @@ class Connection(asyncio.Protocol):
         if not self._in_head:
             raise Refused(400, "trailers are not served")
         name = name.lower()
-        if name in self.headers:
-            if name in ONCE:
-                raise Refused(400, "a header came twice")
-            value = self.headers[name] + b", " + value
-        self.headers[name] = value
+        self.headers[name] = value if name not in self.headers else together(name, self.headers[name], value)
 
     def on_headers_complete(self) -> None:
         """Judge the head: its framing, its size, then who asks."""
@@ -283,7 +273,7 @@ class Connection(asyncio.Protocol):
         if refusal is not None:
             self._pass_over(refusal, keep=self._parser.should_keep_alive())
         elif b"expect" in self.headers:
-            self._transport.write(CONTINUE)
+            self._put(CONTINUE)
 
     def on_body(self, piece: bytes) -> None:
         """A piece of the body, kept while it is within its limit."""
@@ -325,10 +315,9 @@ class Connection(asyncio.Protocol):
 
         headers  whole lines, each with its CRLF; length, date and connection are added here
         """
-        if not self.busy:
-            return
-        self._write(status, headers, body, keep=self._keep and not self._keeper.draining)
-        self._next(keep=self._keep)
+        if self.busy:
+            self._write(status, headers, body, keep=self._keep and not self._keeper.draining)
+            self._next(keep=self._keep)
 
     def tell(self, refusal: Refused) -> None:
         """Answer with a refusal, as the protocol of its target words errors."""
@@ -338,18 +327,18 @@ class Connection(asyncio.Protocol):
         """Write the head of an answer that comes in pieces: ``more``, then ``finish``."""
         if self.busy:
             keep = self._keep and not self._keeper.draining
-            self._transport.write(opening_of(status, self._keeper.date, headers, keep=keep))
+            self._put(opening_of(status, self._keeper.date, headers, keep=keep))
 
     def more(self, data: bytes) -> None:
         """Write a piece; it may not be empty, which would be the end."""
         if self.busy:
             self.due = self.loop.time() + self._keeper.limits.answer_seconds + GRACE_SECONDS
-            self._transport.write(piece_of(data))
+            self._put(piece_of(data))
 
     def finish(self, *, whole: bool) -> None:
         """The last piece was written; where it was not the whole answer the connection ends as well."""
         if self.busy:
-            self._transport.write(LAST_PIECE)
+            self._put(LAST_PIECE)
             self._next(keep=self._keep and whole)
 
     def end(self) -> None:
@@ -359,19 +348,25 @@ class Connection(asyncio.Protocol):
     def end_if_idle(self) -> None:
         """Close where no request is under way; one that is gets its answer first."""
         if not self.busy:
-            self._transport.close()
+            self._close()
 
     def _write(self, status: int, headers: bytes, body: bytes, *, keep: bool) -> None:
-        self._transport.write(answer_of(status, self._keeper.date, headers, body, keep=keep))
+        self._put(answer_of(status, self._keeper.date, headers, body, keep=keep))
+
+    def _put(self, data: bytes) -> None:
+        self._keeper.turn.write(self._transport, data)
+
+    def _close(self) -> None:
+        self._keeper.turn.flush()
+        self._transport.close()
 
     def _next(self, *, keep: bool) -> None:
-        self.busy, self.held, self.body, self._raw, self._in_head = False, None, b"", 0, True
-        self.flow = None
+        self.busy, self._in_head, self.held, self.flow, self.body, self._raw = False, True, None, None, b"", 0
         self._early.clear()
         self.due = self.loop.time() + self._keeper.limits.idle_seconds
         if not keep or self._keeper.draining:
             self._closing = True
-            self._transport.close()
+            self._close()
 
     def _pass_over(self, refusal: Refused, *, keep: bool) -> None:
         """Answer before the body; what comes of it is dropped, and much of it ends the connection."""
@@ -383,6 +378,7 @@ class Connection(asyncio.Protocol):
     def _move(self, worker: int) -> None:
         """The request is another worker's, and the connection with it."""
         self.busy = False
+        self._keeper.turn.flush()
         handed = Handed(address=self.address, certificate=self.certificate, data=b"".join(self._early))
         if self._keeper.hand(worker, self._transport, handed):
             self._closing = True
@@ -396,11 +392,9 @@ class Connection(asyncio.Protocol):
         told, self._closing = self._skip or self._closing, True
         if not told:
             self._service.refused(self, refusal)
-            if (
-                self.flow is None
-            ):  # else an answer may be under way in pieces, and nothing is put between them
+            if self.flow is None:  # else an answer may be under way in pieces: nothing goes between them
                 self._write(refusal.status, refusal.headers, worded(refusal.why), keep=False)
         waits, self.busy = self.busy and not self._skip, False
         if waits:  # what was asked before these bytes is nobody's any more
             self._service.gone(self)
-        self._transport.close()
+        self._close()

@@ -23,6 +23,13 @@ UNLIKE = 8  # heads in a row of which none was like the one before: such are not
 Said = TypeVar("Said")
 
 
+def together(name: bytes, one: bytes, other: bytes) -> bytes:
+    """The value of a field that came twice; Refused where it may not."""
+    if name in ONCE:
+        raise Refused(400, "a header came twice")
+    return one + b", " + other
+
+
 def checked(version: str, target: bytes, headers: Mapping[bytes, bytes], *, most: int) -> None:
     """Refused where the framing of a request could be taken otherwise, or its body is too large."""
     if version != "1.1":
@@ -60,16 +67,17 @@ class Last(Generic[Said]):
 
     What is spelled alike says the same, so that it need not be parsed again.
 
-    said  what it says
+    said     what it says
+    is_open  whether another is kept: not where none was like the one before it for long
     """
 
-    __slots__ = ("_after", "_before", "_unlike", "said")
+    __slots__ = ("_after", "_before", "_unlike", "is_open", "said")
 
     said: Said
 
     def __init__(self) -> None:
         self._before = self._after = b""
-        self._unlike = 0
+        self._unlike, self.is_open = 0, True
 
     def split(self, data: bytes, most: int) -> tuple[int, int] | None:
         """Where the body begins, and its length, where ``data`` begins with that head and no more follows.
@@ -97,9 +105,8 @@ class Last(Generic[Said]):
                 these, llhttp and we see the same head
         length  of the body, as llhttp has read it
         """
-        if self._unlike >= UNLIKE:
-            return
         self._before, self._unlike = b"", self._unlike + 1
+        self.is_open = self._unlike < UNLIKE
         head, end, rest = data.partition(END)
         at = head.lower().find(LENGTH) + len(LENGTH)
         start = head.find(length, at)

@@ -16,6 +16,7 @@ from ancile.core.extras import needs
 from ancile.core.place import Place
 from ancile.serve.heads import Last, is_plain
 from ancile.serve.refusal import Refused
+from ancile.serve.turn import Turn
 
 if TYPE_CHECKING:
     import httptools
@@ -102,7 +103,11 @@ class Sending(asyncio.Protocol):
     def start(self, message: Sequence[bytes]) -> None:
         """Send a request over a connection that stands."""
         self._is_first = True
-        if self.transport is not None:
+        if self.transport is None:
+            return
+        if len(message) == 1:
+            self._pool.turn.write(self.transport, message[0])
+        else:
             self.transport.writelines(message)
 
     # What the transport and the parser call.
@@ -122,7 +127,7 @@ class Sending(asyncio.Protocol):
                 self._again(data, *found)
             else:
                 self._parser.feed_data(data)
-                if is_first and not self._is_first:
+                if is_first and self._last.is_open and not self._is_first:
                     self._remember(data)
         except Refused as refusal:
             self.fail(refusal)
@@ -252,6 +257,7 @@ class Pool:
 
     def __init__(self, place: Place, *, seconds: float, loop: asyncio.AbstractEventLoop) -> None:
         self._place, self._seconds, self._loop = place, seconds, loop
+        self.turn = Turn(loop)
         self._tls = ssl.create_default_context() if place.scheme == "https" else None
         self._idle: deque[Sending] = deque()
         self._busy: set[Sending] = set()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from ancile.serve.handover import Handed
 from ancile.serve.limits import Limits
 from ancile.serve.refusal import Refused
+from ancile.serve.turn import Turn
 
 if TYPE_CHECKING:
     from ancile.serve.framing import Connection
@@ -45,6 +46,7 @@ class Keeper(Protocol):
     limits: Limits
     draining: bool
     date: bytes
+    turn: Turn
 
     def enter(self, connection: Connection) -> bool:
         """Whether there is room for it."""

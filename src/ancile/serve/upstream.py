@@ -15,7 +15,7 @@ from ancile.serve.signature import Signature
 ANSWER_BYTES = 64 << 20
 OK = 200
 TOLD = frozenset((400, 404, 413, 422, 429, 503))  # what the client can do something about; all else is 502
-JOINED = 4096  # bytes of a body that go with their head in one piece: a copy is cheaper than a list
+JOINED = 64 << 10  # bytes of a body that are copied to go in one piece with their head
 BINARY_HEADER = b"inference-header-content-length"
 
 
