@@ -29,6 +29,7 @@ COUNTED = frozenset(
         "disagreement",
     )
 )  # what rate, quota and schema find is mostly a client's mistake
+FRESH = 1e-4  # of the time in which evidence halves: within it the level stands
 LEAST_SUM = 1e-3  # below which evidence is none
 FORGOTTEN_HALVES = 30  # half lives, after which a million verdicts are
 
@@ -61,10 +62,12 @@ class Evidence:
     changed  whether there is more than was written down
     """
 
-    __slots__ = ("at", "changed", "sums")
+    __slots__ = ("_level", "_summed", "at", "changed", "sums")
 
     def __init__(self) -> None:
         self.sums: dict[str, float] = {}
+        self._summed: dict[str, float] | None = None  # what the level was reckoned of
+        self._level = 0.0
         self.at = 0.0
         self.changed = False
 
@@ -79,8 +82,11 @@ class Evidence:
         """The shares of all guards together."""
         if not self.sums:
             return 0.0
-        self._decay(now, ladder)
-        return sum(-math.expm1(-n / ladder.many) for n in self.sums.values())
+        if self._summed is not self.sums or now - self.at >= FRESH * ladder.half_seconds:
+            self._decay(now, ladder)
+            self._summed = self.sums
+            self._level = sum(-math.expm1(-n / ladder.many) for n in self.sums.values())
+        return self._level
 
     def _decay(self, now: float, ladder: Ladder) -> None:
         left = 0.5 ** (max(0.0, now - self.at) / ladder.half_seconds)

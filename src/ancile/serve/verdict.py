@@ -31,7 +31,9 @@ ALLOW = Verdict("allow")
 def capped(verdict: Verdict, reactions: Mapping[str, Reaction]) -> Verdict:
     """The verdict, no higher than the policy lets its guard go; a guard that it does not name is not held."""
     most = reactions.get(verdict.guard, "deny")
-    return verdict if STEP[verdict.reaction] <= STEP[most] else verdict._replace(reaction=most)
+    if STEP[verdict.reaction] <= STEP[most]:
+        return verdict
+    return Verdict(most, verdict.guard, verdict.why, verdict.retry_after)
 
 
 def worse(one: Verdict, other: Verdict) -> Verdict:

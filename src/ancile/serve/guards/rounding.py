@@ -22,8 +22,8 @@ LEAST_BYTES = 4  # of a value: 10^17 is beyond a half
 def rounding(outputs: Sequence[Tensor], *, digits: int) -> list[Tensor]:
     """The outputs with every floating number rounded to ``digits`` behind the point, half to even."""
     return [
-        tensor._replace(array=rounded(tensor.array, digits)) if is_float(tensor.datatype) else tensor
-        for tensor in outputs
+        Tensor(one.name, one.datatype, rounded(one.array, digits)) if is_float(one.datatype) else one
+        for one in outputs
     ]
 
 
