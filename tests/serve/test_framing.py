@@ -18,6 +18,7 @@ from ancile.serve.door import Door
 from ancile.serve.framing import Connection
 from ancile.serve.limits import Limits
 from ancile.serve.refusal import Refused
+from ancile.serve.wire import MANY, Pieces, gather, gathered
 from tests.serve.loop import Echo, Slow, all_of, opened
 from tests.serve.wire import Wire
 
@@ -264,6 +265,25 @@ PIECES = st.sampled_from(
         b"1;a\r\n",
     ]
 )
+
+
+def test_a_body_in_very_many_pieces_is_cut_and_one_in_many_costs_what_it_weighs() -> None:
+    """Each piece would cost a call, and forty bytes beside its own two."""
+    service = Slow()
+    with opened(service) as door, socket.create_connection(("127.0.0.1", door.port), timeout=10) as client:
+        with suppress(ConnectionError):
+            client.sendall(CHUNKED + b"\r\n" + b"2\r\nhi\r\n" * 200_000)
+        assert all_of(client)[:12] in (b"", b"HTTP/1.1 413")
+        assert not service.waiting
+    pieces = [bytes([k]) * 20 for k in range(256)] * 4
+    kept: Pieces = []
+    for piece in pieces:
+        gather(kept, piece)
+    assert len(kept) == MANY + 1
+    assert gathered(kept) == b"".join(pieces)
+    body = b"".join(b"14\r\n%b\r\n" % piece for piece in pieces)
+    with opened(Echo()) as door:
+        assert door.ask(CHUNKED + b"\r\n" + body + b"0\r\n\r\n").endswith(b"".join(pieces))
 
 
 def test_what_was_asked_before_bytes_that_are_no_request_is_nobodys_any_more() -> None:

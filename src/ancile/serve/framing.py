@@ -17,7 +17,18 @@ from ancile.serve.heads import Last, checked, is_plain, together
 from ancile.serve.refusal import Refused, told, worded
 from ancile.serve.service import Flow, Keeper, Service
 from ancile.serve.tls import certificate_of
-from ancile.serve.wire import CONTINUE, LAST_PIECE, answer_of, opening_of, piece_of
+from ancile.serve.wire import (
+    CONTINUE,
+    LAST_PIECE,
+    Pieces,
+    answer_of,
+    gather,
+    gathered,
+    most_raw,
+    opening_of,
+    piece_of,
+    refuse_chopped,
+)
 
 if TYPE_CHECKING:
     import httptools
@@ -27,7 +38,6 @@ else:
 PASSED_OVER = 1 << 20  # bytes of a refused body that are read so that the client comes to read the answer
 LINGER_SECONDS = 2.0  # for the same reason
 GRACE_SECONDS = 5.0  # in which whoever answers tells that it took too long
-CHUNKED_FACTOR = 4  # bytes on the wire for one of the body: chunks of a few bytes each are no honest client's
 PIPELINED = "pipelining is not served"
 
 
@@ -89,7 +99,7 @@ class Connection(asyncio.Protocol):
         self._raw = self._size = 0
         self._last: Last[tuple[bytes, bytes, dict[bytes, bytes]]] = Last()
         self._rest = 0  # bytes that the body of a known head still lacks
-        self._chunks: list[bytes] = []
+        self._chunks: Pieces = []
         self.method = self.target = self.body = b""
         self.headers: dict[bytes, bytes] = {}
         self.held: object | None = None
@@ -168,6 +178,8 @@ class Connection(asyncio.Protocol):
             if not self._in_head:
                 self._check_raw()
             self._parser.feed_data(data)
+            if not self._in_head:
+                refuse_chopped(self._raw, self._size, self._keeper.limits)
         except httptools.HttpParserUpgrade:
             self._fail(Refused(400, "no other protocol is spoken here"))
         except Refused as refusal:
@@ -215,7 +227,7 @@ class Connection(asyncio.Protocol):
         if is_passed_over:
             self._raw += len(data)
         else:
-            self._chunks.append(data)
+            gather(self._chunks, data)
         if self._raw > PASSED_OVER:
             self._fail(Refused(413, "the body is too large"))
         elif not self._rest:
@@ -234,9 +246,7 @@ class Connection(asyncio.Protocol):
         return data[room:]
 
     def _check_raw(self) -> None:
-        limits = self._keeper.limits
-        most = PASSED_OVER if self._skip else CHUNKED_FACTOR * limits.body_bytes + limits.header_bytes
-        if self._raw > most:
+        if self._raw > (PASSED_OVER if self._skip else most_raw(self._keeper.limits)):
             raise Refused(413, "the body is too large")
 
     # What the parser calls. An exception in here reaches us as the context of the parser's own.
@@ -282,7 +292,7 @@ class Connection(asyncio.Protocol):
             return
         if self._size > self._keeper.limits.body_bytes:
             raise Refused(413, "the body is too large")
-        self._chunks.append(piece)
+        gather(self._chunks, piece)
 
     def on_message_complete(self) -> None:
         """Serve what came in whole."""
@@ -296,7 +306,7 @@ class Connection(asyncio.Protocol):
             self._skip = False
             self._next(keep=self._keep and not self._closing)
             return
-        self.body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+        self.body = gathered(self._chunks)
         self._chunks = []
         self.due = self.loop.time() + self._keeper.limits.answer_seconds + GRACE_SECONDS
         try:

@@ -11,6 +11,7 @@ from ancile.serve.inference import Infer, parse_answer, write_request
 from ancile.serve.pool import Pool
 from ancile.serve.refusal import Refused
 from ancile.serve.signature import Signature
+from ancile.serve.wire import Pieces, gather, gathered
 
 ANSWER_BYTES = 64 << 20
 OK = 200
@@ -26,7 +27,7 @@ class _Answer:
 
     def __init__(self, done: Done) -> None:
         self._done = done
-        self._pieces: list[bytes] = []
+        self._pieces: Pieces = []
         self._size = self._status = 0
         self._length: bytes | None = None
 
@@ -40,16 +41,15 @@ class _Answer:
         self._size += len(data)
         if self._size > ANSWER_BYTES:
             raise Refused(502, "the upstream answers with too much")
-        self._pieces.append(data)
+        gather(self._pieces, data)
 
     def end(self) -> None:
         if self._status != OK:
             told = self._status if self._status in TOLD else 502
             self._done(Refused(told, "the model server refuses the request"))
             return
-        pieces = self._pieces
         try:
-            outputs = parse_answer(pieces[0] if len(pieces) == 1 else b"".join(pieces), self._length)
+            outputs = parse_answer(gathered(self._pieces), self._length)
         except Refused as refusal:
             self._done(refusal)
             return

@@ -13,6 +13,7 @@ from ancile.serve.front import GONE
 from ancile.serve.inference import Message
 from ancile.serve.pool import Sending
 from ancile.serve.refusal import JSON, Refused, told
+from ancile.serve.wire import Pieces, gather, gathered
 
 if TYPE_CHECKING:
     from ancile.serve.call import Call
@@ -57,7 +58,7 @@ class Answer:
     def __init__(self, gateway: ChatGateway, exchange: Connection, call: Call) -> None:
         self._gateway, self._exchange, self._call = gateway, exchange, call
         self._events: Events | None = None
-        self._pieces: list[bytes] = []
+        self._pieces: Pieces = []
         self._status = self._size = 0
         self._retry: int | None = None
         self._begun = self._recorded = False
@@ -83,9 +84,8 @@ class Answer:
             return
         self._begun = True
         self._exchange.begin(OK, STREAM)
-        if whole := b"".join(
-            self._pieces
-        ):  # none where the first event is not whole: nothing would be the end
+        whole = gathered(self._pieces)
+        if whole:  # none where the first event is not whole: an empty piece would be the end
             self._exchange.more(whole)
         self._pieces = []
 
@@ -99,14 +99,14 @@ class Answer:
         self._size += len(whole)
         if self._size > ANSWER_BYTES:
             raise Refused(502, "the upstream answers with too much")
-        self._pieces.append(whole)
+        gather(self._pieces, whole)
 
     def end(self) -> None:
         """The answer is whole."""
         if self._events is not None:
             self._gateway.ended(self._exchange, self._call, self._events.usage, OK)
             return
-        body = b"".join(self._pieces)
+        body = gathered(self._pieces)
         if self._status != OK:
             self.fail(self._refusal(body))
             return

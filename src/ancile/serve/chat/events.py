@@ -15,6 +15,7 @@ from ancile.serve.refusal import Refused
 
 LONGEST = 1 << 20  # bytes of one event
 ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
+LONGEST_END = max(map(len, ENDS))
 DATA = re.compile(rb"^data: ?(.*?)\r?$", re.MULTILINE)
 
 
@@ -52,15 +53,18 @@ class Events:
     __slots__ = ("_rest", "usage")
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest = bytearray()
         self.usage = Usage()
 
     def feed(self, data: bytes) -> bytes:
         """The events that are whole now; Refused for one that does not end."""
-        data = self._rest + data if self._rest else data
-        end = max(at + len(mark) if (at := data.rfind(mark)) >= 0 else 0 for mark in ENDS)
-        self._rest, whole = data[end:], data[:end]
-        if len(self._rest) > LONGEST:
+        rest = self._rest
+        since = max(0, len(rest) - LONGEST_END + 1)  # what came before has been looked through
+        rest += data
+        end = max(at + len(mark) if (at := rest.rfind(mark, since)) >= 0 else 0 for mark in ENDS)
+        whole = bytes(rest[:end])
+        del rest[:end]
+        if len(rest) > LONGEST:
             raise Refused(502, "the upstream's event does not end")
         if b'"usage"' in whole:
             self._count(whole)
