@@ -15,6 +15,7 @@ from tests.cli.terminal import Place, clear
 def test_the_demo_tells_its_story_to_the_end_and_can_be_repeated(place: Place) -> None:
     pytest.importorskip("torch")
     pytest.importorskip("sklearn")
+    pytest.importorskip("uvloop")
     ended = place.process("demo", "story")
     assert ended.code == 0, ended
     folder = place.folder / "story"
@@ -22,6 +23,9 @@ def test_the_demo_tells_its_story_to_the_end_and_can_be_repeated(place: Place) -
         assert (folder / f"{name}.html").stat().st_size < 2_000_000
     assert ended.out.count("$ ancile assess") == 3
     assert "Warning" not in ended.err
+    assert '200 {"model_name":"forest"' in ended.out
+    assert '401 {"error":"an API key is asked for' in ended.out
+    assert "alice            forest       allow    200" in ended.out
     assert "(exit code 1)" in ended.out
     assert "Verification named entry" in ended.out
     assert Place(folder)("ledger", "verify").code == 0

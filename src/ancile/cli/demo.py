@@ -32,9 +32,9 @@ access = "white-box"
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path), default="demo")
 def demo(folder: Path) -> None:
-    """Train a small model, assess it, harden it, assess again, gate both, tamper, verify.
+    """Train a small model, assess it, harden it, assess again, gate both, serve one, tamper, verify.
 
-    Works in FOLDER on data that comes with scikit-learn; needs the extras torch and sklearn.
+    Works in FOLDER on data that comes with scikit-learn; needs the extras torch, sklearn and serve.
     """
     from ancile.cli.demo_models import make_models  # noqa: PLC0415 - torch stays out of --help
 
@@ -55,6 +55,7 @@ def demo(folder: Path) -> None:
     say("A random forest on a table has no gradients: a black-box figure, and the report says so.")
     table = ("--data", "tumours.npz", "--units", "range", "--eps", "0.1", "--effort", "quick", "--quiet")
     run(folder, "assess", "forest.skops", *table, "-o", "forest.html")
+    _answers(folder)
     say("Everything above is signed and in the ledger.")
     run(folder, "ledger", "log")
     run(folder, "ledger", "verify", "-o", "verified.html")
@@ -64,6 +65,26 @@ def demo(folder: Path) -> None:
     say(f"Verification named entry {index}. The reports, to be opened in a browser:")
     for name in ("plain", "hardened", "forest", "verified"):
         click.echo(f"  {(folder / name).absolute()}.html")
+
+
+def _answers(folder: Path) -> None:
+    """The forest behind the gateway: somebody with a key, and somebody without one."""
+    from ancile.cli.demo_serve import ask, make_key, served, write_row  # noqa: PLC0415 - http.client stays out of --help
+    from ancile.numeric import np  # noqa: PLC0415 - likewise numpy
+
+    say("The forest answers behind the gateway: every request has a key, a limit, a record.")
+    asked = folder / "row.json"
+    write_row(asked, np.load(folder / "tumours.npz")["x"][0].tolist())
+    key = make_key(folder)
+    with served(folder, "forest.skops") as port:
+        answers = ask(port, "forest", asked, key=key), ask(port, "forest", asked, key="")
+    if answers != (200, 401):
+        raise AncileError(
+            "the gateway did not answer as it should",
+            value=f"{answers[0]} with a key, {answers[1]} without",
+            remedy="see what it says above; `ancile doctor` shows what is installed",
+        )
+    run(folder, "ledger", "log", "--kind", "verdict")
 
 
 def say(words: str) -> None:
@@ -76,10 +97,15 @@ def _colour() -> bool | None:
     return False if os.environ.get("NO_COLOR") else None
 
 
+def show(command: str) -> None:
+    """One command of the story."""
+    click.echo(click.style(f"$ {command}", fg="cyan"), color=_colour())
+    sys.stdout.flush()
+
+
 def run(folder: Path, *arguments: str, expected: int = 0) -> None:
     """Print and run one command; any other exit code than the story's is an error."""
-    click.echo(click.style(f"$ ancile {' '.join(arguments)}", fg="cyan"), color=_colour())
-    sys.stdout.flush()
+    show(f"ancile {' '.join(arguments)}")
     ended = subprocess.run([sys.executable, "-P", "-m", "ancile", *arguments], cwd=folder, check=False)
     click.echo(f"(exit code {ended.returncode})")
     if ended.returncode != expected:
