@@ -123,7 +123,7 @@ def test_processes_share_the_file_and_one_that_is_killed_holds_nothing_up(tmp_pa
 def test_a_file_of_a_newer_version_or_a_damaged_one_is_told(tmp_path: Path) -> None:
     StateFile(tmp_path).close()
     with closing(sqlite3.connect(tmp_path / DATABASE)) as db:
-        db.execute("PRAGMA user_version = 3")
+        db.execute("PRAGMA user_version = 99")
     with pytest.raises(AncileError, match="newer ancile"):
         StateFile(tmp_path)
     (tmp_path / DATABASE).write_bytes(b"no database" * 100)

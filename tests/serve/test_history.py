@@ -103,7 +103,9 @@ def test_budgets_and_evidence_of_the_version_before_are_brought_to_this_one(tmp_
     with closing(StateFile(tmp_path / "serve")) as state:
         state.take("alice", 20_000, limit=500)
     with closing(sqlite3.connect(tmp_path / "serve" / DATABASE)) as db:
-        db.executescript("DROP TABLE evidence; PRAGMA user_version = 1;")
+        db.executescript(
+            "DROP TABLE evidence; DROP TABLE shared; DROP TABLE changed; PRAGMA user_version = 1;"
+        )
     one = Host(tmp_path / "serve")
     one.held("eve", 1)
     one.callers.settle()
@@ -122,6 +124,26 @@ def test_a_file_that_cannot_be_written_holds_nobody_up_and_is_written_later(tmp_
     assert one.of("eve").changed
     one.callers.settle()
     assert Host(tmp_path / "serve").of("eve").sums == {"sequence": 1.0}
+
+
+def test_what_another_process_holds_against_somebody_is_heard_and_counted_once(tmp_path: Path) -> None:
+    """The larger of both counts, however often it is heard; whoever is not known here stays unknown."""
+    one, other = Host(tmp_path / "serve"), Host(tmp_path / "serve", clock=900.0)
+    one.held("eve", 3)
+    other.held("eve", 5)
+    one.held("bob", 2)
+    for _ in range(3 * WRITE_TICKS):
+        for host in (one, other):
+            host.callers.tick()
+    assert [host.of("eve").sums for host in (one, other)] == [{"sequence": 5.0}] * 2
+    assert len(other.callers) == 1
+    one.held("eve", 1)
+    for host in (one, other):
+        for _ in range(WRITE_TICKS):
+            host.callers.tick()
+    assert other.of("eve").sums == {"sequence": 6.0}
+    for host in (one, other):
+        host.callers.settle()
 
 
 @pytest.mark.slow

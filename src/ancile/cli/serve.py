@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -119,11 +120,13 @@ class Place(NamedTuple):
 
 def _serve(home: Home, asked: Asked, place: Place) -> None:
     from ancile.cli.sharing import joined  # noqa: PLC0415 - not for --help
+    from ancile.serve.history import evidence_replica  # noqa: PLC0415 - likewise
     from ancile.serve.incidents.alerter import alerting  # noqa: PLC0415 - likewise
     from ancile.serve.keys import Users  # noqa: PLC0415 - likewise
     from ancile.serve.renewal import Read  # noqa: PLC0415 - likewise
     from ancile.serve.review.store import KEY_OF, Reviews  # noqa: PLC0415 - likewise
     from ancile.serve.shared.counting import counting  # noqa: PLC0415 - likewise
+    from ancile.serve.state import open_state  # noqa: PLC0415 - likewise
     from ancile.serve.supervise import Sealer, journal_of, listening, supervise  # noqa: PLC0415 - likewise
     from ancile.serve.telemetry.exporter import exporting  # noqa: PLC0415 - likewise
     from ancile.serve.worker import Serving  # noqa: PLC0415 - likewise
@@ -137,6 +140,7 @@ def _serve(home: Home, asked: Asked, place: Place) -> None:
         administering(home, first, port=place.admin_port) as renew,
         Reviews(folder, key=users.hash(KEY_OF)) as reviews,
         alerting(recorder.ledger, config, folder=folder, say=talk) as alerter,
+        closing(open_state(folder)) as counts,
         exporting(config.telemetry, folder) as metrics,
         counting(place.state, place.window, talk) as shared,
     ):
@@ -147,7 +151,14 @@ def _serve(home: Home, asked: Asked, place: Place) -> None:
 
         notes: list[str] = []
         begun = read(first, notes.append)
-        exchange = joined(shared, place.state, folder=folder, users=users, reviews=reviews)
+        exchange = joined(
+            shared,
+            place.state,
+            folder=folder,
+            users=users,
+            reviews=reviews,
+            evidence=evidence_replica(counts, first.policy.ladder),
+        )
         sealer = Sealer(
             ledger=recorder.ledger,
             author=recorder.author,

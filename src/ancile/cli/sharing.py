@@ -11,19 +11,26 @@ from ancile.core.errors import AncileError
 from ancile.serve.keys import Users
 from ancile.serve.review.store import Reviews
 from ancile.serve.shared.counting import Counting
+from ancile.serve.shared.replica import Replica
 
 SEAL_OF = b"hosts that share a state"  # what the pepper's hash of is alike on all of them
-USERS, REVIEWS = "users", "reviews"  # places in the database
+USERS, REVIEWS, EVIDENCE = "users", "reviews", "evidence"  # places in the database
 
 
 def joined(
-    shared: Counting, state: str | None, *, folder: Path, users: Users, reviews: Reviews
+    shared: Counting,
+    state: str | None,
+    *,
+    folder: Path,
+    users: Users,
+    reviews: Reviews,
+    evidence: Replica,
 ) -> Callable[[], None]:
     """What the gateway calls once in a while to hear of other hosts, which it has joined; or has left.
 
     AncileError where they have another pepper.
     """
-    places = {USERS: users.replica(), REVIEWS: reviews.replica()}
+    places = {USERS: users.replica(), REVIEWS: reviews.replica(), EVIDENCE: evidence}
     if shared.shared is None or state is None:
         for one in places.values():
             one.leave()

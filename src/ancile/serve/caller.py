@@ -104,7 +104,11 @@ class Callers:
     def tick(self) -> None:
         """Once a second: evidence that is to outlive the process."""
         if self._history is not None:
-            self._history.tick(self._evidence())
+            self._history.tick(self._evidence(), self._against)
+
+    def _against(self, name: str) -> Evidence | None:
+        caller = self._known.get(name) or self._kept.get(name)
+        return None if caller is None else caller.evidence
 
     def _evidence(self) -> Iterator[tuple[str, Evidence]]:
         return ((one.identity.name, one.evidence) for one in (*self._known.values(), *self._kept.values()))

@@ -74,7 +74,7 @@ class Evidence:
     def add(self, guard: str, now: float, ladder: Ladder) -> None:
         """One more verdict; guards that do not count change nothing."""
         if guard in COUNTED:
-            self._decay(now, ladder)
+            self.decay(now, ladder)
             self.sums[guard] = self.sums.get(guard, 0.0) + 1.0
             self.changed = True
 
@@ -83,12 +83,20 @@ class Evidence:
         if not self.sums:
             return 0.0
         if self._summed is not self.sums or now - self.at >= FRESH * ladder.half_seconds:
-            self._decay(now, ladder)
+            self.decay(now, ladder)
             self._summed = self.sums
             self._level = sum(-math.expm1(-n / ladder.many) for n in self.sums.values())
         return self._level
 
-    def _decay(self, now: float, ladder: Ladder) -> None:
+    def merge(self, other: Evidence, now: float, ladder: Ladder) -> None:
+        """Hear what another host holds against it: of each guard's sums the larger."""
+        for one in (self, other):
+            one.decay(now, ladder)
+        guards = self.sums.keys() | other.sums.keys()
+        self.sums = {one: max(self.sums.get(one, 0.0), other.sums.get(one, 0.0)) for one in guards}
+
+    def decay(self, now: float, ladder: Ladder) -> None:
+        """What is left of it by now; a clock that was set back changes nothing."""
         left = 0.5 ** (max(0.0, now - self.at) / ladder.half_seconds)
         self.sums = {guard: n * left for guard, n in self.sums.items() if n * left > LEAST_SUM}
         self.at = max(self.at, now)

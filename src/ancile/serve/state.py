@@ -15,6 +15,7 @@ from pathlib import Path
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
 from ancile.serve.budgets import Spent, Unavailable, block
+from ancile.serve.shared.replica import Table, noting
 from ancile.trust.private_file import locked, make_private_folder
 from ancile.work.database import open_database
 
@@ -25,7 +26,9 @@ CREATE TABLE spent (who TEXT PRIMARY KEY, day INTEGER NOT NULL, taken INTEGER NO
 SECOND = """
 CREATE TABLE evidence (who TEXT PRIMARY KEY, at REAL NOT NULL, sums TEXT NOT NULL) STRICT, WITHOUT ROWID;
 """
-STEPS = (FIRST, SECOND)  # from each version to the next
+EVIDENCE = Table("evidence", ("who", "at", "sums"))  # that hosts with a database between them have alike
+THIRD = noting((EVIDENCE,)) + "CREATE INDEX evidence_by_time ON evidence (at);"
+STEPS = (FIRST, SECOND, THIRD)  # from each version to the next
 WAIT_SECONDS = 0.5  # for another worker's transaction, which takes some 30 us
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from ancile.serve.state import open_state
 from tests.cli.terminal import Place, clear
 from tests.serve.shared.servers import Server
 from tests.serve.small import running
@@ -90,6 +93,24 @@ def test_the_verdicts_of_all_hosts_are_in_one_ledger_each_once(
     assert sum(r.status == 200 for r in recorded(hosts[0])) == 4
     assert recorded(hosts[1]) == []
     assert hosts[0]("ledger", "verify").code == 0
+
+
+def test_who_is_suspected_on_one_host_is_answered_less_precisely_on_the_other(
+    hosts: tuple[Place, Place], postgres: Server
+) -> None:
+    """Evidence of before the other host was asked, read when it first is."""
+    for host in hosts:
+        config = host.folder / "ancile.toml"
+        config.write_text(config.read_text("utf-8") + "\n[serve.ladder]\ndegrade = 0.5\n", "utf-8")
+    alice = (hosts[0].folder / "key").read_text("ascii")
+    with closing(open_state(hosts[0].folder / ".ancile" / "serve")) as db:
+        db.execute("INSERT INTO evidence VALUES ('alice', ?, '{\"search\":9.0}')", (time.time(),))
+    shared = ("line.onnx", "--state", postgres.url)
+    with running(hosts[0], *shared) as one, running(hosts[1], *shared) as other:
+        assert [gateway.client(alice).infer(1.0, 1.0).status for gateway in (one, other)] == [200, 200]
+        assert (other.end(), one.end()) == (0, 0)
+    for host in hosts:
+        assert [(r.said, r.guard) for r in recorded(host) if r.who == "alice"] == [("degrade", "evidence")]
 
 
 def test_what_is_no_store_is_told_in_one_line(home: Place) -> None:

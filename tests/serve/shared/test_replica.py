@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,16 +14,19 @@ import asyncpg  # type: ignore[import-untyped]  # it comes without types
 import pytest
 
 from ancile.core.errors import AncileError
+from ancile.serve.history import evidence_replica
 from ancile.serve.keys import Identity, Users
+from ancile.serve.ladder import Ladder
 from ancile.serve.review.store import Asked, Reviews, Said
 from ancile.serve.shared import replica as module
 from ancile.serve.shared.sharing import Sharing, connected
+from ancile.serve.state import open_state
 from ancile.serve.users_db import PEPPER
 from tests.serve.shared.servers import Server
 
 pytestmark = pytest.mark.slow
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
-LATER = NOW + timedelta(days=1)
+LADDER = Ladder()
 
 
 class Host:
@@ -36,7 +40,12 @@ class Host:
         self.users = stack.enter_context(Users(folder))
         self.reviews = Reviews(folder, key=bytes(32))
         stack.callback(self.reviews.close)
-        places = {"users": self.users.replica(), "reviews": self.reviews.replica()}
+        self.state = stack.enter_context(closing(open_state(folder)))
+        places = {
+            "users": self.users.replica(),
+            "reviews": self.reviews.replica(),
+            "evidence": evidence_replica(self.state, LADDER),
+        }
         self.sharing = Sharing(*stack.enter_context(connected(url)), places, seal=self.users.hash(b"seal"))
 
     def exchange(self) -> None:
@@ -44,6 +53,15 @@ class Host:
 
     def known(self, key: str, now: datetime = NOW) -> Identity | None:
         return self.users.identities(now).get(self.users.hash(key.encode()))
+
+    def against(self, who: str, at: float, **sums: float) -> None:
+        row = (who, at, json.dumps(sums))
+        with self.state:
+            self.state.execute("INSERT OR REPLACE INTO evidence VALUES (?, ?, ?)", row)
+
+    def evidence(self) -> list[tuple[str, float, dict[str, float]]]:
+        rows = self.state.execute("SELECT who, at, sums FROM evidence ORDER BY who")
+        return [(who, at, json.loads(sums)) for who, at, sums in rows]
 
     def held(self, who: str = "eve", at: float = 1000.0) -> str:
         asked = Asked(who, "r", "m", "trigger", "why", {}, "0" * 32, b"{}")
@@ -206,6 +224,41 @@ def test_what_one_host_forgets_is_in_the_database_no_more(hosts: tuple[Host, Hos
 
     assert asyncio.run(counted()) == 0
     assert (len(one.reviews.list()), len(other.reviews.list())) == (0, 1)
+
+
+def test_evidence_of_both_hosts_is_the_larger_of_what_is_left_of_it(hosts: tuple[Host, Host]) -> None:
+    one, other = hosts
+    one.against("eve", 1000.0, sequence=8.0, search=1.0)
+    other.against("eve", 1000.0 + LADDER.half_seconds, sequence=2.0, search=3.0)
+    one.against("bob", 5.0, outlier=1.0)
+    for host in (one, other, one):
+        host.exchange()
+    expected = [
+        ("bob", 5.0, {"outlier": 1.0}),
+        ("eve", 1000.0 + LADDER.half_seconds, {"sequence": 4.0, "search": 3.0}),
+    ]
+    assert [host.evidence() for host in hosts] == [expected] * 2
+
+
+def test_what_no_ancile_wrote_is_told_and_nothing_of_it_is_taken(hosts: tuple[Host, Host]) -> None:
+    one, other = hosts
+    key = one.users.add("alice", role="analyst", now=NOW)
+    one.against("eve", 1000.0, sequence=8.0)
+    other.against("eve", 1000.0, sequence=8.0)
+    one.exchange()
+
+    async def spoil(body: bytes) -> None:
+        db = await asyncpg.connect(one.url)
+        try:
+            await db.execute("UPDATE ancile.rows SET body = $1", body)
+        finally:
+            await db.close()
+
+    for body in (b"", b"\xc1", b"\x90", b"\x01", b"\xa3abc"):
+        asyncio.run(spoil(body))
+        with pytest.raises(AncileError):
+            other.exchange()
+    assert other.known(key) is None
 
 
 def test_a_host_with_another_pepper_is_told_so(

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+import msgspec
+
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
 from ancile.serve.shared.replica import Replica, Row
@@ -86,16 +88,24 @@ class Sharing:
         since, (upto, ours) = replica.since(), replica.changes()
         if not ours and self._asked(self._rows.latest(place)) == since:
             return False
-        found: Exchanged = self._asked(
-            self._rows.exchange(place, since=since, ours=ours, merged=replica.merged, forgets=replica.forgets)
-        )
         try:
+            found: Exchanged = self._asked(
+                self._rows.exchange(
+                    place, since=since, ours=ours, merged=replica.merged, forgets=replica.forgets
+                )
+            )
             replica.take(found.rows, at=found.at, upto=upto)
         except sqlite3.Error as reason:
             raise AncileError(
                 "what other hosts changed cannot be written",
                 value=plain(f"{place}: {reason}"),
                 remedy="free the file or the disk; it is tried again",
+            ) from reason
+        except (msgspec.MsgspecError, ValueError, TypeError, IndexError, KeyError) as reason:
+            raise AncileError(
+                "the state database holds what no ancile wrote",
+                value=plain(f"{place}: {reason}"),
+                remedy="see who can write to it, and restore it from a backup",
             ) from reason
         return True
 
