@@ -37,6 +37,7 @@ TUPLES = (
     "ancile.models.checks:MODEL_CHECKS",
     "ancile.data.checks:ADDED",
     "ancile.data.checks:VERIFIED",
+    "ancile.data.personal:CHECKS",
     "ancile.release.checks:RELEASE_CHECKS",
     "ancile.serve.attackers.checks:GATEWAY_CHECKS",
     "ancile.govern.checks:GATE_CHECKS",

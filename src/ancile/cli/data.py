@@ -1,4 +1,4 @@
-"""``ancile data``: add, log, diff, verify, get, lineage."""
+"""``ancile data``: add, log, diff, verify, get, lineage; pii, redact."""
 
 from __future__ import annotations
 
@@ -123,3 +123,39 @@ def lineage(version: str, format_: str) -> None:
     from ancile.cli.versioning import show_lineage  # noqa: PLC0415 - not needed for --help
 
     show_lineage(version, format_)
+
+
+@data.command()
+@click.argument("paths", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
+@record_option
+@quiet_option
+@output_options
+def pii(
+    paths: tuple[Path, ...],
+    *,
+    record: bool | None,
+    quiet: bool,
+    format_: str | None,
+    output: Path | None,
+    strict: bool,
+) -> int:
+    """Say which personal data and secrets text files hold, and in which lines.
+
+    By published forms and checksums: addresses of mail and net, telephones, cards, accounts, numbers of
+    people, keys and tokens. Names and addresses of houses have no form and are not looked for. What stands
+    there is in no report.
+    """
+    from ancile.cli.personal import looking  # noqa: PLC0415 - not needed for --help
+
+    return looking(paths, chosen(format_, output, strict=strict), record=record, quiet=quiet)
+
+
+@data.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="New file.")
+@click.option("--kind", "kinds", multiple=True, help="Only this kind, as `pii` names it; else all.")
+def redact(file: Path, output: Path, kinds: tuple[str, ...]) -> None:
+    """Write FILE with its personal data and secrets replaced by their kinds in brackets."""
+    from ancile.cli.personal import redacting  # noqa: PLC0415 - not needed for --help
+
+    redacting(file, output, kinds)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
@@ -12,10 +10,10 @@ import click
 import msgspec
 
 from ancile.cli.home import Home, need_home
-from ancile.cli.output import Output, deliver, talk, writable
+from ancile.cli.new_place import new_place
+from ancile.cli.output import Output, deliver, talk
 from ancile.cli.own_home import is_recorded
 from ancile.cli.recorder import open_recorder
-from ancile.core.errors import AncileError
 from ancile.core.report import Record
 from ancile.core.text import plain
 from ancile.data.adding import add_version, name_of
@@ -152,20 +150,9 @@ def _in_all(ranges: Sequence[Range]) -> str:
 
 def getting(spelled: str, output: Path) -> None:
     """Write a version to a new place, whole or not at all."""
-    writable("the version", output)
-    if os.path.lexists(output):
-        raise AncileError("something is there already", value=str(output), remedy="name a new file or folder")
-    with store_of(need_home(Path.cwd())) as store:
+    with new_place("the version", output) as unfinished, store_of(need_home(Path.cwd())) as store:
         version = store.find(parse_spelled(spelled)).version
-        unfinished = output.with_name(f".{output.name[:40]}.unfinished")
-        try:
-            _write(store, version, unfinished)
-            unfinished.rename(output)
-        finally:
-            if unfinished.is_dir():
-                shutil.rmtree(unfinished, ignore_errors=True)
-            else:
-                unfinished.unlink(missing_ok=True)
+        _write(store, version, unfinished)
     talk(f"{version.spelled} in {output}")
 
 

@@ -27,6 +27,7 @@ EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "shared": (("asyncpg", "redis", "hiredis"), "a gateway on several hosts: PostgreSQL and Redis"),
     "telemetry": (("prometheus_client", "opentelemetry"), "metrics and traces of the gateway"),
+    "pii": (("stdnum",), "checksums of numbers of people: ancile data pii"),
     "keyring": (("keyring",), "passphrases from the keyring of the operating system"),
 }
 

@@ -1,0 +1,54 @@
+"""The work of ``ancile data`` on personal data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ancile.cli.home import find_home, need_home
+from ancile.cli.new_place import new_place
+from ancile.cli.output import Output, deliver, talk
+from ancile.cli.own_home import is_recorded
+from ancile.cli.recorder import open_recorder
+from ancile.core.errors import AncileError
+from ancile.core.report import Record
+from ancile.data.personal import personal_report, redacted, spots
+from ancile.data.text import Block, read_text
+from ancile.render.phrases import counted
+from ancile.work.clock import system_clock
+from ancile.work.listing import after_the_tick, files_below
+from ancile.work.progress import progress_line
+
+
+def looking(paths: Sequence[Path], way: Output, *, record: bool | None, quiet: bool) -> int:
+    """Look, record, deliver."""
+    home = need_home(Path.cwd()) if record else find_home(Path.cwd())
+    with progress_line("pii", quiet=quiet) as line:
+        report = personal_report(paths, clock=system_clock(), progress=line.say)
+    if home is not None and record is not False and is_recorded(home, record):
+        with open_recorder(home) as recorder:
+            return deliver(recorder.report(report), way)
+    code = deliver(Record(report=report), way)
+    talk("not evidence: nothing was signed")
+    return code
+
+
+def redacting(path: Path, output: Path, kinds: Sequence[str]) -> None:
+    """Write the text of a file without what is personal or secret in it."""
+    listed = files_below(path)
+    if not listed.alone:
+        raise AncileError(
+            "a folder is not redacted as one", value=str(path), remedy="name its files one by one"
+        )
+    (entry,) = listed.files.values()
+    after_the_tick([entry])
+    places = 0
+    with new_place("the redacted text", output) as unfinished, unfinished.open("xb") as file:
+
+        def take(block: Block) -> None:
+            nonlocal places
+            places += sum(not kinds or one.kind in kinds for one in spots(block.text))
+            file.write(redacted(block.text, kinds).encode("utf-8", "surrogateescape"))
+
+        read_text(entry, take)
+    talk(f"{counted(places, 'place')} redacted; {output}")

@@ -1,0 +1,102 @@
+"""``ancile data pii`` and ``redact``, as a user calls them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.cli.terminal import Place, clear
+
+CARD, MAIL, TOKEN = "4111111111111111", "jane@mail.example", "ghp_16C7e42F292c6912E7710c838347Ae178B4a"
+TEXT = f"id,note\n1,paid by {CARD}\n2,nothing\n3,{MAIL} wrote\n4,token {TOKEN}\n"
+
+
+@pytest.fixture
+def held(home: Place) -> Place:
+    (home.folder / "notes.csv").write_text(TEXT, "ascii")
+    return home
+
+
+def test_kinds_and_lines_are_told_and_what_stands_there_is_not(held: Place) -> None:
+    for format_ in ("table", "json", "html", "sarif", "markdown", "junit"):
+        told = held("data", "pii", "notes.csv", "--format", format_)
+        assert told.code == 0
+        assert not any(word in told.out + told.err for word in (CARD, MAIL, TOKEN))
+    found = {one["check"]: one for one in held.json("data", "pii", "notes.csv")["findings"]}
+    assert found["data-personal-number"]["location"] == {"path": "notes.csv", "row": 2}
+    assert found["data-personal-contact"]["location"]["row"] == 4
+    assert found["data-secret"]["location"]["row"] == 5
+
+
+def test_a_warning_counts_where_it_is_asked_to(held: Place) -> None:
+    assert held("data", "pii", "notes.csv", "--strict").code == 1
+    (held.folder / "clean.txt").write_text("nobody is named here\n", "ascii")
+    assert held("data", "pii", "clean.txt", "--strict").code == 0
+
+
+def test_it_is_evidence_where_there_is_a_ledger(held: Place) -> None:
+    told = held.json("data", "pii", "notes.csv")
+    assert told["evidence"] is not None
+    assert held.json("data", "pii", "notes.csv", "--no-record")["evidence"] is None
+    assert held("ledger", "verify").code == 0
+
+
+def test_what_is_redacted_holds_nothing_any_more_and_the_rest_as_it_was(held: Place) -> None:
+    (held.folder / "notes.csv").write_bytes(TEXT.encode() + b"\xff\xfe not UTF-8\r\n")
+    assert held("data", "redact", "notes.csv", "-o", "clean.csv").code == 0
+    assert (held.folder / "clean.csv").read_bytes() == (
+        b"id,note\n1,paid by [credit card]\n2,nothing\n3,[e-mail address] wrote\n4,token [GitHub token]\n"
+        b"\xff\xfe not UTF-8\r\n"
+    )
+    assert held("data", "pii", "clean.csv", "--strict").code == 0
+
+
+def test_one_kind_alone_can_be_redacted(held: Place) -> None:
+    assert held("data", "redact", "notes.csv", "-o", "clean.csv", "--kind", "credit card").code == 0
+    assert MAIL in (held.folder / "clean.csv").read_text("ascii")
+    assert CARD not in (held.folder / "clean.csv").read_text("ascii")
+
+
+def test_a_folder_is_looked_at_whole(held: Place) -> None:
+    (held.folder / "texts" / "more").mkdir(parents=True)
+    (held.folder / "texts" / "more" / "a.txt").write_text(f"{MAIL}\n{CARD}\n", "ascii")
+    (held.folder / "texts" / "b.jsonl").write_text(json.dumps({"text": f"mail\n{MAIL}"}) + "\n", "ascii")
+    told = held.json("data", "pii", "texts")
+    paths = {one["location"]["path"] for one in told["findings"]}
+    assert paths == {"texts/more/a.txt", "texts/b.jsonl"}
+    assert set(told["subject"]["parts"]) == paths
+
+
+def test_numbers_of_lines_hold_over_blocks(held: Place) -> None:
+    lines = [f"{number} words and nothing else" for number in range(60_000)]
+    lines[50_000] = f"{MAIL} is here"
+    (held.folder / "long.txt").write_text("\n".join(lines), "ascii")
+    (found,) = held.json("data", "pii", "long.txt")["findings"]
+    assert found["location"]["row"] == 50_001
+
+
+def test_a_line_without_end_is_read_too(held: Place) -> None:
+    (held.folder / "one.txt").write_text("word " * 2_000_000 + MAIL, "ascii")
+    (found,) = held.json("data", "pii", "one.txt")["findings"]
+    assert found["location"]["row"] == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (("pii", "absent"), "cannot be read"),
+        (("pii", "binary"), "no text in UTF-8"),
+        (("redact", "binary", "-o", "new"), "no text in UTF-8"),
+        (("redact", "notes.csv", "-o", "notes.csv"), "something is there already"),
+        (("redact", ".ancile", "-o", "new"), "a folder is not redacted as one"),
+    ],
+)
+def test_what_cannot_be_is_one_clear_line_and_nothing_is_written(
+    held: Place, call: tuple[str, ...], said: str
+) -> None:
+    (held.folder / "binary").write_bytes("Wörter".encode("utf-16"))
+    before = sorted(held.folder.iterdir())
+    assert said in clear(held("data", *call))
+    assert sorted(held.folder.iterdir()) == before
+    assert (held.folder / "notes.csv").read_text("ascii") == TEXT
