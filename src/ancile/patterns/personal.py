@@ -30,6 +30,7 @@ BRACKETS = re.compile(r"\[[^\]\n]*\]")
 MAIL = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.){1,8}[A-Za-z][A-Za-z0-9-]{1,62}"
 )
+AT, COLONS = re.compile("@"), re.compile(":[0-9A-Fa-f]{0,4}:")
 V4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]*\.\d|\w)")
 V6 = re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4}(?:\.\d{1,3}){0,3}(?![\w:])")
 LINK = re.compile(r"https?://[^\s<>\"'`|\\^{}]{3,2000}(?<![.,;:!?)\]])")
@@ -109,14 +110,29 @@ def find_personal(text: str) -> Iterator[Personal]:
 
 
 def _found(text: str) -> Iterator[Personal]:
-    if "@" in text:
-        yield from (Personal("e-mail address", *_trimmed(one), "high") for one in MAIL.finditer(text))
+    for start, stop in _about(AT, text, 64, 256):
+        yield from (
+            Personal("e-mail address", *_trimmed(one), "high") for one in MAIL.finditer(text, start, stop)
+        )
     if "://" in text:
         yield from (Personal("link", *one.span(), "medium") for one in LINK.finditer(text))
-    if ":" in text:
-        yield from _addresses(V6, text)
+    for start, stop in _about(COLONS, text, 5, 45):
+        yield from _addresses(V6, text, start, stop)
     for row in DIGITS.finditer(text):
         yield from _numbers(text, row)
+
+
+def _about(mark: re.Pattern[str], text: str, before: int, after: int) -> Iterator[tuple[int, int]]:
+    """Stretches of a text about what a search for rare letters finds: to read it whole takes much longer."""
+    start = stop = -1
+    for found in mark.finditer(text):
+        if found.start() - before > stop:
+            if stop > 0:
+                yield start, stop
+            start = max(0, found.start() - before)
+        stop = found.end() + after
+    if stop > 0:
+        yield start, stop
 
 
 def _trimmed(found: re.Match[str]) -> tuple[int, int]:
@@ -124,8 +140,8 @@ def _trimmed(found: re.Match[str]) -> tuple[int, int]:
     return found.start() + len(found[0]) - len(found[0].lstrip(".'`")), found.end()
 
 
-def _addresses(form: re.Pattern[str], text: str) -> Iterator[Personal]:
-    for found in form.finditer(text):
+def _addresses(form: re.Pattern[str], text: str, start: int, stop: int) -> Iterator[Personal]:
+    for found in form.finditer(text, start, stop):
         try:
             address = ipaddress.ip_address(found[0])
         except ValueError:
@@ -138,13 +154,9 @@ def _numbers(text: str, row: re.Match[str]) -> Iterator[Personal]:
     """What a row of digits, with the letters about it, may be: the first kind that it fits."""
     start, stop = max(0, row.start() - BEFORE), row.end() + AFTER
     window = text[start:stop]
-    if row[0].count(".") >= 3:
-        addresses = [
-            one._replace(start=one.start + start, end=one.end + start) for one in _addresses(V4, window)
-        ]
-        if addresses:
-            yield from addresses
-            return
+    if row[0].count(".") >= 3 and (addresses := list(_addresses(V4, text, start, stop))):
+        yield from addresses
+        return
     found = _first(text, start, window, _fitting(row[0]))
     if found is not None:
         yield found
