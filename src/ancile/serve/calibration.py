@@ -41,6 +41,7 @@ FLAGGED = 0.002  # of benign callers by one sum, at most; there are several
 # Of a sum of log-likelihood ratios: independent benign queries come above it as rarely as that (Wald 1947).
 LEAST_LIMIT = math.log(QUERIES / FLAGGED)
 SLACK = 1.5  # of a limit: real callers are other than simulated ones
+SLACK_OF_IMAGES = 2.5  # one batch of them is denser than another
 TABLE = 4000  # distances of a table; its quantiles are kept
 WIDEST = 64  # values of a sample that are searched exactly
 PROJECTED = 32
@@ -97,7 +98,8 @@ def _space(flat: Rows, rng: np.random.Generator) -> Benign:
     if not of_one_kind(spread):
         return Benign(centre, weight, projection, (), NEVER)
     least = max(FLAT * float(np.median(flat.std(axis=1))), SPREAD)
-    light = Light(projection.sum(axis=1), least, 1.0 / max(float(flat.std()), SPREAD))
+    light = Light(least, 1.0 / max(float(flat.std()), SPREAD))
+    projection -= projection.mean(axis=1, keepdims=True)  # so that what all values have more is nothing
     with_ones = np.concatenate([projection, np.ones((1, flat.shape[1]), np.float32)])
     return Benign(centre, weight, with_ones, (), NEVER, light)
 
@@ -166,7 +168,8 @@ def _limits(
         limits[SEARCH:] = np.inf
     else:
         limits[MOVED] = max(limits[MOVED], _beyond(_highest(_forms, samples, ranked, sure, rng))[MOVED])
-    return tuple(float(one) for one in limits * SLACK)
+    slack = SLACK if ranked.light is None else SLACK_OF_IMAGES
+    return tuple(float(one) for one in limits * slack)
 
 
 def _highest(

@@ -57,12 +57,10 @@ def step(p: float) -> int:
 class Light(NamedTuple):
     """What it takes to tell images apart whatever their light.
 
-    sums   (32,) of the values of each direction
     least  deviation that an image of one colour counts as having
     scale  one over the deviation of all values: how much the light itself counts
     """
 
-    sums: NDArray[np.float32]
     least: float
     scale: float
 
@@ -72,7 +70,7 @@ class Benign(NamedTuple):
 
     centre, weight  of each value of a sample: the reference's mean, and one over its standard deviation
     projection      (32, values) random directions where a sample has more than 64 values, else None; with
-                    ``light`` one more, of ones
+                    ``light`` their values sum to 0, and there is one more, of ones
     ranks           sorted nearest distances, one table for each of FILLS
     limits          of the sums, by their number; infinite where nothing was learned
     light           where the values of a sample are of one kind, as an image's are
@@ -118,12 +116,10 @@ class Benign(NamedTuple):
 
         Dark images would all be near to each other, and a job that sends them together would walk.
         """
-        found = np.dot(projection, value)
-        mean = float(found[-1]) / len(value)
+        np.dot(projection, value, out=out[:-1])
+        mean = float(out[-2]) / len(value)
         deviation = math.sqrt(max(0.0, float(np.dot(value, value)) / len(value) - mean * mean))
         inner = out[:-2]
-        np.multiply(light.sums, -mean, out=inner)
-        np.add(inner, found[:-1], out=inner)
         np.multiply(inner, 1.0 / max(deviation, light.least), out=inner)
         out[-2], out[-1] = mean * light.scale, deviation * light.scale
 
