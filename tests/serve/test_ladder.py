@@ -72,7 +72,10 @@ def test_what_is_mostly_a_mistake_is_no_evidence() -> None:
     assert found.level(0.0, LADDER) == 0.0
 
 
-@pytest.mark.parametrize("levels", [{"degrade": 0.0}, {"degrade": 3.0}, {"half_seconds": 0.0}, {"many": 0.0}])
+@pytest.mark.parametrize(
+    "levels",
+    [{"degrade": 0.0}, {"degrade": 3.0}, {"half_seconds": 0.0}, {"many": 0.0}, {"throttle": math.inf}],
+)
 def test_a_ladder_that_does_not_rise_is_refused(levels: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=r"\w+"):
         Ladder(**levels)

@@ -263,6 +263,8 @@ def test_a_marked_row_has_its_best_two_classes_exchanged_and_the_record_says_so(
         {"tenant": "a" * 101},
         {"tenant": "a", "tenant_bits_daily": -1},
         {"epsilon": 2.0, "epsilon_daily": 1.0},
+        {"epsilon": 1e-320, "epsilon_daily": 1.0},
+        {"rate": 1e-320},
         {"watermark": 0.5},
     ],
 )

@@ -118,13 +118,19 @@ def within(connection: http.client.HTTPConnection, seconds: float) -> Iterator[N
 
 def forbidden(address: Address) -> bool:
     """Whether an address is link-local, a metadata service, or none that a server has."""
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour
-        if address in TRANSLATED:
-            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        if inner is not None:
-            return forbidden(inner)
+    inner = carried(address)
+    if inner is not None:
+        return forbidden(inner)
     return address.is_link_local or address.is_multicast or address.is_unspecified or address in METADATA
+
+
+def carried(address: Address) -> ipaddress.IPv4Address | None:
+    """The address of IPv4 that one of IPv6 leads to: mapped, 6to4 (RFC 3056) or translated; None without."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return None
+    if address in TRANSLATED:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour
 
 
 def _resolved(host: str, port: int) -> tuple[Address, ...]:

@@ -54,6 +54,7 @@ LEARNED = (
 LONGEST_TENANT, MOST_BITS = 100, 10**15
 MOST_MARKED = 0.05  # of all answers are wrong on purpose: DAWN uses less than 0.005
 MOST_DAYS = 3650
+LEAST = 1e-6  # rate or epsilon: one over much less is no number any more
 MOST_DIGITS = 17  # beyond which a double has no more
 
 
@@ -94,14 +95,16 @@ class Role(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     def __post_init__(self) -> None:
         if not 0 <= self.digits <= MOST_DIGITS:
             raise ValueError("digits are 0 to 17")
-        if not (0 < self.rate <= 1e6 and 0 < self.burst <= 10**6 and 0 < self.daily <= 10**12):
-            raise ValueError("rate, burst and daily are above 0")
+        if not (LEAST <= self.rate <= 1e6 and 0 < self.burst <= 10**6 and 0 < self.daily <= 10**12):
+            raise ValueError("rate is at least 1e-6, burst and daily are above 0")
         if not (0 <= self.top <= 10**6 and 0 <= self.abstain <= 1 and 0 <= self.bits_daily <= MOST_BITS):
             raise ValueError("top and bits_daily are at least 0, abstain is 0 to 1")
         if not self.tenant.isprintable() or len(self.tenant) > LONGEST_TENANT:
             raise ValueError("a tenant's name has up to 100 characters")
         if not 0 <= self.tenant_bits_daily <= (MOST_BITS if self.tenant else 0):
             raise ValueError("tenant_bits_daily is at least 0, and for a tenant with a name")
+        if 0 < self.epsilon < LEAST:
+            raise ValueError("epsilon is at least 1e-6, or 0")
         if not (0 <= self.epsilon <= self.epsilon_daily <= 1e6 and 0 <= self.watermark <= MOST_MARKED):
             raise ValueError("epsilon is at most epsilon_daily, watermark at most 0.05")
 

@@ -33,6 +33,8 @@ FRESH = 1e-4  # of the time in which evidence halves: within it the level stands
 LEAST_SUM = 1e-3  # below which evidence is none
 FORGOTTEN_HALVES = 30  # half lives, after which a million verdicts are
 
+HIGHEST = 1000.0  # level: far above the number of guards, so that it is never reached
+
 
 class Ladder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """From which level on an identity is answered otherwise.
@@ -51,8 +53,8 @@ class Ladder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def __post_init__(self) -> None:
         if not (1 <= self.half_seconds <= 1e7 and 0 < self.many <= 1e6):
             raise ValueError("half_seconds are 1 to 1e7, many is above 0")
-        if not 0 < self.degrade <= self.review <= self.throttle:
-            raise ValueError("degrade, review and throttle are above 0 and rise")
+        if not 0 < self.degrade <= self.review <= self.throttle <= HIGHEST:
+            raise ValueError("degrade, review and throttle are above 0, rise, and are at most 1000")
 
 
 class Evidence:

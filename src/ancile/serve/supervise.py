@@ -106,8 +106,9 @@ class Sealer(NamedTuple):
 def listening(host: str, port: int) -> socket:
     """A bound socket, or the error that says why there is none."""
     try:
+        host.encode("idna")  # what is no name would leave the socket that was made for it open
         return create_server((host, port), family=AF_INET6 if ":" in host else 2, backlog=1024)
-    except (OSError, OverflowError) as reason:
+    except (OSError, OverflowError, UnicodeError) as reason:
         told = getattr(reason, "strerror", None) or str(reason)
         raise AncileError(
             "the port cannot be listened at",

@@ -133,6 +133,8 @@ def test_metadata_services_are_never_asked_whatever_the_networks_say(url: str) -
         "[::1]",
         "[fd00::1]",
         "[::ffff:10.0.0.1]",
+        "[64:ff9b::a00:1]",
+        "[2002:a00:1::]",
         "100.64.0.1",
     ],
 )

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from ancile.core.errors import AncileError
-from ancile.core.place import Address, Place, place_of
+from ancile.core.place import Address, Place, carried, place_of
 from ancile.core.text import plain
 from ancile.serve.incidents.config import Alerts, Mail, Webhook
 from ancile.serve.incidents.mail import send
@@ -108,7 +108,7 @@ def place_for(url: str, alerts: Alerts) -> Place:
     place = place_of(url, form="give it like https://hooks.example.org/ancile")
     networks = [ipaddress.ip_network(one) for one in alerts.networks]
     for address in place.addresses:
-        inner = getattr(address, "ipv4_mapped", None) or address
+        inner = carried(address) or address
         if not (_is_public(inner) or any(inner in network for network in networks)):
             raise AncileError(
                 "alerts do not go to an address that is not public",
