@@ -206,6 +206,19 @@ def test_a_request_held_on_one_host_is_decided_on_the_other(hosts: tuple[Host, H
         one.reviews.decide(held, Said("rejected", "attack"), now=1002.0, until=2000.0)
 
 
+def test_one_process_of_a_host_exchanges_a_file_at_a_time(hosts: tuple[Host, Host]) -> None:
+    """Else what the gateway has heard undoes what a command heard after it, and somebody decided then."""
+    one, _ = hosts
+    with Reviews(one.folder, key=bytes(32)) as again:
+        with one.reviews.replica().alone():
+            with pytest.raises(AncileError, match="does not end"), again.replica().alone(seconds=0.05):
+                pass
+            with one.users.replica().alone():  # another file
+                pass
+        with again.replica().alone(seconds=0):
+            pass
+
+
 def test_what_one_host_forgets_is_in_the_database_no_more(hosts: tuple[Host, Host]) -> None:
     one, other = hosts
     one.held()

@@ -7,12 +7,18 @@ same time that counts which came to the database first; a key that either took b
 
 from __future__ import annotations
 
+import fcntl
+import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
 import msgspec
+
+from ancile.core.errors import AncileError
+from ancile.core.text import plain
 
 Value = str | bytes | int | float | None
 Values = tuple[Value, ...]
@@ -21,6 +27,7 @@ CREATE TABLE shared (one INTEGER PRIMARY KEY CHECK (one = 1), url TEXT NOT NULL,
 CREATE TABLE changed (n INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, key ANY NOT NULL) STRICT;
 """
 AT_ONCE = 200  # rows of one exchange
+TURN_SECONDS, LOOK_SECONDS = 10.0, 0.01  # longer than a database may take to answer the process before
 
 
 class Row(NamedTuple):
@@ -94,6 +101,28 @@ class Replica:
             with self._changing():
                 self._db.execute("DELETE FROM shared")
                 self._db.execute("DELETE FROM changed")
+
+    @contextmanager
+    def alone(self, *, seconds: float = TURN_SECONDS) -> Iterator[None]:
+        """No other process exchanges this file meanwhile; AncileError where one does so for longer than that.
+
+        What one has heard and not yet written here would undo what was heard after it, and decided then.
+        """
+        path = f"{self._db.execute('PRAGMA database_list').fetchone()[2]}-exchange"
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            end = time.monotonic() + seconds
+            while not _taken(handle):
+                if time.monotonic() >= end:
+                    raise AncileError(
+                        "another process exchanges with the state database and does not end",
+                        value=plain(path),
+                        remedy="end it: an `ancile user` or `ancile review` that hangs",
+                    )
+                time.sleep(LOOK_SECONDS)
+            yield
+        finally:
+            os.close(handle)
 
     def since(self) -> int:
         """Up to where what others changed is here."""
@@ -174,6 +203,14 @@ class Replica:
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
             yield
+
+
+def _taken(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _text(key: Value) -> str:

@@ -80,8 +80,9 @@ class Sharing:
     def exchange(self) -> None:
         """Tell what was changed here, and take over what was changed elsewhere."""
         for place, replica in self._places.items():
-            while self._exchanged(place, replica):
-                pass
+            with replica.alone():
+                while self._exchanged(place, replica):
+                    pass
 
     def _exchanged(self, place: str, replica: Replica) -> bool:
         """Whether there may be more."""
