@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -80,6 +81,17 @@ def test_it_reads_its_model_and_no_key_and_writes_in_its_folder_alone(inside: Pa
         *(project / "new+", project.parent / "other", Path("/etc/hostname")),
     )
     assert list(said.values()) == [[], True, True, *["Permission denied"] * 5, "Operation not permitted"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a folder away")
+def test_root_serves_from_the_folder_of_another_user_and_is_shut_in_there_as_well(inside: Path) -> None:
+    home = inside.parent
+    (inside / "users").write_bytes(b"x")
+    for path in (inside, inside / "users"):
+        path.chmod(0o700)
+        os.chown(path, 12345, 12345)
+    said = tried(order(inside), inside / "users", home / "key")
+    assert list(said.values()) == [[], True, "Permission denied", "Operation not permitted"]
 
 
 def test_who_has_to_ask_an_issuer_or_a_collector_keeps_the_network(inside: Path) -> None:

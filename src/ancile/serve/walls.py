@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from ancile.inputs.catalogue import catalogue, data_folders
 from ancile.trust.private_file import make_private_folder
 from ancile.work import landlock, seccomp
-from ancile.work.confine import drop_privileges
+from ancile.work.confine import drop_privileges, gain_no_privileges
 from ancile.work.reach import interpreter_reach
 
 if TYPE_CHECKING:
@@ -41,8 +41,10 @@ def shut_in(order: Order) -> tuple[str, ...]:
     if not sys.platform.startswith("linux"):
         return (f"{sys.platform} has no Landlock",)
     if (
-        folder.stat().st_uid == os.geteuid()
-    ):  # else root would lose what lets it read the folder of another user
+        os.geteuid() == 0 and folder.stat().st_uid != 0
+    ):  # what lets root read the folder of another user is kept
+        gain_no_privileges()
+    else:
         drop_privileges()
     if not landlock.landlock_abi():
         return ("the kernel has no Landlock: the worker can read what this user can read",)

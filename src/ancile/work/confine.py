@@ -95,13 +95,18 @@ class _Sets(ctypes.Structure):
     )
 
 
+def gain_no_privileges() -> None:
+    """No privilege is ever gained again, which Landlock and seccomp ask for."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+
+
 def drop_privileges() -> None:
-    """No privilege is ever gained again, and none is kept.
+    """The same, and none is kept.
 
     A child of root would keep them: with CAP_PERFMON it reads the environment of its parent past Landlock.
     """
+    gain_no_privileges()
     libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     head, none = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0), (_Sets * 2)()
     libc.capset(ctypes.byref(head), ctypes.byref(none))
 
