@@ -45,7 +45,7 @@ RECOVERED = "records of a run before are now in the ledger"
     show_default=True,
     help="Processes that serve.",
 )
-@click.option("--state", metavar="URL", help="PostgreSQL that several hosts count days in: postgresql://…")
+@click.option("--state", metavar="URL", help="PostgreSQL that hosts have users and days in: postgresql://…")
 @click.option(
     "--window", metavar="URL", help="Redis that several hosts count requests a second in: redis://…"
 )

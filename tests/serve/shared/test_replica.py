@@ -70,6 +70,19 @@ class Host:
         return found
 
 
+def told(url: str, query: str, *values: object) -> object:
+    """What a query of somebody who can write to the database finds."""
+
+    async def ask() -> object:
+        db = await asyncpg.connect(url)
+        try:
+            return await db.fetchval(query, *values)
+        finally:
+            await db.close()
+
+    return asyncio.run(ask())
+
+
 @pytest.fixture
 def stack() -> Iterator[ExitStack]:
     with ExitStack() as made:
@@ -131,23 +144,15 @@ def test_who_can_write_to_the_database_brings_no_key_back(hosts: tuple[Host, Hos
     key = one.users.add("alice", role="analyst", now=NOW)
     one.exchange()
 
-    async def put_back(query: str) -> None:
-        db = await asyncpg.connect(one.url)
-        try:
-            await db.execute(query)
-        finally:
-            await db.close()
-
-    asyncio.run(put_back("CREATE TABLE ancile.before AS SELECT * FROM ancile.rows"))
+    told(one.url, "CREATE TABLE ancile.before AS SELECT * FROM ancile.rows")
     one.users.revoke("alice", now=NOW)
     for host in hosts:
         host.exchange()
-    asyncio.run(
-        put_back(
-            "UPDATE ancile.rows r SET body = b.body, at = 100 + b.at FROM ancile.before b WHERE r.key = b.key; "
-            "UPDATE ancile.places SET at = 1000"
-        )
+    told(
+        one.url,
+        "UPDATE ancile.rows r SET body = b.body, at = 100 + b.at FROM ancile.before b WHERE r.key = b.key",
     )
+    told(one.url, "UPDATE ancile.places SET at = 1000")
     for host in hosts:
         host.exchange()
     assert [host.known(key) for host in hosts] == [None, None]
@@ -228,15 +233,19 @@ def test_what_one_host_forgets_is_in_the_database_no_more(hosts: tuple[Host, Hos
     for host in hosts:
         host.exchange()
 
-    async def counted() -> int:
-        db = await asyncpg.connect(one.url)
-        try:
-            return int(await db.fetchval("SELECT count(*) FROM ancile.rows WHERE place = 'reviews'"))
-        finally:
-            await db.close()
-
-    assert asyncio.run(counted()) == 0
+    assert told(one.url, "SELECT count(*) FROM ancile.rows WHERE place = 'reviews'") == 0
     assert (len(one.reviews.list()), len(other.reviews.list())) == (0, 1)
+
+
+def test_a_database_that_was_set_back_gets_what_it_lost(hosts: tuple[Host, Host]) -> None:
+    one, other = hosts
+    key = one.users.add("alice", role="analyst", now=NOW)
+    one.exchange()
+    told(one.url, "DELETE FROM ancile.rows")
+    told(one.url, "UPDATE ancile.places SET at = 0")
+    for host in (one, other):
+        host.exchange()
+    assert other.known(key) is not None
 
 
 def test_evidence_of_both_hosts_is_the_larger_of_what_is_left_of_it(hosts: tuple[Host, Host]) -> None:
@@ -260,15 +269,8 @@ def test_what_no_ancile_wrote_is_told_and_nothing_of_it_is_taken(hosts: tuple[Ho
     other.against("eve", 1000.0, sequence=8.0)
     one.exchange()
 
-    async def spoil(body: bytes) -> None:
-        db = await asyncpg.connect(one.url)
-        try:
-            await db.execute("UPDATE ancile.rows SET body = $1", body)
-        finally:
-            await db.close()
-
     for body in (b"", b"\xc1", b"\x90", b"\x01", b"\xa3abc"):
-        asyncio.run(spoil(body))
+        told(one.url, "UPDATE ancile.rows SET body = $1", body)
         with pytest.raises(AncileError):
             other.exchange()
     assert other.known(key) is None

@@ -121,7 +121,7 @@ class Postgres:
     async def latest(self, place: str) -> int:
         """Number of the last change."""
         async with self._transaction() as db:
-            return int(await db.fetchval("SELECT at FROM ancile.places WHERE place = $1", place))
+            return int(await db.fetchval("SELECT at FROM ancile.places WHERE place = $1", place) or 0)
 
     async def exchange(
         self,

@@ -124,6 +124,12 @@ class Replica:
         finally:
             os.close(handle)
 
+    def begin_anew(self) -> None:
+        """Share all that is here once more, with a database that has lost what it had."""
+        url = self.url()
+        self.leave()
+        self.join(url)
+
     def since(self) -> int:
         """Up to where what others changed is here."""
         row = self._db.execute("SELECT at FROM shared").fetchone()

@@ -87,7 +87,11 @@ class Sharing:
     def _exchanged(self, place: str, replica: Replica) -> bool:
         """Whether there may be more."""
         since, (upto, ours) = replica.since(), replica.changes()
-        if not ours and self._asked(self._rows.latest(place)) == since:
+        latest = self._asked(self._rows.latest(place))
+        if latest < since:  # it was set back to a backup
+            replica.begin_anew()
+            return True
+        if not ours and latest == since:
             return False
         try:
             found: Exchanged = self._asked(
