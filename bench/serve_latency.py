@@ -66,7 +66,7 @@ def _bar(name: str, shape: tuple[int, ...], *, control: bool) -> Bar:
         measured=f"added ours / pass-through = {ratio:.2f} ({min(ratios):.2f} to {max(ratios):.2f}); medians "
         f"{plain / 1000:.2f} ms direct, {through / 1000:.2f} passed through, {own / 1000:.2f} ours",
         wanted=f"at most {TIMES:g} times what a bare pass-through on the same stack adds, at 200 requests/s",
-        met=ratio <= TIMES,
+        met=0 <= ratio <= TIMES,  # below: the machine had other work, and nothing was measured
         raw={
             "direct_us": [a for a, _, _ in rounds],
             "passed_us": [b for _, b, _ in rounds],
