@@ -110,9 +110,9 @@ class Crowd:
         point = self._point
         point[:-1] = values
         point[-1] = 1.0
-        products = np.dot(self._ring, point, out=self._products)
+        products = self._ring.dot(point, self._products)
         at = int(products.argmax())
-        norm = float(np.dot(values, values))
+        norm = float(values.dot(values))
         square = norm - 2.0 * float(products[at])
         point[-1] = -0.5 * norm
         # The difference of large numbers leaves an error of their size times 2^-23.
