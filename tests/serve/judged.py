@@ -17,7 +17,7 @@ from ancile.serve.keys import Identity
 from ancile.serve.learned import Learned
 from ancile.serve.refusal import Refused
 from ancile.serve.routes import Route
-from ancile.serve.signature import Signature, Spec
+from ancile.serve.signature import Signature, Spec, rows_of
 from ancile.serve.tensors import NAMES, Tensor
 from ancile.serve.verdict import ALLOW, Verdict
 
@@ -86,7 +86,7 @@ class World:
         review: Callable[[Call], None] = lambda _: None,
         **config: Any,
     ) -> None:
-        self.now = 1000.0
+        self.now, self.signature = 1000.0, signature
         made = ServeConfig(profile=profile, **config)
         self.unix = 1e9
         settings = Settings(
@@ -110,7 +110,8 @@ class World:
 
     def before(self, caller: Caller, infer: Infer) -> Call:
         """The call after the guards before the model."""
-        call = Call(caller, Route("/infer", "m"), ALLOW, infer=infer, rows=infer.inputs[0].array.shape[0])
+        rows = rows_of(infer.inputs, self.signature.inputs)
+        call = Call(caller, Route("/infer", "m"), ALLOW, infer=infer, rows=rows)
         call.verdict = self.judging.before(call, infer)
         return call
 

@@ -8,6 +8,8 @@ import os
 import numpy as np
 import pytest
 
+from ancile.core.errors import AncileError
+from ancile.serve.attackers import client
 from ancile.serve.attackers.disguise import Disguise
 from ancile.serve.attackers.extraction import THIEVES, steal
 from ancile.serve.attackers.surrogate import Surrogate
@@ -145,3 +147,26 @@ def test_only_this_machine_is_attacked_unless_another_is_named(home: Place) -> N
         assert "no key in the environment" in clear(home("attack-gateway", "http://127.0.0.1:1", *words))
     finally:
         del os.environ["MALLORY"]
+
+
+@pytest.mark.parametrize(
+    "body", [b"[" * 100_000, b'{"inputs": [{"shape": [1, 1e999]}]}', b"\xff", b"[]", b'{"inputs": [5]}']
+)
+def test_what_a_gateway_says_of_its_model_is_told_where_it_is_nonsense(body: bytes) -> None:
+    with pytest.raises(AncileError, match="one input of floats"):
+        client._input_of(body)
+
+
+@pytest.mark.parametrize(
+    "outputs", [b"[" * 100_000, b"[5]", b"[]", b'[{"datatype": "INT64", "shape": [1], "data": [1e999]}]']
+)
+def test_an_answer_that_is_none_is_told(outputs: bytes) -> None:
+    with pytest.raises(AncileError, match="not that of a classifier"):
+        client._scores(b'{"outputs": ' + outputs + b"}")
+
+
+@pytest.mark.parametrize("said", ["nan", "inf", "-1", "soon"])
+def test_no_gateway_has_an_attacker_wait_for_ever(said: str) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        client._seconds(said)
+    assert client._seconds("2") == 2.0

@@ -141,3 +141,5 @@ def test_the_gateway_flags_near_copies_alone_and_in_batches_and_no_repeats(tmp_p
     ]
     assert batches[-1].guard == "fingerprint"
     assert {world.before(bob, asked(text)).verdict.reaction for _ in range(40)} == {"allow"}
+    uneven = asked(text)._replace(inputs=(asked(text).inputs[0], asked(text, text).inputs[1]))
+    assert world.before(bob, uneven).rows == 2  # for the model to refuse: here it is judged by what there is

@@ -114,7 +114,9 @@ def _fingerprint(_settings: Settings, _signature: Signature, learned: Learned) -
         first = call.number % call.rows
         rows = [(first + at) % call.rows for at in range(min(call.rows, OFTEN))]
         arrays = [infer.inputs[at].array for at in known.inputs]
-        found = [joined(one for array in arrays for one in texts(array[row].ravel())) for row in rows]
+        found = [
+            joined(one for array in arrays for one in texts(array[row % len(array)].ravel())) for row in rows
+        ]
         return fingerprint(found, memory.fingerprint, known)
 
     return judge

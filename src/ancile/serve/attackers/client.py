@@ -117,7 +117,7 @@ class Client:
                 found, rest = answer.read(LONGEST), answer.read(1)
             if answer.will_close or rest:
                 self.close()
-            return answer.status, found, float(answer.headers.get("Retry-After") or 1)
+            return answer.status, found, _seconds(answer.headers.get("Retry-After") or "1")
         except (OSError, http.client.HTTPException, ValueError) as reason:
             self.close()
             raise AncileError(
@@ -127,13 +127,21 @@ class Client:
             ) from reason
 
 
+def _seconds(said: str) -> float:
+    """That a gateway asks to be left alone; ValueError for what is no time."""
+    found = float(said)
+    if not 0 <= found < math.inf:
+        raise ValueError("Retry-After is no time")
+    return found
+
+
 def _input_of(body: bytes) -> Input:
     try:
         (found,) = json.loads(body)["inputs"]
         shape = tuple(int(axis) for axis in found["shape"][1:])
         fits = found["datatype"] in ("FP32", "FP64", "FP16") and min(shape, default=1) >= 1
         one = Input(str(found["name"]), str(found["datatype"]), shape)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         fits = False
     if not fits:
         raise AncileError(
@@ -152,7 +160,15 @@ def _scores(answer: bytes) -> NDArray[np.floating]:
                 return np.array(one["data"], np.float64).ravel()
         label = int(outputs[0]["data"][0])
         return np.asarray(np.eye(1, MOST_CLASSES, label)[0])
-    except (ValueError, KeyError, TypeError, IndexError) as reason:
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        IndexError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as reason:
         raise AncileError(
             "the answer is not that of a classifier",
             value=plain(answer[:200].decode("utf-8", "replace")),
