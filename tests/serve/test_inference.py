@@ -12,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from ancile.serve.inference import Infer, Wanted, parse_answer, parse_request, write_answer, write_request
+from ancile.serve.inference import (
+    Infer,
+    Wanted,
+    _remembered,
+    parse_answer,
+    parse_request,
+    write_answer,
+    write_request,
+)
 from ancile.serve.refusal import Refused
 from ancile.serve.scores import row_bytes
 from ancile.serve.signature import Spec, in_order, rows_of
@@ -244,3 +252,18 @@ def test_in_whatever_order_inputs_come_they_are_the_same_request_with_as_many_ro
     assert in_order((x,), TWO) == (x,)
     assert rows_of((at, at), TWO) == 1
     assert len(row_bytes(Infer(None, (at, x), (), binary=False))) == 5
+
+
+def test_a_head_that_came_before_is_read_with_other_binary_data_and_values_are_not_kept() -> None:
+    head = b'{"inputs":[{"name":"x","shape":[1],"datatype":"FP32","parameters":{"binary_data_size":4}}%b]}'
+    length = str(len(head) - 2).encode()
+    for value in (1.0, 2.0):
+        infer = parse_request(head % b"" + np.float32(value).tobytes(), length)
+        assert infer.inputs[0].array.tolist() == [value]
+    with pytest.raises(Refused):
+        parse_request(head % b"" + bytes(5), length)
+    beside = head % b',{"name":"y","shape":[1],"datatype":"INT32","data":[7]}'
+    known = _remembered.cache_info().currsize
+    infer = parse_request(beside + bytes(4), str(len(beside)).encode())
+    assert [one.array.tolist() for one in infer.inputs] == [[0.0], [7]]
+    assert _remembered.cache_info().currsize == known

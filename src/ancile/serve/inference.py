@@ -24,6 +24,7 @@ MOST_TENSORS = 64  # inputs or outputs of one request
 LONGEST_NAME = 256
 REMEMBERED = 256  # heads of JSON, as clients send them again and again; whose are longer are read anew
 LONGEST_REMEMBERED = 1024
+DATA = b'"data"'  # values of an input are not remembered
 BINARY = b"Content-Type: application/octet-stream\r\nInference-Header-Content-Length: %d\r\n"
 
 
@@ -198,8 +199,8 @@ class _Asked(NamedTuple):
 
 def _parsed(body: bytes, head_length: bytes | None) -> Infer:
     head, rest = _split(body, head_length)
-    is_short = len(rest) > 0 and len(head) <= LONGEST_REMEMBERED
-    asked = _remembered(bytes(head)) if is_short else _asked(head)
+    again = bytes(head) if len(rest) and len(head) <= LONGEST_REMEMBERED else b""
+    asked = _remembered(again) if again and DATA not in again else _asked(head)
     return Infer(asked.id, _tensors(asked.inputs, rest), asked.outputs, asked.binary, head_length is not None)
 
 
