@@ -23,6 +23,7 @@ ROOT = HERE.parents[1]
 HOME = HERE / ".atheris"
 SEEDS = ROOT / "tests" / "fuzz" / "seeds"
 ATHERIS = "atheris==3.0.0"  # with a wheel for Python 3.11 to 3.13
+EXTRAS = "serve,arrays"  # of ancile, that the targets import
 LONG, LONG_SECONDS, SECONDS = ("pickle", "zip", "templates"), 600, 60
 LIMIT_SECONDS = 10  # of one input under instrumentation, which is some ten times slower
 LIMIT_MIB = 1024
@@ -32,12 +33,13 @@ LONGEST = 1 << 16  # bytes of an input
 def fuzzing_python() -> Path:
     """The interpreter with atheris and what ancile depends on; made once."""
     python, ready = HOME / "bin" / "python", HOME / ".ready"
-    if not ready.exists() or ready.read_text("utf-8") != ATHERIS:
+    wanted = f"{ATHERIS} [{EXTRAS}]"
+    if not ready.exists() or ready.read_text("utf-8") != wanted:
         venv.create(HOME, with_pip=True)
         install = [str(python), "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
-        install += ["-c", str(ROOT / "constraints.txt"), ATHERIS, "-e", f"{ROOT}[serve,arrays]"]
+        install += ["-c", str(ROOT / "constraints.txt"), ATHERIS, "-e", f"{ROOT}[{EXTRAS}]"]
         subprocess.run(install, check=True)
-        ready.write_text(ATHERIS, "utf-8")
+        ready.write_text(wanted, "utf-8")
     return python
 
 
