@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from ancile.cli.home import Home
-from ancile.cli.in_force import FOLDER, InForce
+from ancile.cli.in_force import FOLDER, Effective
 from ancile.cli.output import talk
 
 if TYPE_CHECKING:
     from ancile.serve.admin.order import AdminOrder
 
 
-Renew = Callable[[InForce], None]
+Renew = Callable[[Effective], None]
 
 
 @contextmanager
-def administering(home: Home, found: InForce, *, port: int | None) -> Iterator[Renew]:
+def administering(home: Home, found: Effective, *, port: int | None) -> Iterator[Renew]:
     """The administration, while the block lasts, and what has it show what is in force then.
 
     port  nothing is administered without one
@@ -40,7 +40,7 @@ def administering(home: Home, found: InForce, *, port: int | None) -> Iterator[R
         yield lambda changed: running.renew(_order(home, changed, at, number))
 
 
-def _order(home: Home, found: InForce, port: int, socket: int) -> AdminOrder:
+def _order(home: Home, found: Effective, port: int, socket: int) -> AdminOrder:
     from ancile.serve.admin.order import AdminOrder  # noqa: PLC0415 - where it is asked for
     from ancile.serve.admin.process import hosts_of  # noqa: PLC0415 - likewise
 

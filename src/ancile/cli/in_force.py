@@ -38,7 +38,7 @@ class Asked(NamedTuple):
     client_ca: str | None
 
 
-class InForce(NamedTuple):
+class Effective(NamedTuple):
     """What ancile.toml and the files that it names say now.
 
     digest  of policy and policies
@@ -51,7 +51,7 @@ class InForce(NamedTuple):
     digest: str
 
 
-def in_force(home: Home, asked: Asked) -> InForce:
+def in_force(home: Home, asked: Asked) -> Effective:
     """What is in force by now; AncileError where it cannot be read."""
     from ancile.serve.identity.permissions import digest_in_force, read_policies  # noqa: PLC0415 - not for --help
 
@@ -61,14 +61,14 @@ def in_force(home: Home, asked: Asked) -> InForce:
     tls = tls_in_force(
         config.tls, below, certificate=asked.tls_cert, key=asked.tls_key, client_ca=asked.client_ca
     )
-    return InForce(config, policy, policies, tls, digest_in_force(policy, policies))
+    return Effective(config, policy, policies, tls, digest_in_force(policy, policies))
 
 
 def order_of(
     home: Home,
     recorder: Recorder,
     asked: Asked,
-    found: InForce,
+    found: Effective,
     *,
     socket: int,
     rates: bool,

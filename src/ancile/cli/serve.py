@@ -11,7 +11,7 @@ import click
 
 from ancile.cli.administering import administering
 from ancile.cli.home import Home, need_home
-from ancile.cli.in_force import FOLDER, Asked, InForce, in_force, order_of
+from ancile.cli.in_force import FOLDER, Asked, Effective, in_force, order_of
 from ancile.cli.introduce import introduce, url_of
 from ancile.cli.output import talk
 from ancile.cli.recorder import open_recorder
@@ -145,7 +145,7 @@ def _serve(home: Home, asked: Asked, place: Place) -> None:
         counting(place.state, place.window, talk) as shared,
     ):
 
-        def read(found: InForce, say: Callable[[str], None]) -> Read:
+        def read(found: Effective, say: Callable[[str], None]) -> Read:
             order = order_of(home, recorder, asked, found, socket=bound.fileno(), rates=shared.rates, say=say)
             return Read(order, found.digest, lambda: renew(found))
 
