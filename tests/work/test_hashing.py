@@ -25,7 +25,8 @@ def test_a_file_has_the_digests_of_its_bytes(tmp_path: Path, size: int) -> None:
     assert (found.size, sum(told)) == (size, size)
 
 
-@settings(max_examples=20)  # each starts threads, and CPython 3.11 now and then fails to trace one for coverage
+# Each example starts threads, and CPython 3.11 now and then fails to trace one for coverage
+@settings(max_examples=20)
 @given(st.lists(st.binary(max_size=300), min_size=1, max_size=12), st.integers(1, 5))
 def test_threads_change_nothing(
     tmp_path_factory: pytest.TempPathFactory, data: list[bytes], workers: int
