@@ -121,8 +121,8 @@ def test_the_gateway_flags_keys_that_share_a_walk_and_not_one_that_asks_alone() 
     x = rng.normal(size=(1200, 2)).astype("f4")
     benign = calibrate(x)
     world = World(learned=Learned(sequence=benign, collusion=pairs_of(x, benign)))
-    keys = [world.caller(f"key {number}") for number in range(40)]
-    rows = 0.005 * rng.normal(size=(40, 2))
+    keys = [world.caller(f"key {number}") for number in range(100)]
+    rows = 0.01 * rng.normal(size=(100, 2))
     said = [world.before(key, asked(tuple(row))).verdict for key, row in zip(keys, rows, strict=True)]
     assert {one.guard for one in said if one.reaction == "flag"} == {"collusion"}
     alone = world.caller("alone")

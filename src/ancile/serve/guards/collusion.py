@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NEWEST, LINKED = 128, 128  # slots: of the last queries of all, and of the last that were near to another's
+LOOKED_AT = 2  # requests of which one is looked at, which one only the key tells
 NEAR = 0.05  # p-value below which a query continues what it is near to
 ROUNDED = 1e-3  # in scaled units: rows that are equal but for their last digits
 SHARED = Verdict(
