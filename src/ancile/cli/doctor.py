@@ -19,6 +19,7 @@ from ancile.work.landlock import landlock_abi
 
 DISTRIBUTIONS = {
     "sklearn": "scikit-learn",
+    "stdnum": "python-stdnum",
     "xgboost": "xgboost-cpu",
     "argon2": "argon2-cffi",
     "opentelemetry": "opentelemetry-sdk",
