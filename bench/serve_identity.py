@@ -10,9 +10,9 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
 
 from joserfc import jwt
 from joserfc.jwk import RSAKey
@@ -24,17 +24,20 @@ from ancile.serve.identity.recognition import Recognition
 from ancile.serve.keys import Identity, Users
 from bar import Bar
 
+NO_PROOF = (b"", b"")
 RUNS, NEW, KNOWN = 5, 300, 30_000
 MOST_RATIO, MOST_US = 0.05, 5.0
 OIDC = {"issuer": "https://issuer", "audience": "ancile", "roles": {"ml": "analyst"}}
 
 
-class Asked(NamedTuple):
+@dataclass
+class Asked:
     """A request with a token."""
 
     headers: dict[bytes, bytes]
     address: str = "127.0.0.1"
     certificate: str = ""
+    proof: tuple[bytes, bytes] = NO_PROOF
 
 
 def microseconds(what: Callable[[], object], times: int) -> float:
@@ -65,6 +68,7 @@ def measure(*, control: bool = False) -> list[Bar]:
             asked = Asked({b"authorization": b"Bearer " + token})
 
             def once() -> None:
+                asked.proof = NO_PROOF  # as over a new connection
                 who = recognition.of(asked)
                 if not isinstance(who, Identity) or not permissions.decide(who, "infer", "m").allowed:
                     sys.exit("not let in")
