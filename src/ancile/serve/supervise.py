@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -136,10 +135,9 @@ def supervise(
     say    hears of what went wrong and is tried again
     read   what ``first`` was, read again at SIGHUP
     """
-    stop, again = threading.Event(), threading.Event()
-    hung_up = _hung_up(stop, again)
-    asked = {signal.SIGTERM: stop.set, signal.SIGINT: stop.set, signal.SIGHUP: hung_up}
-    previous = {number: signal.signal(number, lambda *_, do=do: do()) for number, do in asked.items()}
+    asked = _Asked()
+    said = {signal.SIGTERM: asked.to_stop, signal.SIGINT: asked.to_stop, signal.SIGHUP: asked.hung_up}
+    previous = {number: signal.signal(number, lambda *_, do=do: do()) for number, do in said.items()}
     left = lambda pid: leave(sealer.folder, pid)  # noqa: E731 - of one argument
     try:
         made = lambda order: Crew(order, bound, count=count, left=left, say=say, lend=lend)  # noqa: E731 - likewise
@@ -148,12 +146,13 @@ def supervise(
         sealing = _Sealing(sealer, say)
         try:
             told(crews.words())
-            while not stop.wait(POLL_SECONDS):
-                if again.is_set() and not crews.renewing:
-                    again.clear()
+            while not asked.stop:
+                if asked.again and not crews.renewing:
+                    asked.again = False
                     crews.renew(read)
                 crews.look()
                 sealing.tick()
+                time.sleep(POLL_SECONDS)
         finally:
             bound.close()
             crews.end()
@@ -163,14 +162,26 @@ def supervise(
         sealer.seal(dead=True)
 
 
-def _hung_up(stop: threading.Event, again: threading.Event) -> Callable[[], None]:
-    """What SIGHUP asks for: to read again; of a terminal that is gone, which sends it as well, the end."""
-    terminal = sys.stderr.isatty()
+class _Asked:
+    """What signals ask for.
 
-    def hung_up() -> None:
-        (stop if terminal and not sys.stderr.isatty() else again).set()
+    Plain values: a handler that comes while its own thread holds the lock of a ``threading.Event`` waits for
+    ever.
+    """
 
-    return hung_up
+    def __init__(self) -> None:
+        self.stop = self.again = False
+        self._terminal = sys.stderr.isatty()
+
+    def to_stop(self) -> None:
+        self.stop = True
+
+    def hung_up(self) -> None:
+        """To read again; of a terminal that is gone, which sends SIGHUP as well, the end."""
+        if self._terminal and not sys.stderr.isatty():
+            self.stop = True
+        else:
+            self.again = True
 
 
 class _Sealing:
