@@ -23,11 +23,11 @@ from ancile.serve.attackers.target import Target
 from ancile.serve.attackers.walks import WALKS, walk
 from ancile.serve.calibration import calibrate, with_sureness
 from ancile.serve.config import ServeConfig, policy_of
+from ancile.serve.fitted import APART
 from ancile.serve.guards.confidence import confidence
 from ancile.serve.guards.outlier import Usual, outlier, stranger, usual
 from ancile.serve.guards.search import search, sureness
 from ancile.serve.guards.sequence import Benign, Window, sequence
-from ancile.serve.judging import APART
 from ancile.serve.orders import for_jobs
 from ancile.serve.ranks import Ranks, ranks_of
 from ancile.serve.scores import margins
