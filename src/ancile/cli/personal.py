@@ -12,11 +12,11 @@ from ancile.cli.own_home import is_recorded
 from ancile.cli.recorder import open_recorder
 from ancile.core.errors import AncileError
 from ancile.core.report import Record
+from ancile.data.files import listed
 from ancile.data.personal import personal_report, redacted, spots
 from ancile.data.text import Block, read_text
 from ancile.render.phrases import counted
 from ancile.work.clock import system_clock
-from ancile.work.listing import after_the_tick, files_below
 from ancile.work.progress import progress_line
 
 
@@ -35,13 +35,12 @@ def looking(paths: Sequence[Path], way: Output, *, record: bool | None, quiet: b
 
 def redacting(path: Path, output: Path, kinds: Sequence[str]) -> None:
     """Write the text of a file without what is personal or secret in it."""
-    listed = files_below(path)
-    if not listed.alone:
+    listing = listed(path)
+    if not listing.alone:
         raise AncileError(
             "a folder is not redacted as one", value=str(path), remedy="name its files one by one"
         )
-    (entry,) = listed.files.values()
-    after_the_tick([entry])
+    (entry,) = listing.files.values()
     places = 0
     with new_place("the redacted text", output) as unfinished, unfinished.open("xb") as file:
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import unquote_to_bytes
 
 import click
 import msgspec
@@ -21,7 +20,7 @@ from ancile.data.comparing import Range, compare
 from ancile.data.lineage import ancestors, mermaid
 from ancile.data.stage import added_report, verify_version
 from ancile.data.store import DataStore, Kept
-from ancile.data.version import DataFile, Provenance, Version, parse_spelled
+from ancile.data.version import DataFile, Provenance, Version, parse_spelled, path_of
 from ancile.render.phrases import counted
 from ancile.work.clock import system_clock
 from ancile.work.progress import progress_line
@@ -162,7 +161,7 @@ def _write(store: DataStore, version: Version, to: Path) -> None:
         return
     to.mkdir()
     for file in version.files:
-        path = to / unquote_to_bytes(file.path).decode("utf-8", "surrogateescape")
+        path = to / path_of(file.path)
         path.parent.mkdir(parents=True, exist_ok=True)
         _write_file(store, file, path)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -11,13 +10,10 @@ from typing import NamedTuple
 import msgspec
 
 from ancile.core.text import plain
-from ancile.data.cutting import mean_for, sizes_of
-from ancile.data.reading import Chunk, read_chunks
-from ancile.data.store import DataStore, Kept, Writing
-from ancile.data.version import DataFile, Piece, Provenance, Version, parse_spelled, require_words
-from ancile.work.listing import Entry, after_the_tick, changed, files_below
-
-Progress = Callable[[int, int], None]
+from ancile.data.cutting import mean_for
+from ancile.data.files import Progress, files_of, listed, size_of
+from ancile.data.store import DataStore, Kept
+from ancile.data.version import Provenance, Version, parse_spelled, require_words
 
 
 class Added(NamedTuple):
@@ -52,46 +48,24 @@ def add_version(
     parse_spelled(f"{name}@1")
     require_words(provenance)
     parents = tuple(store.find(parse_spelled(one)).version.spelled for one in provenance.parents)
-    listed = files_below(path)
-    after_the_tick(listed.files.values())
-    total = sum(entry.seen.size for entry in listed.files.values())
+    listing = listed(path)
     with store.writing() as writing:
         before = store.latest(name)
-        mean = before.version.mean if before else mean_for(total)
-        done = 0
-
-        def told(length: int) -> None:
-            nonlocal done
-            done += length
-            if progress is not None:
-                progress(done, total)
-
-        files = tuple(_file(one, entry, mean, writing, told) for one, entry in listed.files.items())
-        if files_below(path) != listed:
-            raise changed(str(path))
-        if before is not None and (before.version.files, before.version.alone) == (files, listed.alone):
+        mean = before.version.mean if before else mean_for(size_of(listing))
+        files = files_of(path, listing, mean, writing.take, progress)
+        if before is not None and (before.version.files, before.version.alone) == (files, listing.alone):
             return Added(before, new=False, grown=0)
         version = Version(
             name=name,
             number=before.version.number + 1 if before else 1,
             mean=mean,
-            alone=listed.alone,
+            alone=listing.alone,
             files=files,
             provenance=msgspec.structs.replace(provenance, parents=parents),
             made=now,
         )
         writing.commit(version)
         return Added(Kept(version, None), new=True, grown=writing.pack.size)
-
-
-def _file(name: str, entry: Entry, mean: int, writing: Writing, told: Callable[[int], None]) -> DataFile:
-    pieces: list[Piece] = []
-
-    def take(chunk: Chunk) -> None:
-        pieces.append(writing.take(chunk))
-
-    found = read_chunks(entry, sizes_of(mean), take, told=told)
-    return DataFile(path=name, digest=found.digest, size=found.size, chunks=tuple(pieces))
 
 
 def name_of(path: Path, base: Path) -> str:

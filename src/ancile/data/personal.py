@@ -18,12 +18,13 @@ from ancile.core.measure import Count
 from ancile.core.report import Report
 from ancile.core.subject import Subject, percent_encoded, subject_of_parts
 from ancile.core.text import plain
+from ancile.data.files import listed
 from ancile.data.text import Block, read_text
 from ancile.patterns.personal import find_personal
 from ancile.patterns.secrets import find_secrets
 from ancile.version import __version__
 from ancile.work.clock import Clock
-from ancile.work.listing import Entry, after_the_tick, files_below
+from ancile.work.listing import Entry
 
 CONTACTS = ("e-mail address", "telephone number", "IP address", "link")
 # In JSON and source code: a line that ends within a string is no letter before what follows
@@ -145,12 +146,12 @@ def personal_report(
     progress  is told files looked at and files in all
     AncileError where one is no text.
     """
-    started, listed = clock.now(), _listed(paths)
+    started, files = clock.now(), _listed(paths)
     seen = []
-    for number, (shown, entry) in enumerate(listed.items()):
+    for number, (shown, entry) in enumerate(files.items()):
         seen.append(look(entry, shown))
         if progress is not None:
-            progress(number + 1, len(listed))
+            progress(number + 1, len(files))
     found = examine(CHECKS, seen)
     return Report(
         stage="data pii",
@@ -178,8 +179,7 @@ def personal_report(
 def _listed(paths: Sequence[Path]) -> dict[str, Entry]:
     found: dict[str, Entry] = {}
     for path in paths:
-        listing = files_below(path)
-        after_the_tick(listing.files.values())
+        listing = listed(path)
         base = percent_encoded(str(path))
         found |= {
             base if listing.alone else f"{base.rstrip('/')}/{name}": one

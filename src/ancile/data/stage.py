@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -10,17 +10,15 @@ from ancile.core.check import Examined, examine
 from ancile.core.errors import AncileError
 from ancile.core.measure import Count
 from ancile.core.report import Parameters, Report
-from ancile.data.adding import Added, Progress
+from ancile.data.adding import Added
 from ancile.data.checks import ADDED, VERIFIED, Verified
 from ancile.data.comparing import Changed, compare
-from ancile.data.cutting import sizes_of
-from ancile.data.reading import Chunk, read_chunks
+from ancile.data.files import Progress, files_of, listed
 from ancile.data.store import DataStore
-from ancile.data.version import DataFile, Piece, Version
+from ancile.data.version import Version, path_of
 from ancile.inputs.row_places import rows_in
 from ancile.version import __version__
 from ancile.work.clock import Clock
-from ancile.work.listing import Entry, after_the_tick, files_below
 
 
 def added_report(added: Added, *, started: datetime, finished: datetime) -> Report:
@@ -50,7 +48,8 @@ def verify_version(
     progress  is told bytes read and bytes in all, of the files and of the store
     """
     started = clock.now()
-    files, alone = _files(path, version, progress)
+    listing = listed(path)
+    files, alone = files_of(path, listing, version.mean, lambda _: None, progress), listing.alone
     differences = compare(version.files, files, alone=alone and version.alone)
     rows = {
         one.path: rows_in(_place(path, one, alone=alone), [(at.start, at.end) for at in one.come])
@@ -69,33 +68,7 @@ def verify_version(
 
 
 def _place(path: Path, one: Changed, *, alone: bool) -> Path:
-    from urllib.parse import unquote_to_bytes  # noqa: PLC0415 - where something changed
-
-    return path if alone else path / unquote_to_bytes(one.path).decode("utf-8", "surrogateescape")
-
-
-def _files(path: Path, version: Version, progress: Progress | None) -> tuple[tuple[DataFile, ...], bool]:
-    listed = files_below(path)
-    after_the_tick(listed.files.values())
-    total, done = sum(entry.seen.size for entry in listed.files.values()), 0
-
-    def told(length: int) -> None:
-        nonlocal done
-        done += length
-        if progress is not None:
-            progress(done, total)
-
-    return tuple(_read(one, entry, version.mean, told) for one, entry in listed.files.items()), listed.alone
-
-
-def _read(name: str, entry: Entry, mean: int, told: Callable[[int], None]) -> DataFile:
-    pieces: list[Piece] = []
-
-    def take(chunk: Chunk) -> None:
-        pieces.append(Piece(chunk.digest, len(chunk.data)))
-
-    found = read_chunks(entry, sizes_of(mean), take, told=told)
-    return DataFile(path=name, digest=found.digest, size=found.size, chunks=tuple(pieces))
+    return path if alone else path / path_of(one.path)
 
 
 def _damaged(store: DataStore, version: Version) -> Iterator[str]:

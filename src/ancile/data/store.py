@@ -193,11 +193,10 @@ class Writing:
     def __init__(self, db: sqlite3.Connection, pack: Pack) -> None:
         self._db, self.pack = db, pack
 
-    def take(self, chunk: Chunk) -> Piece:
+    def take(self, chunk: Chunk) -> None:
         """Keep a chunk, unless it is there already."""
         if chunk.digest not in self.pack.places and not self._is_there(chunk.digest):
             self.pack.add(chunk)
-        return Piece(chunk.digest, len(chunk.data))
 
     def _is_there(self, digest: bytes) -> bool:
         with closing(self._db.execute("SELECT 1 FROM chunks WHERE digest = ?", (digest,))) as cursor:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Literal, NamedTuple
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 
@@ -121,6 +123,11 @@ class Spelled(NamedTuple):
 
     name: str
     number: int | None
+
+
+def path_of(name: str) -> str:
+    """The path below the folder that a file of a version is named by, as the system takes it."""
+    return os.fsdecode(unquote_to_bytes(name))
 
 
 def parse_spelled(text: str) -> Spelled:
