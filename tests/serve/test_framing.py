@@ -20,7 +20,7 @@ from ancile.serve.limits import Limits
 from ancile.serve.refusal import Refused
 from ancile.serve.wire import MANY, Pieces, gather, gathered
 from tests.serve.loop import Echo, Slow, all_of, opened
-from tests.serve.wire import Wire
+from tests.serve.wire import wire_of
 
 HEAD = b"POST /v2/models/m/infer HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n"
@@ -365,13 +365,7 @@ def test_no_bytes_raise_anything_but_a_refusal(pieces: list[bytes]) -> None:
     service = Echo()
     door = Door(service, limits=Limits(), loop=loop, tick=lambda _: None)
     connection = Connection(door, service, loop)
-    wire = Wire()
-    connection.connection_made(wire)
-    for piece in pieces:
-        if not wire.closed:
-            connection.data_received(piece)
-            door.turn.flush()
-    connection.connection_lost(None)
+    wire = wire_of(connection, door, pieces)
     loop.close()
     answers = bytes(wire.written).count(b"HTTP/1.1 ")
     assert answers == len(service.served) + len(service.refusals) + bytes(wire.written).count(b"100 Continue")

@@ -16,7 +16,7 @@ from ancile.serve.heads import UNLIKE, Last
 from ancile.serve.limits import Limits
 from ancile.serve.refusal import Refused
 from tests.serve.loop import Echo
-from tests.serve.wire import Wire
+from tests.serve.wire import wire_of
 
 HEAD = b"POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\nX: y\r\n\r\n"
 PIECES = st.sampled_from(
@@ -66,13 +66,7 @@ def fed(pieces: Sequence[bytes], *, known: bool) -> tuple[object, ...]:
     connection = Connection(door, service, loop)
     if not known:
         connection._last = Forgetful()
-    wire = Wire()
-    connection.connection_made(wire)
-    for piece in pieces:
-        if not wire.closed:
-            connection.data_received(piece)
-            door.turn.flush()
-    connection.connection_lost(None)
+    wire = wire_of(connection, door, pieces)
     loop.close()
     return service.served, service.refusals, service.left, bytes(wire.written), wire.closed
 

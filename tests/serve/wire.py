@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
+
+from ancile.serve.door import Door
+from ancile.serve.framing import Connection
 
 
 class Wire(asyncio.Transport):
@@ -27,3 +31,15 @@ class Wire(asyncio.Transport):
 
     def get_extra_info(self, name: str, default: object = None) -> object:
         return ("127.0.0.1", 1) if name == "peername" else default
+
+
+def wire_of(connection: Connection, door: Door, pieces: Iterable[bytes]) -> Wire:
+    """What a connection wrote that got these pieces, one a turn, until it closed."""
+    wire = Wire()
+    connection.connection_made(wire)
+    for piece in pieces:
+        if not wire.closed:
+            connection.data_received(piece)
+            door.turn.flush()
+    connection.connection_lost(None)
+    return wire
