@@ -25,7 +25,7 @@ from bar import Bar
 from peers import in_peers
 
 MOST = {"art": 0.5, "torchattacks": 1.0}  # of the peer's CPU time
-SAMPLES = {1000: 200, 5000: 50}  # by queries: of 50 one is two points
+SAMPLES = {1000: 200, 5000: 200}  # by queries: of 50 one would be two points
 WORLDS = {"fast_at": "fast_at", "signs": "traffic signs"}  # kind of network, name in the claims
 CONTROL = 20  # queries: it is fast, and most of the samples stand
 
