@@ -1,0 +1,71 @@
+"""The content of rows as numbers that generalise: patches of pictures, ranks of cells, pieces of words."""
+
+from __future__ import annotations
+
+from ancile.data.poison.patch_features import patch_features
+from ancile.data.poison.word_features import word_features
+from ancile.data.rows import Cells, Content, Pictures
+from ancile.numeric import NDArray, np
+
+MOST_COLUMNS = 1024
+RARE = 3  # rows: a text of a column that fewer have is one of "others"
+BUMPS = 5  # for each column of numbers: places along its ranks, so that a linear model can bend
+
+
+def features(content: Content, rng: np.random.Generator) -> NDArray[np.float32]:
+    """(n, d), d at most 1,024; columns have mean 0 and variance 1, or are 0 throughout.
+
+    Of texts the columns are principal directions, which keep their spread in proportion.
+    """
+    if isinstance(content, Pictures):
+        found = patch_features(content.pixels, rng)
+    elif isinstance(content, Cells):
+        found = cell_features(content, rng)
+    else:
+        found = word_features(content.texts, rng)
+        found -= found.mean(axis=0, keepdims=True)
+        found /= max(float(found.std()), 1e-6)
+        return found
+    return standard(found)
+
+
+def standard(columns: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Each column with mean 0 and variance 1; one that does not vary is 0."""
+    middle = columns - columns.mean(axis=0, keepdims=True)
+    spread = middle.std(axis=0, keepdims=True)
+    scaled: NDArray[np.float32] = np.where(spread > 1e-6, middle / np.maximum(spread, 1e-6), 0)
+    return scaled.astype(np.float32)
+
+
+def cell_features(cells: Cells, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Ranks of numbers, soft places along them, empty cells, and a column for each frequent text."""
+    parts: list[NDArray[np.float32]] = []
+    for column in cells.numbers.T:
+        empty = ~np.isfinite(column)
+        rank = ranks(column, empty)
+        parts.append(rank[:, None])
+        knots = np.linspace(0, 1, BUMPS, dtype=np.float32)
+        parts.append(np.maximum(0, 1 - np.abs(rank[:, None] - knots) * (BUMPS - 1)))
+        if empty.any():
+            parts.append(empty[:, None].astype(np.float32))
+    for codes in cells.codes.T:
+        kinds, count = np.unique(codes, return_counts=True)
+        parts += [(codes == kind)[:, None].astype(np.float32) for kind in kinds[count >= RARE][:MOST_COLUMNS]]
+    n = len(cells.numbers)
+    whole = np.hstack(parts) if parts else np.zeros((n, 1), np.float32)
+    if whole.shape[1] <= MOST_COLUMNS:
+        return whole
+    mixing = rng.standard_normal((whole.shape[1], MOST_COLUMNS), dtype=np.float32)
+    mixed: NDArray[np.float32] = standard(whole) @ (mixing / np.sqrt(whole.shape[1]))
+    return mixed
+
+
+def ranks(column: NDArray[np.float64], empty: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """0 to 1, equal values at the middle of their ranks; an empty cell in the middle of all."""
+    found = np.full(len(column), 0.5, np.float32)
+    full = column[~empty]
+    if len(full) > 1:
+        _, inverse, count = np.unique(full, return_inverse=True, return_counts=True)
+        middle = np.cumsum(count) - (count + 1) / 2
+        found[~empty] = (middle / (len(full) - 1))[inverse]
+    return found

@@ -1,0 +1,68 @@
+"""What detectors have in common: each thing is reckoned once, when the first of them asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from ancile.core.errors import AncileError
+from ancile.data.poison.features import features
+from ancile.data.poison.guesses import out_of_fold
+from ancile.data.poison.neighbours import Neighbours, neighbours
+from ancile.data.rows import Integers, Reals, Rows
+from ancile.numeric import NDArray, np
+
+NEAREST = 64  # kept of each row: a planted tenth of a percent of 60,000 rows is no more
+
+
+def silent(_: str) -> None:
+    """Says nothing."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shared:
+    """What is known of the rows beyond the rows: all of it follows from them and the seed.
+
+    told  is given a few words when something long begins
+    """
+
+    rows: Rows
+    seed: int = 0
+    reference: Rows | None = None
+    told: Callable[[str], None] = field(default=silent)
+
+    def rng(self, purpose: str) -> np.random.Generator:
+        """A stream of its own for each purpose, the same whatever else is drawn."""
+        key = [self.seed, *purpose.encode()]
+        return np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
+
+    @cached_property
+    def labels(self) -> Integers:
+        """The classes of the rows (n,); AncileError where there are none, or fewer than two."""
+        y = self.rows.y
+        if y is None or len(np.unique(y)) < 2:
+            raise AncileError(
+                "rows have no labels" if y is None else "all rows have one label",
+                value=f"{len(self.rows)} rows",
+                remedy="name the column of labels with --label",
+            )
+        return y
+
+    @cached_property
+    def features(self) -> NDArray[np.float32]:
+        """The content of each row as numbers (n, d), d at most 1,024; columns of mean 0."""
+        self.told("features")
+        return features(self.rows.content, self.rng("features"))
+
+    @cached_property
+    def probabilities(self) -> Reals:
+        """Of each class for each row (n, classes), by models that did not see the label of the row."""
+        self.told("what models say that did not see the row")
+        return out_of_fold(self.features, self.labels, len(self.rows.classes))
+
+    @cached_property
+    def neighbours(self) -> Neighbours:
+        """The rows most like each row, the nearest first, itself left out."""
+        self.told("neighbours")
+        return neighbours(self.features, NEAREST)
