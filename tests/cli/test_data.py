@@ -113,6 +113,20 @@ def test_lineage_goes_back_to_the_source(known: Place) -> None:
     assert known("data", "lineage", "half.csv").out.startswith("half.csv@1 ")
 
 
+def test_lineage_is_told_to_other_programs_too(known: Place) -> None:
+    lines = known("data", "lineage", "half.csv", "--format", "openlineage").out.splitlines()
+    assert [json.loads(one)["outputs"][0]["name"] for one in lines] == ["data/train.csv", "half.csv"]
+    assert {json.loads(one)["job"]["namespace"] for one in lines} == {"test.example/log"}
+
+
+def test_a_version_is_described_to_other_programs(known: Place) -> None:
+    printed = json.loads(known("data", "export", "half.csv", "--format", "cyclonedx").out)
+    assert printed["components"][0]["name"] == "half.csv"
+    assert known("data", "export", "half.csv", "--format", "croissant", "-o", "half.json").code == 0
+    held = json.loads((known.folder / "half.json").read_text("utf-8"))
+    assert [one["name"] for one in held["recordSet"][0]["field"]] == ["age", "income"]
+
+
 def test_words_of_a_source_draw_nothing(home: Place) -> None:
     (home.folder / "a").write_text("a", "ascii")
     assert home("data", "add", "a", "--source", '"]; click v0 "javascript:1"').code == 0
@@ -134,6 +148,8 @@ def test_words_of_a_source_draw_nothing(home: Place) -> None:
         (("verify", "@"), "no name of a version"),
         (("get", "nothing", "-o", "x"), "no such version"),
         (("lineage", "nothing"), "no such version"),
+        (("lineage", "nothing", "-f", "openlineage"), "no such version"),
+        (("export", "nothing", "-f", "croissant"), "no such version"),
         (("diff", "a", "b"), "no such version"),
     ],
 )

@@ -117,12 +117,41 @@ def get(version: str, output: Path) -> None:
 
 @data.command()
 @click.argument("version", metavar="NAME[@N]")
-@click.option("-f", "--format", "format_", type=click.Choice(["table", "mermaid", "json"]), default="table")
+@click.option(
+    "-f",
+    "--format",
+    "format_",
+    type=click.Choice(["table", "mermaid", "json", "openlineage"]),
+    default="table",
+)
 def lineage(version: str, format_: str) -> None:
     """Say what a version was made from, back to the sources."""
+    if format_ == "openlineage":
+        from ancile.cli.exporting import show_events  # noqa: PLC0415 - not needed for --help
+
+        show_events(version)
+        return
     from ancile.cli.versioning import show_lineage  # noqa: PLC0415 - not needed for --help
 
     show_lineage(version, format_)
+
+
+@data.command()
+@click.argument("version", metavar="NAME[@N]")
+@click.option(
+    "-f",
+    "--format",
+    "format_",
+    type=click.Choice(["croissant", "cyclonedx"]),
+    required=True,
+    help="Croissant 1.1, or a data component of CycloneDX 1.6.",
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write to FILE, not to stdout.")
+def export(version: str, format_: str, output: Path | None) -> None:
+    """Describe a version to other programs: files, digests, origin, licence, and columns of tables."""
+    from ancile.cli.exporting import exporting  # noqa: PLC0415 - not needed for --help
+
+    exporting(version, format_, output)
 
 
 @data.command()
