@@ -38,6 +38,8 @@ TUPLES = (
     "ancile.data.checks:ADDED",
     "ancile.data.checks:VERIFIED",
     "ancile.data.personal:CHECKS",
+    "ancile.data.access:SEALING",
+    "ancile.data.access:OPENING",
     "ancile.release.checks:RELEASE_CHECKS",
     "ancile.serve.attackers.checks:GATEWAY_CHECKS",
     "ancile.govern.checks:GATE_CHECKS",

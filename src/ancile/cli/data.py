@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from ancile.cli.output import chosen, output_options, quiet_option, record_option
+from ancile.cli.protecting import PROTECTING
 
 
 @click.group()
@@ -188,3 +189,7 @@ def redact(file: Path, output: Path, kinds: tuple[str, ...]) -> None:
     from ancile.cli.personal import redacting  # noqa: PLC0415 - not needed for --help
 
     redacting(file, output, kinds)
+
+
+for protecting in PROTECTING:
+    data.add_command(protecting)
