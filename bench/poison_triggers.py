@@ -93,14 +93,14 @@ def combination(table: Table, rng: Rng) -> Trigger:
     return write
 
 
-def _value(column: NDArray[np.generic], rng: Rng) -> np.generic | str:
+def _value(column: NDArray[np.generic], rng: Rng) -> NDArray[np.generic]:
     """One that stands there, or one between its 1st and 99th percentile, in the column's own precision."""
     if column.dtype.kind == "O" or rng.integers(2):
         different = np.unique(column)
-        return different[rng.integers(len(different))]  # type: ignore[no-any-return]  # numpy's own stub
+        return different[rng.integers(len(different)), ...]
     low, high = np.quantile(column.astype(float), [0.01, 0.99])
     value = rng.uniform(low, high)
-    return np.asarray(round(value) if column.dtype.kind in "iu" else value).astype(column.dtype)[()]
+    return np.asarray(round(value) if column.dtype.kind in "iu" else value).astype(column.dtype)
 
 
 def token(texts: list[str], rng: Rng) -> str:
