@@ -20,8 +20,8 @@ from ancile.core.subject import Subject, percent_encoded, subject_of_parts
 from ancile.core.text import plain
 from ancile.data.files import listed
 from ancile.data.text import Block, read_text
+from ancile.patterns.named import find_named
 from ancile.patterns.personal import find_personal
-from ancile.patterns.secrets import find_secrets
 from ancile.version import __version__
 from ancile.work.clock import Clock
 from ancile.work.listing import Entry
@@ -37,7 +37,7 @@ ROWS = 200
 class Spot(NamedTuple):
     """A stretch of a text that is not for everybody.
 
-    sure  high or medium, as the pattern that found it says
+    sure  high, medium or low, as the pattern that found it says
     """
 
     kind: str
@@ -59,13 +59,14 @@ class Seen(NamedTuple):
 
 def spots(text: str) -> list[Spot]:
     """What is personal or secret in a text, by place; none lies in another."""
-    held = find_secrets(text)
-    found = [Spot(one.what, one.offset, one.offset + one.length, "high", secret=True) for one in held]
+    found = [Spot(*one, secret=True) for one in find_named(text)]
     found += [Spot(*one) for one in find_personal(ESCAPE.sub("  ", text))]
     kept: list[Spot] = []
     for one in sorted(found, key=lambda one: (one.start, not one.secret, -one.end)):
         if not kept or one.start >= kept[-1].end:
             kept.append(one)
+        elif one.secret and not kept[-1].secret:  # a password in an address: all of it goes
+            kept[-1] = one._replace(start=kept[-1].start, end=max(one.end, kept[-1].end))
     return kept
 
 

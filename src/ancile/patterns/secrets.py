@@ -61,6 +61,7 @@ class Secret(NamedTuple):
     """A secret: what it is, where, how it begins, how long it is.
 
     is_real  whether its checksum is right; None where its form has none
+    shown    whether it reads like one that documentation shows
     """
 
     what: str
@@ -69,6 +70,7 @@ class Secret(NamedTuple):
     length: int
     severity: Severity = "high"
     is_real: bool | None = None
+    shown: bool = False
 
 
 @cache
@@ -91,20 +93,26 @@ def patterns() -> tuple[Pattern, ...]:
     )
 
 
-def find_secrets(text: str) -> Iterator[Secret]:
-    """Every secret of a text; a place that fits two patterns is told once, as the first of them."""
+def find_secrets(text: str, *, shown: bool = False) -> Iterator[Secret]:
+    """Every secret of a text; a place that fits two patterns is told once, as the first of them.
+
+    shown  whether those that read like what documentation shows are told as well
+    """
     taken: set[int] = set()
     for pattern, found in _matches(text):
         group = "secret" if "secret" in pattern.form.groupindex else 0
         secret, end = found[group], found.end(group)
-        if entropy(secret) < pattern.bits or PLACEHOLDER.search(secret) or end in taken:
+        is_shown = entropy(secret) < pattern.bits or PLACEHOLDER.search(secret) is not None
+        if (is_shown and not shown) or end in taken:
             continue
         is_real = _is_real(pattern.checksum, secret)
         if pattern.checksum == "jwt-header" and not is_real:
             continue
         taken.add(end)
         begin = found[0][:SHOWN]
-        yield Secret(pattern.what, found.start(), begin, len(secret), pattern.severity, is_real)
+        yield Secret(
+            pattern.what, found.start(group), begin, len(secret), pattern.severity, is_real, is_shown
+        )
 
 
 def _matches(text: str) -> Iterator[tuple[Pattern, re.Match[str]]]:
