@@ -100,3 +100,21 @@ def test_what_cannot_be_is_one_clear_line_and_nothing_is_written(
     assert said in clear(held("data", *call))
     assert sorted(held.folder.iterdir()) == before
     assert (held.folder / "notes.csv").read_text("ascii") == TEXT
+
+
+def test_pseudonyms_are_of_the_same_form_in_all_files_of_a_key(held: Place) -> None:
+    key = held.folder / "key"
+    key.write_text("5a" * 32, "ascii")
+    key.chmod(0o600)
+    (held.folder / "more.txt").write_text(f"again {MAIL} and {CARD}\n", "ascii")
+    for name in ("notes.csv", "more.txt"):
+        assert held("data", "redact", name, "-o", f"new-{name}", "--pseudonyms", "key").code == 0
+    first, second = ((held.folder / f"new-{name}").read_text("ascii") for name in ("notes.csv", "more.txt"))
+    card, mail = second.split()[3], second.split()[1]
+    assert card in first
+    assert mail in first
+    assert CARD not in first + second
+    assert MAIL not in first + second
+    assert "token [GitHub token]" in first
+    found = {one["check"] for one in held.json("data", "pii", "new-notes.csv")["findings"]}
+    assert found == {"data-personal-number", "data-personal-contact"}

@@ -8,6 +8,7 @@ import click
 
 from ancile.cli.output import chosen, output_options, quiet_option, record_option
 from ancile.cli.protecting import PROTECTING
+from ancile.cli.privacy import PRIVACY
 
 
 @click.group()
@@ -159,37 +160,51 @@ def export(version: str, format_: str, output: Path | None) -> None:
 @click.argument("paths", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
 @record_option
 @quiet_option
-@output_options
-def pii(
-    paths: tuple[Path, ...],
+def prove(
+    version: str,
+    path: str | None,
     *,
-    record: bool | None,
+    output: Path,
+    span: str | None,
+    group: int | None,
+    row: int | None,
+    content: Path | None,
     quiet: bool,
-    format_: str | None,
-    output: Path | None,
-    strict: bool,
-) -> int:
-    """Say which personal data and secrets text files hold, and in which lines.
+) -> None:
+    """Write a proof that a file, a part of it or a row is in a version, or is not.
 
-    By published forms and checksums: addresses of mail and net, telephones, cards, accounts, numbers of
-    people, keys and tokens. Names and addresses of houses have no form and are not looked for. What stands
-    there is in no report.
+    PATH is a file of the version, or would be one; a version of one file needs none. The proof carries the
+    evidence of the version, and `ancile data check-proof` verifies it without data and without a ledger. The
+    first proof of a row lists all rows of the version once, which is evidence too.
     """
-    from ancile.cli.personal import looking  # noqa: PLC0415 - not needed for --help
+    from ancile.cli.proving import proving  # noqa: PLC0415 - not needed for --help
 
-    return looking(paths, chosen(format_, output, strict=strict), record=record, quiet=quiet)
+    proving(version, path, span=span, group=group, row=row, content=content, output=output, quiet=quiet)
 
 
-@data.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="New file.")
-@click.option("--kind", "kinds", multiple=True, help="Only this kind, as `pii` names it; else all.")
-def redact(file: Path, output: Path, kinds: tuple[str, ...]) -> None:
-    """Write FILE with its personal data and secrets replaced by their kinds in brackets."""
-    from ancile.cli.personal import redacting  # noqa: PLC0415 - not needed for --help
+@data.command("check-proof")
+@click.argument("proof", type=click.Path(path_type=Path))
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--key", "keys", multiple=True, help="Verifier keys of the log; else those in ancile.toml.")
+@click.option("--signer", "signers", multiple=True, help="Id of an author; else those in ancile.toml.")
+def check_proof(proof: Path, file: Path | None, keys: tuple[str, ...], signers: tuple[str, ...]) -> int:
+    """Verify a proof offline, and whether FILE is what it speaks of.
+
+    Exit code 1 where FILE is something else, 2 where the proof does not hold, or nobody has signed it who is
+    relied on.
+    """
+    from ancile.cli.proving import checking  # noqa: PLC0415 - not needed for --help
 
     redacting(file, output, kinds)
 
 
 for protecting in PROTECTING:
     data.add_command(protecting)
+
+
+for checking in CHECKING:
+    data.add_command(checking)
+
+
+for private in PRIVACY:
+    data.add_command(private)

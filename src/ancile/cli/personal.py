@@ -13,7 +13,8 @@ from ancile.cli.recorder import open_recorder
 from ancile.core.errors import AncileError
 from ancile.core.report import Record
 from ancile.data.files import listed
-from ancile.data.personal import personal_report, redacted, spots
+from ancile.data.personal import personal_report, redacted
+from ancile.data.pseudonyms import pseudonyms, read_key
 from ancile.data.text import Block, read_text
 from ancile.render.phrases import counted
 from ancile.work.clock import system_clock
@@ -33,21 +34,23 @@ def looking(paths: Sequence[Path], way: Output, *, record: bool | None, quiet: b
     return code
 
 
-def redacting(path: Path, output: Path, kinds: Sequence[str]) -> None:
-    """Write the text of a file without what is personal or secret in it."""
+def redacting(path: Path, output: Path, kinds: Sequence[str], key: Path | None) -> None:
+    """Write the text of a file without what is personal or secret in it; under a key with pseudonyms."""
     listing = listed(path)
     if not listing.alone:
         raise AncileError(
             "a folder is not redacted as one", value=str(path), remedy="name its files one by one"
         )
     (entry,) = listing.files.values()
+    pseudonym = None if key is None else pseudonyms(read_key(key))
     places = 0
     with new_place("the redacted text", output) as unfinished, unfinished.open("xb") as file:
 
         def take(block: Block) -> None:
             nonlocal places
-            places += sum(not kinds or one.kind in kinds for one in spots(block.text))
-            file.write(redacted(block.text, kinds).encode("utf-8", "surrogateescape"))
+            found = redacted(block.text, kinds, pseudonym)
+            places += found.places
+            file.write(found.text.encode("utf-8", "surrogateescape"))
 
         read_text(entry, take)
     talk(f"{counted(places, 'place')} redacted; {output}")

@@ -218,11 +218,26 @@ def _tables(seen: Sequence[Seen]) -> tuple[Table, ...]:
     return (Table(title="What stands in which file", columns=columns, rows=tuple(rows[:ROWS]), note=note),)
 
 
-def redacted(text: str, kinds: Iterable[str] = ()) -> str:
-    """The text with what is personal or secret replaced by its kind in brackets; of all kinds without any."""
-    wanted, parts, end = frozenset(kinds), [], 0
+class Redacted(NamedTuple):
+    """A text without what was personal or secret in it, and how many places that were."""
+
+    text: str
+    places: int
+
+
+def redacted(
+    text: str, kinds: Iterable[str] = (), pseudonym: Callable[[str, str], str] | None = None
+) -> Redacted:
+    """The text with what is personal or secret replaced by its kind in brackets; of all kinds without any.
+
+    pseudonym  gives what is personal, by kind and value, another value instead; a secret has none
+    """
+    wanted, parts, end, places = frozenset(kinds), [], 0, 0
     for one in spots(text):
         if not wanted or one.kind in wanted:
-            parts += [text[end : one.start], f"[{one.kind}]"]
-            end = one.end
-    return "".join(parts) + text[end:]
+            instead = f"[{one.kind}]"
+            if pseudonym is not None and not one.secret:
+                instead = pseudonym(one.kind, text[one.start : one.end])
+            parts += [text[end : one.start], instead]
+            end, places = one.end, places + 1
+    return Redacted("".join(parts) + text[end:], places)
