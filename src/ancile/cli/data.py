@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from ancile.cli.output import chosen, output_options, quiet_option, record_option
-from ancile.cli.protecting import PROTECTING
 from ancile.cli.privacy import PRIVACY
+from ancile.cli.protecting import PROTECTING
 
 
 @click.group()
@@ -156,54 +156,8 @@ def export(version: str, format_: str, output: Path | None) -> None:
     exporting(version, format_, output)
 
 
-@data.command()
-@click.argument("paths", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
-@record_option
-@quiet_option
-def prove(
-    version: str,
-    path: str | None,
-    *,
-    output: Path,
-    span: str | None,
-    group: int | None,
-    row: int | None,
-    content: Path | None,
-    quiet: bool,
-) -> None:
-    """Write a proof that a file, a part of it or a row is in a version, or is not.
-
-    PATH is a file of the version, or would be one; a version of one file needs none. The proof carries the
-    evidence of the version, and `ancile data check-proof` verifies it without data and without a ledger. The
-    first proof of a row lists all rows of the version once, which is evidence too.
-    """
-    from ancile.cli.proving import proving  # noqa: PLC0415 - not needed for --help
-
-    proving(version, path, span=span, group=group, row=row, content=content, output=output, quiet=quiet)
-
-
-@data.command("check-proof")
-@click.argument("proof", type=click.Path(path_type=Path))
-@click.argument("file", required=False, type=click.Path(path_type=Path))
-@click.option("--key", "keys", multiple=True, help="Verifier keys of the log; else those in ancile.toml.")
-@click.option("--signer", "signers", multiple=True, help="Id of an author; else those in ancile.toml.")
-def check_proof(proof: Path, file: Path | None, keys: tuple[str, ...], signers: tuple[str, ...]) -> int:
-    """Verify a proof offline, and whether FILE is what it speaks of.
-
-    Exit code 1 where FILE is something else, 2 where the proof does not hold, or nobody has signed it who is
-    relied on.
-    """
-    from ancile.cli.proving import checking  # noqa: PLC0415 - not needed for --help
-
-    redacting(file, output, kinds)
-
-
 for protecting in PROTECTING:
     data.add_command(protecting)
-
-
-for checking in CHECKING:
-    data.add_command(checking)
 
 
 for private in PRIVACY:
