@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ancile.cli.checking import CHECKING
 from ancile.cli.output import chosen, output_options, quiet_option, record_option
 from ancile.cli.privacy import PRIVACY
 from ancile.cli.protecting import PROTECTING
@@ -162,3 +163,7 @@ for protecting in PROTECTING:
 
 for private in PRIVACY:
     data.add_command(private)
+
+
+for checking in CHECKING:
+    data.add_command(checking)

@@ -18,6 +18,7 @@ from ancile.version import __version__
 from ancile.work.landlock import landlock_abi
 
 DISTRIBUTIONS = {
+    "PIL": "pillow",
     "sklearn": "scikit-learn",
     "stdnum": "python-stdnum",
     "xgboost": "xgboost-cpu",

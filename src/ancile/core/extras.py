@@ -18,6 +18,7 @@ EXTRAS: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "trees": (("xgboost", "lightgbm"), "XGBoost and LightGBM models"),
     "tables": (("pyarrow",), "CSV and Parquet data"),
+    "images": (("PIL",), "folders of pictures: ancile data check"),
     "ray": (("ray",), "workers on a cluster: ancile assess --engine ray"),
     "sigstore": (("sigstore",), "keyless signatures: ancile sign --keyless, ancile verify --identity"),
     "serve": (("httptools", "orjson", "cedarpy", "joserfc"), "the gateway in front of a model: ancile serve"),

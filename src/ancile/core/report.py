@@ -19,6 +19,8 @@ Outcome = Literal["pass", "fail", "no_conclusion"]
 Verdict = Literal["data-only", "named-classes", "review", "block", "incomplete"]
 EXIT_CODES: dict[Outcome, int] = {"pass": 0, "fail": 1, "no_conclusion": 2}
 
+MOST_ROWS = 10_000  # a few megabytes: more than anybody looks at
+MOST_REASONS, REASON_LENGTH = 5, 300
 EXACT = 1 << 53  # RFC 8785 knows numbers as doubles: larger integers travel as strings
 
 Parameters = dict[str, Scalar | list[Scalar]]
@@ -65,11 +67,35 @@ class ScannedFile(msgspec.Struct, frozen=True, kw_only=True):
     packages: tuple[str, ...] = ()
 
 
+class RankedRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A row of a data set that somebody should look at.
+
+    row      of the file from 0, without a header line; of files that are a row each the place in their order
+    score    0 or more: -log10 of the share of sound rows among those that look as bad or worse
+    reasons  why, the strongest first
+    path     of a row that is a file of its own
+    label    the class that the row is given
+    """
+
+    row: int
+    score: float
+    reasons: tuple[str, ...]
+    path: str = ""
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        if self.row < 0 or not 0 <= self.score < math.inf:
+            raise ValueError("a ranked row has a place, and a score that is finite and not negative")
+        if len(self.reasons) > MOST_REASONS or any(len(one) > REASON_LENGTH for one in self.reasons):
+            raise ValueError(f"at most {MOST_REASONS} reasons of {REASON_LENGTH} characters for a row")
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """One run of one stage on one subject.
 
     passed    check id to how often it looked and found nothing
     files     of a scan, what was found of each file
+    rows      of a check of data, what to look at, worst first; at most 10,000
     complete  False: a budget, an interrupt or an error left work undone
     outcome   computed, never set: a stored ``pass`` or ``fail`` that does not follow is refused
     """
@@ -85,6 +111,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     passed: dict[str, int] = {}
     exhibits: tuple[Exhibit, ...] = ()
     files: tuple[ScannedFile, ...] | msgspec.UnsetType = msgspec.UNSET
+    rows: tuple[RankedRow, ...] | msgspec.UnsetType = msgspec.UNSET
     cost: Cost = Cost()
     started: datetime
     finished: datetime
@@ -99,6 +126,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError("a parameter of a report is not finite, or an integer beyond 2**53")
         if any(n < 1 for n in self.passed.values()):
             raise ValueError("a count of passes is at least 1")
+        if isinstance(self.rows, tuple) and len(self.rows) > MOST_ROWS:
+            raise ValueError(f"a report names at most {MOST_ROWS} rows")
         names = [(m.name, tuple(sorted(m.slice.items()))) for m in self.measures]
         if len(names) != len(set(names)):
             raise ValueError("two measures of one name and slice")

@@ -63,7 +63,7 @@ def open_csv(data: bytes, *, limit_bytes: int) -> Columns:
     header = data[: data.find(b"\n") if b"\n" in data else len(data)].decode("utf-8", "replace")
     delimiter = max(DELIMITERS, key=header.count)  # the first of them where none is there
     if header.count(delimiter) >= COLUMNS:
-        raise _too_wide(header.count(delimiter) + 1)
+        raise too_wide(header.count(delimiter) + 1)
     with arrow_errors("CSV file"):
         table = csv.read_csv(
             arrow.BufferReader(data),
@@ -85,7 +85,7 @@ def open_parquet(data: bytes, *, limit_bytes: int) -> Columns:
         stated = sum(facts.row_group(at).total_byte_size for at in range(facts.num_row_groups))
         names = tuple(schema.names)
     if facts.num_columns > COLUMNS:
-        raise _too_wide(facts.num_columns)
+        raise too_wide(facts.num_columns)
     # A run-length code states a billion rows in a few bytes, so that rows count and not bytes alone.
     wanted = max(stated, facts.num_rows * facts.num_columns * CELL_BYTES)
     if wanted > limit_bytes or min(stated, facts.num_rows) < 0:
@@ -134,7 +134,8 @@ def _check_utf8(data: bytes) -> None:
             ) from reason
 
 
-def _too_wide(columns: int) -> AncileError:
+def too_wide(columns: int) -> AncileError:
+    """What is said of a table with more columns than are read."""
     return AncileError(
         "table has too many columns", value=str(columns), remedy=f"at most {COLUMNS} columns are read"
     )
