@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from poison_sets import SIZE, TABLES, TEXTS, Content, Images, Labels, drawn
+from poison_sets import SETS, SIZE, TABLES, TEXTS, Content, Images, Labels, drawn
 from poison_triggers import blended, combination, inserted, phrase, sinusoid, square, token, unseen_characters
 
 MOST = 0.8  # of a class that is poisoned; there is always somebody who is not
@@ -202,7 +202,7 @@ def described(content: Content, at: int) -> str:
 
 
 if __name__ == "__main__":
-    for where in ("mnist", "gtsrb", *TABLES, *TEXTS):
+    for where in SETS:
         for how in attacks(where):
             got = poisoned(where, how, 0.01, 0)
             first = int(np.flatnonzero(got.planted)[0])

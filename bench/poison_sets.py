@@ -18,7 +18,16 @@ from numpy.typing import NDArray
 SHARED = Path(os.environ.get("ANCILE_SHARED", Path(__file__).parent.parent.parent / "shared"))
 SIZE = 4000
 PICTURES = ("mnist", "gtsrb")
-TABLES = {"creditcard_fraud": "fraud", "credit_default": "default", "adult": "income"}
+TABLES = {
+    "creditcard_fraud": "fraud",
+    "credit_default": "default",
+    "adult": "income",
+    "spambase": "spam",
+    "phishing_url": "phishing",
+    "heloc": "bad",
+    "german_credit": "bad",
+    "compas": "two_year_recid",
+}
 TEXTS = ("sms_spam", "movie_sentences")
 SETS = (*PICTURES, *TABLES, *TEXTS)
 
