@@ -138,7 +138,7 @@ def test_what_has_no_host_is_no_address(text: str) -> None:
 
 
 def described(store: DataStore, version: Version) -> dict[str, Any]:
-    return croissant(version, opened=lambda one: opened_kept(store.read, one))
+    return croissant(version, opened=lambda one: opened_kept(store, one))
 
 
 def test_columns_of_tables_are_described_with_their_types(store: DataStore, versions: list[Version]) -> None:
@@ -204,7 +204,7 @@ def test_a_kept_file_is_read_at_any_place(store: DataStore, tmp_path: Path, size
     data = bytes(number * 7 % 251 for number in range(size))
     (tmp_path / "x").write_bytes(data)
     (one,) = add_version(store, tmp_path / "x", name="x", provenance=Provenance(), now=NOW).kept.version.files
-    with opened_kept(store.read, one) as file:
+    with opened_kept(store, one) as file:
         assert file.read() == data
         file.seek(-min(size, 10), io.SEEK_END)
         assert file.read(4) == data[-10:][:4]

@@ -37,6 +37,7 @@ TUPLES = (
     "ancile.models.checks:MODEL_CHECKS",
     "ancile.data.checks:ADDED",
     "ancile.data.checks:VERIFIED",
+    "ancile.data.listing:LISTED",
     "ancile.data.personal:CHECKS",
     "ancile.data.access:SEALING",
     "ancile.data.access:OPENING",

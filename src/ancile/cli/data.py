@@ -157,13 +157,62 @@ def export(version: str, format_: str, output: Path | None) -> None:
     exporting(version, format_, output)
 
 
+@data.command()
+@click.argument("version", metavar="NAME[@N]")
+@click.argument("path", required=False)
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="File of the proof.")
+@click.option("--bytes", "span", metavar="FIRST-LAST", help="These bytes of the file alone.")
+@click.option("--row-group", "group", type=click.IntRange(min=0), help="This row group of a Parquet file.")
+@click.option("--row", type=click.IntRange(min=0), help="This row of the file, from 0 without a header.")
+@click.option(
+    "--content", type=click.Path(path_type=Path), help="What is in FILE: the whole, and each of its rows."
+)
+@quiet_option
+def prove(
+    version: str,
+    path: str | None,
+    *,
+    output: Path,
+    span: str | None,
+    group: int | None,
+    row: int | None,
+    content: Path | None,
+    quiet: bool,
+) -> None:
+    """Write a proof that a file, a part of it or a row is in a version, or is not.
+
+    PATH is a file of the version, or would be one; a version of one file needs none. The proof carries the
+    evidence of the version, and `ancile data check-proof` verifies it without data and without a ledger. The
+    first proof of a row lists all rows of the version once, which is evidence too.
+    """
+    from ancile.cli.proving import proving  # noqa: PLC0415 - not needed for --help
+
+    proving(version, path, span=span, group=group, row=row, content=content, output=output, quiet=quiet)
+
+
+@data.command("check-proof")
+@click.argument("proof", type=click.Path(path_type=Path))
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--key", "keys", multiple=True, help="Verifier keys of the log; else those in ancile.toml.")
+@click.option("--signer", "signers", multiple=True, help="Id of an author; else those in ancile.toml.")
+def check_proof(proof: Path, file: Path | None, keys: tuple[str, ...], signers: tuple[str, ...]) -> int:
+    """Verify a proof offline, and whether FILE is what it speaks of.
+
+    Exit code 1 where FILE is something else, 2 where the proof does not hold, or nobody has signed it who is
+    relied on.
+    """
+    from ancile.cli.proving import checking  # noqa: PLC0415 - not needed for --help
+
+    return checking(proof, file, keys=keys, signers=signers)
+
+
 for protecting in PROTECTING:
     data.add_command(protecting)
 
 
-for private in PRIVACY:
-    data.add_command(private)
-
-
 for checking in CHECKING:
     data.add_command(checking)
+
+
+for private in PRIVACY:
+    data.add_command(private)

@@ -25,7 +25,7 @@ def exporting(spelled: str, format_: str, output: Path | None) -> None:
         version = store.find(parse_spelled(spelled)).version
         made: dict[str, Any]
         if format_ == "croissant":
-            made = croissant(version, opened=lambda one: opened_kept(store.read, one))
+            made = croissant(version, opened=lambda one: opened_kept(store, one))
         else:
             made = bill_of(ancestors(store, version))
     text = msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n"

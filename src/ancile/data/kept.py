@@ -8,6 +8,7 @@ from collections.abc import Callable
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from ancile.data.store import DataStore
 from ancile.data.version import DataFile, Piece
 
 if TYPE_CHECKING:
@@ -62,6 +63,6 @@ class KeptFile(io.RawIOBase):
         return len(piece)
 
 
-def opened_kept(read: Callable[[Piece], bytes], file: DataFile) -> io.BufferedReader:
-    """The same with lines and whole reads."""
-    return io.BufferedReader(KeptFile(read, file), 1 << 16)
+def opened_kept(store: DataStore, file: DataFile) -> io.BufferedReader:
+    """A file of a version with lines and whole reads."""
+    return io.BufferedReader(KeptFile(store.reader(file.chunks), file), 1 << 16)

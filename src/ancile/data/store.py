@@ -11,8 +11,8 @@ import hashlib
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -20,6 +20,7 @@ import msgspec
 
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
+from ancile.data.cutting import MOST_MEAN, sizes_of
 from ancile.data.reading import Chunk
 from ancile.data.version import Piece, Spelled, Version
 from ancile.trust.private_file import locked, make_private_folder, sync_folder
@@ -38,6 +39,16 @@ CREATE TABLE versions (
     PRIMARY KEY (name, number)
 ) STRICT, WITHOUT ROWID;
 """
+LONGEST = sizes_of(MOST_MEAN).most  # bytes of a chunk, whatever a database that was changed says
+PACK_NAMES = "SELECT name FROM packs"
+ROWS = "rows"  # the folder of lists of rows
+ROW_TREES = """
+CREATE TABLE row_trees (
+    name TEXT NOT NULL, number INTEGER NOT NULL, file TEXT NOT NULL UNIQUE, root BLOB NOT NULL,
+    leaves INTEGER NOT NULL, total INTEGER NOT NULL, entry INTEGER NOT NULL,
+    PRIMARY KEY (name, number), FOREIGN KEY (name, number) REFERENCES versions
+) STRICT, WITHOUT ROWID;
+"""
 SYNC_BYTES = 64 << 20  # handed to the disk at once, so that the last sync has little left to do
 
 
@@ -46,6 +57,23 @@ class Kept(NamedTuple):
 
     version: Version
     entry: int | None
+
+
+class KeptTree(NamedTuple):
+    """The list of a version's rows: its file, its root, different rows, rows in all, entry in the ledger."""
+
+    path: Path
+    root: bytes
+    leaves: int
+    rows: int
+    entry: int
+
+
+class _Place(NamedTuple):
+    """Where a chunk lies."""
+
+    pack: Path
+    at: int
 
 
 class Pack:
@@ -95,7 +123,7 @@ class DataStore:
             self._db = open_database(
                 folder / DATABASE,
                 holds="versions of data",
-                steps=[SCHEMA],
+                steps=[SCHEMA, ROW_TREES],
                 pragmas={"synchronous": "FULL", "foreign_keys": "ON"},
                 wait_seconds=WAIT_SECONDS,
             )
@@ -142,23 +170,49 @@ class DataStore:
         sql = "UPDATE versions SET entry = ? WHERE name = ? AND number = ?"
         self._rows(sql, entry, version.name, version.number)
 
+    # Lists of rows.
+
+    def row_tree(self, version: Version) -> KeptTree | None:
+        """The list of a version's rows, if it was made and is there."""
+        sql = "SELECT file, root, leaves, total, entry FROM row_trees WHERE name = ? AND number = ?"
+        for file, *rest in self._rows(sql, version.name, version.number):
+            path = self.folder / ROWS / str(file)
+            return KeptTree(path, *rest) if path.exists() else None  # type: ignore[arg-type]  # STRICT columns
+        return None
+
+    @contextmanager
+    def listing(self) -> Iterator[Path]:
+        """A new file for a list of rows; it goes unless ``keep_rows`` names it. Waits as ``writing`` does."""
+        folder = self.folder / ROWS
+        make_private_folder(folder)
+        with locked(self.folder), _keeping(folder):
+            try:
+                yield folder / secrets.token_hex(16)
+            finally:
+                self._remove_unnamed(folder, "SELECT file FROM row_trees")
+
+    def keep_rows(self, version: Version, tree: KeptTree) -> None:
+        """The list is found when this returns; one that was there before gives way."""
+        row = version.name, version.number, tree.path.name, tree.root, tree.leaves, tree.rows, tree.entry
+        self._rows("INSERT OR REPLACE INTO row_trees VALUES (?, ?, ?, ?, ?, ?, ?)", *row)
+
     # Writing.
 
     @contextmanager
     def writing(self) -> Iterator[Writing]:
         """To add a version; waits for another process that does. Nothing is kept unless it is committed."""
         with locked(self.folder):
-            self._remove_unnamed()
+            self._remove_unnamed(self.folder / PACKS, PACK_NAMES)
             made = Pack(self.folder / PACKS / secrets.token_hex(16))
             try:
                 yield Writing(self._db, made)
             finally:
                 made.close()
-                self._remove_unnamed()
+                self._remove_unnamed(self.folder / PACKS, PACK_NAMES)
 
-    def _remove_unnamed(self) -> None:
-        named = {str(name) for (name,) in self._rows("SELECT name FROM packs")}
-        for path in (self.folder / PACKS).iterdir():
+    def _remove_unnamed(self, folder: Path, names: str) -> None:
+        named = {str(name) for (name,) in self._rows(names)}
+        for path in folder.iterdir():
             if path.name not in named:
                 path.unlink()
 
@@ -166,18 +220,24 @@ class DataStore:
 
     def read(self, piece: Piece) -> bytes:
         """The bytes of a chunk; AncileError where they are not what they were."""
-        rows = self._rows(
-            "SELECT packs.name, place, size FROM chunks JOIN packs ON packs.id = pack WHERE digest = ?",
-            piece.digest,
-        )
+        return self.reader([piece])(piece)
+
+    def reader(self, pieces: Iterable[Piece]) -> Callable[[Piece], bytes]:
+        """What gives each of these chunks as ``read`` does, in any thread."""
+        places = {one.digest: self._place(one) for one in pieces}
+        return lambda piece: self._checked(piece, places[piece.digest])
+
+    def _place(self, piece: Piece) -> _Place | None:
+        sql = "SELECT packs.name, place FROM chunks JOIN packs ON packs.id = pack WHERE digest = ?"
+        for name, at in self._rows(sql, piece.digest):
+            return _Place(self.folder / PACKS / str(name), int(str(at)))
+        return None
+
+    def _checked(self, piece: Piece, place: _Place | None) -> bytes:
         data = b""
-        if rows:
-            name, place, size = rows[0]
-            try:
-                with (self.folder / PACKS / str(name)).open("rb") as file:
-                    data = os.pread(file.fileno(), int(str(size)), int(str(place)))
-            except OSError:
-                data = b""
+        if place is not None:
+            with suppress(OSError), place.pack.open("rb") as file:
+                data = os.pread(file.fileno(), min(piece.size, LONGEST), place.at)
         if hashlib.sha256(data).digest() != piece.digest:
             raise AncileError(
                 "a chunk of the store is damaged or gone",

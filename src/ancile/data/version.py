@@ -15,7 +15,7 @@ import msgspec
 from ancile.core.errors import AncileError
 from ancile.core.subject import DIGEST, Subject, subject_of_parts
 from ancile.core.text import plain
-from ancile.trust.merkle import leaf_hash, root_of
+from ancile.trust.merkle import root_of
 
 NAME = re.compile(r"[^\x00-\x20@\x7f]+")
 SPELLED = re.compile(r"(?P<name>.+?)(?:@(?P<number>[1-9][0-9]{0,8}))?")
@@ -102,7 +102,7 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
 
     def root(self) -> str:
         """``sha256:<hex>``: the Merkle root (RFC 6962, 2.1) of the leaves, so that a chunk can be proved."""
-        return f"sha256:{root_of(leaf_hash(one) for one in leaves(self)).hex()}"
+        return f"sha256:{root_of(leaves(self)).hex()}"
 
 
 def leaves(version: Version) -> Iterator[bytes]:
