@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ancile.data.poison.patch_features import patch_features
+from ancile.data.poison.gradient_features import gradient_features
+from ancile.data.poison.patch_features import patch_features, smaller
 from ancile.data.poison.word_features import word_features
 from ancile.data.rows import Cells, Content, Pictures
 from ancile.numeric import NDArray, np
@@ -13,20 +14,23 @@ BUMPS = 5  # for each column of numbers: places along its ranks, so that a linea
 
 
 def features(content: Content, rng: np.random.Generator) -> NDArray[np.float32]:
-    """(n, d), d at most 1,024; columns have mean 0 and variance 1, or are 0 throughout.
+    """(n, d), d at most about 1,200; columns have mean 0, and variance 1 or are 0 throughout.
 
-    Of texts the columns are principal directions, which keep their spread in proportion.
+    Principal directions of texts, and changes of light in pictures, keep their spread in proportion.
     """
     if isinstance(content, Pictures):
-        found = patch_features(content.pixels, rng)
-    elif isinstance(content, Cells):
-        found = cell_features(content, rng)
-    else:
-        found = word_features(content.texts, rng)
-        found -= found.mean(axis=0, keepdims=True)
-        found /= max(float(found.std()), 1e-6)
-        return found
-    return standard(found)
+        small = smaller(content.pixels)
+        return np.hstack([standard(patch_features(small, rng)), proportional(gradient_features(small))])
+    if isinstance(content, Cells):
+        return standard(cell_features(content, rng))
+    return proportional(word_features(content.texts, rng))
+
+
+def proportional(columns: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Each column with mean 0, all of them together with variance 1."""
+    middle: NDArray[np.float32] = columns - columns.mean(axis=0, keepdims=True)
+    scaled: NDArray[np.float32] = middle / np.float32(max(float(middle.std()), 1e-6))
+    return scaled
 
 
 def standard(columns: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from ancile.numeric import NDArray, np
 
 SIDE = 6  # pixels of a patch: section 4.5 finds small ones best
-FILTERS = 96  # each with both signs, in four quarters: 768 columns
+FILTERS = 64  # each with both signs, in four quarters: 512 columns
 DRAWN = 20_000  # patches that the filters and the whitening come from
 LARGEST = 48  # pixels of a side: larger pictures are averaged down to this or less
 THRESHOLD = 0.5  # of an answer, in standard deviations: section 4 of the second paper finds 0.25 to 0.5 good
@@ -17,9 +17,8 @@ SOFT = 10.0  # added to the variance of a patch in grey levels, so that flat pat
 AT_ONCE = 128  # pictures
 
 
-def patch_features(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.float32]:
-    """(n, 768) answers of filters in the quarters of each picture, linear in n."""
-    small = smaller(pixels)
+def patch_features(small: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """(n, 512) roots of the answers of filters in the quarters of each picture, linear in n."""
     side = min(SIDE, small.shape[1], small.shape[2])
     filters, offset = dictionary(small, rng, side)
     n = len(small)
@@ -48,7 +47,7 @@ def smaller(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
 def dictionary(
     small: NDArray[np.float32], rng: np.random.Generator, side: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Filters (side * side * channels, 96) for normalised patches, and what their answers have to be less."""
+    """Filters (side * side * channels, 64) for normalised patches, and what their answers have to be less."""
     n, high, wide, _ = small.shape
     who = rng.integers(0, n, DRAWN)
     top, left = rng.integers(0, high - side + 1, DRAWN), rng.integers(0, wide - side + 1, DRAWN)
@@ -76,7 +75,7 @@ def normal(patches: NDArray[np.float32]) -> NDArray[np.float32]:
 def pooled(
     some: NDArray[np.float32], filters: NDArray[np.float32], offset: NDArray[np.float32], side: int
 ) -> NDArray[np.float32]:
-    """(pictures, 8 * filters) the mean answer of both signs in each quarter."""
+    """(pictures, 8 * filters) the root of the mean answer of both signs in each quarter."""
     windows = np.lib.stride_tricks.sliding_window_view(some, (side, side), axis=(1, 2))
     m, down, across = windows.shape[:3]
     patches = np.moveaxis(windows, 3, 5).reshape(m * down * across, -1)
@@ -89,5 +88,5 @@ def pooled(
         (slice(0, -(-across // 2)), slice(across // 2, None)),
     ]
     parts = [signed[:, up, side_].mean(axis=(1, 2)) for up in halves[0] for side_ in halves[1]]
-    found: NDArray[np.float32] = np.hstack(parts)
+    found: NDArray[np.float32] = np.sqrt(np.hstack(parts))
     return found

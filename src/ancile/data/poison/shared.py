@@ -51,7 +51,7 @@ class Shared:
 
     @cached_property
     def features(self) -> NDArray[np.float32]:
-        """The content of each row as numbers (n, d), d at most 1,024; columns of mean 0."""
+        """The content of each row as numbers (n, d), d at most about 1,200; columns of mean 0."""
         self.told("features")
         return features(self.rows.content, self.rng("features"))
 
