@@ -42,6 +42,8 @@ TUPLES = (
     "ancile.data.access:SEALING",
     "ancile.data.access:OPENING",
     "ancile.release.checks:RELEASE_CHECKS",
+    "ancile.data.erasing:DROPPED",
+    "ancile.data.erasing:ERASED",
     "ancile.serve.attackers.checks:GATEWAY_CHECKS",
     "ancile.govern.checks:GATE_CHECKS",
     "ancile.trust.checks:LEDGER_CHECKS",

@@ -27,6 +27,11 @@ def data() -> None:
 @click.option("--transformation", default="", help="What was done to the parents.")
 @click.option("--access", default="", help="Who may have it.")
 @click.option("--note", default="", help="What else is to be known.")
+@click.option(
+    "--subject",
+    metavar="COLUMN",
+    help="Seal each row under a key of whom this column says it is about, so that `erase` reaches it.",
+)
 @quiet_option
 @output_options
 def add(
@@ -40,6 +45,7 @@ def add(
     transformation: str,
     access: str,
     note: str,
+    subject: str | None,
     quiet: bool,
     format_: str | None,
     output: Path | None,
@@ -62,7 +68,8 @@ def add(
         note=note,
         parents=parents,
     )
-    return adding(path, name, provenance, chosen(format_, output, strict=strict), quiet=quiet)
+    way = chosen(format_, output, strict=strict)
+    return adding(path, name, provenance, way, subject=subject, quiet=quiet)
 
 
 @data.command()

@@ -1,4 +1,4 @@
-"""``ancile data`` on what is personal: pii, redact."""
+"""``ancile data`` on what is personal: pii, redact, retain, erase."""
 
 from __future__ import annotations
 
@@ -56,4 +56,39 @@ def redact(file: Path, output: Path, kinds: tuple[str, ...], key: Path | None) -
     redacting(file, output, kinds, key)
 
 
-PRIVACY = (pii, redact)
+@click.command()
+@click.argument("name", required=False)
+@click.option("--older-than", required=True, metavar="DURATION", help="Such as 365d: counted from now.")
+@click.option("--reason", default="", help="Why: it stands in the ledger.")
+@click.option("--yes", is_flag=True, help="Do it, for good; without it only the versions are listed.")
+def retain(name: str | None, older_than: str, reason: str, *, yes: bool) -> None:
+    """Erase the content of versions older than that, of all data sets or of NAME.
+
+    Chunks that no other version has are gone; names, digests and entries stay, and `ancile data verify` says
+    by which entry a version was erased.
+    """
+    from ancile.cli.forgetting import retaining  # noqa: PLC0415 - not needed for --help
+
+    retaining(name, older_than, reason, yes=yes)
+
+
+@click.command()
+@click.option("--subject", required=True, metavar="ID", help="Whom, as the column has it.")
+@click.option("--reason", default="", help="Why: it stands in the ledger.")
+@click.option("--yes", is_flag=True, help="Do it, for good; without it only rows are counted.")
+@output_options
+def erase(
+    subject: str, *, reason: str, yes: bool, format_: str | None, output: Path | None, strict: bool
+) -> int:
+    """Erase a subject from all versions of sets that were added with --subject, by deleting the key.
+
+    No version can show the rows any more, nor can any copy of the data. The report, which is evidence and
+    does not say whom it is about, counts the rows, and names versions in the open that may hold some, and
+    models that the ledger knows with such data.
+    """
+    from ancile.cli.erasing import erasing  # noqa: PLC0415 - not needed for --help
+
+    return erasing(subject, reason, chosen(format_, output, strict=strict), yes=yes)
+
+
+PRIVACY = (pii, redact, retain, erase)

@@ -13,12 +13,14 @@ from ancile.cli.new_place import new_place
 from ancile.cli.output import Output, deliver, talk
 from ancile.cli.own_home import is_recorded
 from ancile.cli.recorder import open_recorder
+from ancile.cli.subjects import as_kept, as_sealed, column_of, open_sealed
+from ancile.core.errors import AncileError
 from ancile.core.report import Record
 from ancile.core.text import plain
 from ancile.data.adding import add_version, name_of
 from ancile.data.comparing import Range, compare
 from ancile.data.lineage import ancestors, mermaid
-from ancile.data.stage import added_report, verify_version
+from ancile.data.stage import added_report, erased_by, verify_version
 from ancile.data.store import DataStore, Kept
 from ancile.data.version import DataFile, Provenance, Version, parse_spelled, path_of
 from ancile.render.phrases import counted
@@ -33,16 +35,27 @@ def store_of(home: Home) -> DataStore:
     return DataStore(home.folder / FOLDER)
 
 
-def adding(path: Path, name: str | None, provenance: Provenance, way: Output, *, quiet: bool) -> int:
-    """Add, record, deliver; a version that nobody recorded, since its adding was stopped, is recorded now."""
+def adding(
+    path: Path,
+    name: str | None,
+    provenance: Provenance,
+    way: Output,
+    *,
+    subject: str | None = None,
+    quiet: bool,
+) -> int:
+    """Add, record, deliver; a version that nobody recorded, since its adding was stopped, is recorded now.
+
+    subject  the column by which rows are sealed, None to keep the files as they are
+    """
     home, clock = need_home(Path.cwd()), system_clock()
     with open_recorder(home) as recorder, store_of(home) as store:
-        started = clock.now()
-        with progress_line("add", quiet=quiet) as line:
+        started, called = clock.now(), name or name_of(path, home.folder.parent)
+        with progress_line("add", quiet=quiet) as line, as_kept(home, store, called, path, subject) as real:
             added = add_version(
                 store,
-                path,
-                name=name or name_of(path, home.folder.parent),
+                real,
+                name=called,
                 provenance=provenance,
                 now=started,
                 progress=line.say,
@@ -68,7 +81,8 @@ def verifying(spelled: str, path: Path | None, way: Output, *, record: bool | No
         version = store.find(wanted).version
         with progress_line("verify", quiet=quiet) as line:
             place = path or home.folder.parent / wanted.name
-            report = verify_version(store, version, place, clock=system_clock(), progress=line.say)
+            with as_sealed(home, store, version, place) as real:
+                report = verify_version(store, version, real, clock=system_clock(), progress=line.say)
     if is_recorded(home, record):
         with open_recorder(home) as recorder:
             return deliver(recorder.report(report), way)
@@ -149,10 +163,25 @@ def _in_all(ranges: Sequence[Range]) -> str:
 
 def getting(spelled: str, output: Path) -> None:
     """Write a version to a new place, whole or not at all."""
-    with new_place("the version", output) as unfinished, store_of(need_home(Path.cwd())) as store:
+    home = need_home(Path.cwd())
+    with new_place("the version", output) as unfinished, store_of(home) as store:
         version = store.find(parse_spelled(spelled)).version
-        _write(store, version, unfinished)
+        write_version(home, store, version, unfinished)
     talk(f"{version.spelled} in {output}")
+
+
+def write_version(home: Home, store: DataStore, version: Version, to: Path) -> None:
+    """The files of a version as they were added, to a place where nothing is."""
+    drop = store.dropped(version)
+    if drop is not None:
+        raise AncileError(
+            "the content of this version is gone",
+            value=f"{version.spelled}: {erased_by(drop)}",
+            remedy="take another version",
+        )
+    _write(store, version, to)
+    if column_of(store, version) is not None:
+        open_sealed(home, to, alone=version.alone)
 
 
 def _write(store: DataStore, version: Version, to: Path) -> None:

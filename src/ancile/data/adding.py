@@ -53,7 +53,11 @@ def add_version(
         before = store.latest(name)
         mean = before.version.mean if before else mean_for(size_of(listing))
         files = files_of(path, listing, mean, writing.take, progress)
-        if before is not None and (before.version.files, before.version.alone) == (files, listing.alone):
+        if (
+            before is not None
+            and (before.version.files, before.version.alone) == (files, listing.alone)
+            and store.dropped(before.version) is None
+        ):
             return Added(before, new=False, grown=0)
         version = Version(
             name=name,

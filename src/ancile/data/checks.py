@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from ancile.core.check import Check, Remark, check, fail, ok, warn
+from ancile.core.check import Check, Remark, check, fail, ok, skip, warn
 from ancile.core.finding import Location
 from ancile.data.comparing import Changed, Differences, Range
 from ancile.data.version import Version
@@ -21,12 +21,14 @@ class Verified(NamedTuple):
 
     damaged  chunks of the store that are not what they were, as ``sha256:<hex>``
     rows     path to words for each range that came
+    erased   by which entry the kept copy was erased on purpose; empty where it was not
     """
 
     version: Version
     differences: Differences
     damaged: Sequence[str]
     rows: Mapping[str, Sequence[str]]
+    erased: str = ""
 
 
 @check("data-origin-unknown", severity="medium", refs=ORIGIN)
@@ -107,6 +109,9 @@ def store_damaged(facts: Verified) -> Iterator[Remark]:
     Why   The version can still be recognised, and not be had back.
     Fix   Restore the folder `data` of the home from a copy.
     """
+    if facts.erased:
+        yield skip(f"the kept copy was {facts.erased}")
+        return
     for digest in facts.damaged[:MOST_NAMED]:
         yield fail(f"chunk {digest}")
     yield from _more(len(facts.damaged))

@@ -14,6 +14,7 @@ from ancile.data.adding import Added
 from ancile.data.checks import ADDED, VERIFIED, Verified
 from ancile.data.comparing import Changed, compare
 from ancile.data.files import Progress, files_of, listed
+from ancile.data.forgetting import Drop
 from ancile.data.store import DataStore
 from ancile.data.version import Version, path_of
 from ancile.inputs.row_places import rows_in
@@ -55,7 +56,9 @@ def verify_version(
         one.path: rows_in(_place(path, one, alone=alone), [(at.start, at.end) for at in one.come])
         for one in differences.changed
     }
-    facts = Verified(version, differences, list(_damaged(store, version)), rows)
+    drop = store.dropped(version)
+    damaged = [] if drop else list(_damaged(store, version))
+    facts = Verified(version, differences, damaged, rows, erased_by(drop) if drop else "")
     counted = {"files": len(files), "bytes": sum(one.size for one in files)}
     return _report(
         version,
@@ -65,6 +68,11 @@ def verify_version(
         counted=counted,
         stage="data verify",
     )
+
+
+def erased_by(drop: Drop) -> str:
+    """What is said of a version whose content is gone on purpose."""
+    return "erased, and not recorded" if drop.entry is None else f"erased by entry {drop.entry}"
 
 
 def _place(path: Path, one: Changed, *, alone: bool) -> Path:

@@ -11,7 +11,7 @@ import hashlib
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -21,6 +21,7 @@ import msgspec
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
 from ancile.data.cutting import MOST_MEAN, sizes_of
+from ancile.data.forgetting import DROPS, Drop, copy_rest, pieces_of, touched
 from ancile.data.reading import Chunk
 from ancile.data.version import Piece, Spelled, Version
 from ancile.trust.private_file import locked, make_private_folder, sync_folder
@@ -123,7 +124,7 @@ class DataStore:
             self._db = open_database(
                 folder / DATABASE,
                 holds="versions of data",
-                steps=[SCHEMA, ROW_TREES],
+                steps=[SCHEMA, ROW_TREES, DROPS],
                 pragmas={"synchronous": "FULL", "foreign_keys": "ON"},
                 wait_seconds=WAIT_SECONDS,
             )
@@ -216,6 +217,56 @@ class DataStore:
             if path.name not in named:
                 path.unlink()
 
+    # Forgetting.
+
+    def dropped(self, version: Version) -> Drop | None:
+        """Whether the content of a version is gone on purpose."""
+        sql = "SELECT entry FROM drops WHERE name = ? AND number = ?"
+        for (entry,) in self._rows(sql, version.name, version.number):
+            return Drop(None if entry is None else int(str(entry)))
+        return None
+
+    def drop(self, versions: Sequence[Version]) -> int:
+        """Bytes that are gone: chunks of these versions that no other has; nothing is where it fails."""
+        with locked(self.folder), _keeping(self.folder):
+            going = {one.spelled for one in versions}
+            known = [kept.version for name in self.names() for kept in self.versions(name)]
+            needed = pieces_of(one for one in known if one.spelled not in going and not self.dropped(one))
+            gone = {digest: one for digest, one in pieces_of(versions).items() if digest not in needed}
+            rest = touched(self._db, gone)
+            made = Pack(self.folder / PACKS / secrets.token_hex(16))
+            try:
+                copy_rest(rest.values(), self.read, made.add)
+                made.sync()
+                sync_folder(made.path.parent)
+                self._drop(versions, gone, list(rest), made)
+            finally:
+                made.close()
+                self._remove_unnamed(self.folder / PACKS, PACK_NAMES)
+                if (self.folder / ROWS).exists():
+                    self._remove_unnamed(self.folder / ROWS, "SELECT file FROM row_trees")
+        return sum(one.size for one in gone.values())
+
+    def _drop(
+        self, versions: Sequence[Version], gone: Mapping[bytes, Piece], packs: Sequence[int], made: Pack
+    ) -> None:
+        with _committing(self._db):
+            if made.places:
+                new = self._db.execute("INSERT INTO packs (name) VALUES (?)", (made.path.name,)).lastrowid
+                moved = [(new, at, digest) for digest, (at, _) in made.places.items()]
+                self._db.executemany("UPDATE chunks SET pack = ?, place = ? WHERE digest = ?", moved)
+            self._db.executemany("DELETE FROM chunks WHERE digest = ?", [(one,) for one in gone])
+            self._db.executemany("DELETE FROM packs WHERE id = ?", [(one,) for one in packs])
+            named = [(one.name, one.number) for one in versions]
+            self._db.executemany("DELETE FROM row_trees WHERE name = ? AND number = ?", named)
+            self._db.executemany("INSERT OR IGNORE INTO drops VALUES (?, ?, NULL)", named)
+
+    def drop_entered(self, version: Version, entry: int) -> None:
+        """Note where in the ledger it stands that a version's content is gone."""
+        self._rows(
+            "UPDATE drops SET entry = ? WHERE name = ? AND number = ?", entry, version.name, version.number
+        )
+
     # Reading back.
 
     def read(self, piece: Piece) -> bytes:
@@ -271,8 +322,7 @@ class Writing:
 
     def _commit(self, version: Version, body: bytes) -> None:
         row = version.name, version.number, version.subject().digest, body
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
+        with _committing(self._db):
             if self.pack.places:
                 made = self._db.execute(
                     "INSERT INTO packs (name) VALUES (?)", (self.pack.path.name,)
@@ -280,11 +330,19 @@ class Writing:
                 places = ((digest, made, at, size) for digest, (at, size) in self.pack.places.items())
                 self._db.executemany("INSERT INTO chunks VALUES (?, ?, ?, ?)", places)
             self._db.execute("INSERT INTO versions (name, number, digest, body) VALUES (?, ?, ?, ?)", row)
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:  # a full disk ends it by itself
-                self._db.execute("ROLLBACK")
-            raise
+
+
+@contextmanager
+def _committing(db: sqlite3.Connection) -> Iterator[None]:
+    """All of a ``with``, or nothing of it."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:  # a full disk ends it by itself
+            db.execute("ROLLBACK")
+        raise
 
 
 @contextmanager

@@ -1,0 +1,217 @@
+"""Tables whose rows are sealed under a key of the subject they are about, row by row, in their order.
+
+A sealed table begins with a line that says so and a line of JSON with the column and the form; then come
+rows: the subject's token, the number of bytes, the bytes of the row as they stood in the file, sealed. The
+header of a CSV file has an empty token and is open. Whose key is gone, their rows are gone, wherever copies
+of the table lie.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+from ancile.core.errors import AncileError
+from ancile.core.text import plain
+from ancile.data.subject_keys import TOKEN_BYTES, SubjectKeys
+
+MAGIC = b"ANCILE-SUBJECTS-1\n"
+OPEN = bytes(TOKEN_BYTES)  # of what is about nobody
+SIZE_BYTES = 4
+LONGEST_ROW = 8 << 20  # bytes
+MOST_HEAD = 4096  # bytes of the line that says column and form
+FORMS = {".csv": ",", ".tsv": "\t", ".jsonl": ""}  # suffix to what divides cells; JSON lines have names
+Cipher = Callable[[bytes], AESSIV]
+
+
+class Opened(NamedTuple):
+    """Rows that were written, and rows that nobody can read any more."""
+
+    rows: int
+    gone: int
+
+
+class Row(NamedTuple):
+    """A row of a sealed table."""
+
+    token: bytes
+    data: bytes
+
+
+def seal_table(path: Path, to: BinaryIO, column: str, keys: SubjectKeys, cipher: Cipher) -> int:
+    """Number of rows of a CSV or JSON lines file, written sealed.
+
+    cipher  gives what seals the rows of a token: ``SubjectKeys.made`` to keep them
+    AncileError where the file is of another form, or a row has no such column.
+    """
+    divider = FORMS.get(path.suffix.lower())
+    if divider is None:
+        raise AncileError(
+            "rows of this file cannot be sealed one by one",
+            value=plain(str(path)),
+            remedy="write it as CSV (.csv, .tsv) or JSON lines (.jsonl)",
+        )
+    to.write(MAGIC + json.dumps({"column": column, "suffix": path.suffix.lower()}).encode() + b"\n")
+    with path.open("rb") as file:
+        rows = _records(file, path, divider) if divider else _lines(file, path)
+        place = 0
+        if divider:
+            header = next(rows, b"")
+            place = _place(header, column, divider, path)
+            to.write(_packed(OPEN, header))
+        count = 0
+        for count, row in enumerate(rows, 1):
+            subject = _cell(row, place, divider) if divider else _field(row, column)
+            if subject is None:
+                raise AncileError(
+                    "a row does not say whom it is about",
+                    value=plain(f"{path}: row {count}, column {column}"),
+                    remedy="give each row the column, and the file as UTF-8",
+                )
+            token = keys.token(subject)
+            to.write(_packed(token, cipher(token).encrypt(row, [token])))
+    return count
+
+
+def is_sealed(head: bytes) -> bool:
+    """Whether a file that begins so is a sealed table."""
+    return head.startswith(MAGIC)
+
+
+def sealed_column(head: bytes) -> str:
+    """The column of whose subjects the keys are; AncileError where the table is damaged."""
+    line, end, _ = head[len(MAGIC) : len(MAGIC) + MOST_HEAD].partition(b"\n")
+    try:
+        said = json.loads(line) if end else None
+    except ValueError:
+        said = None
+    if not isinstance(said, dict) or not isinstance(said.get("column"), str):
+        raise _damaged()
+    return str(said["column"])
+
+
+def rows_of(file: BinaryIO) -> Iterator[Row]:
+    """The rows of a sealed table, as they are; AncileError where it is damaged."""
+    sealed_column(file.readline(len(MAGIC)) + file.readline(MOST_HEAD))
+    while head := file.read(TOKEN_BYTES + SIZE_BYTES):
+        size = int.from_bytes(head[TOKEN_BYTES:], "big")
+        if len(head) < TOKEN_BYTES + SIZE_BYTES or size > LONGEST_ROW + 16:
+            raise _damaged()
+        data = file.read(size)
+        if len(data) < size:
+            raise _damaged()
+        yield Row(head[:TOKEN_BYTES], data)
+
+
+def open_table(file: BinaryIO, to: BinaryIO, keys: SubjectKeys) -> Opened:
+    """Write the table as it was, without rows of those whose key is gone."""
+    rows = gone = 0
+    for row in rows_of(file):
+        if row.token == OPEN:
+            to.write(row.data)
+            continue
+        cipher = keys.cipher(row.token)
+        if cipher is None:
+            gone += 1
+            continue
+        try:
+            to.write(cipher.decrypt(row.data, [row.token]))
+        except InvalidTag as reason:
+            raise _damaged() from reason
+        rows += 1
+    return Opened(rows, gone)
+
+
+def count_of(file: BinaryIO, token: bytes) -> int:
+    """Rows of a subject in a sealed table."""
+    return sum(one.token == token for one in rows_of(file))
+
+
+def _packed(token: bytes, data: bytes) -> bytes:
+    return token + len(data).to_bytes(SIZE_BYTES, "big") + data
+
+
+def _lines(file: Iterable[bytes], path: Path) -> Iterator[bytes]:
+    for line in file:
+        if len(line) > LONGEST_ROW:
+            raise _too_long(path)
+        if line.strip():
+            yield line
+
+
+def _records(file: Iterable[bytes], path: Path, divider: str) -> Iterator[bytes]:
+    """Rows of a CSV file (RFC 4180): a line break within quotes ends none."""
+    record = b""
+    for line in file:
+        record += line
+        if len(record) > LONGEST_ROW:
+            raise _too_long(path)
+        if record.count(b'"') % 2 == 0:
+            if record.count(b"\n") > 1 and len(_all_cells(record, divider)) != 1:
+                raise AncileError(
+                    "quotes of the table are not in pairs",
+                    value=plain(f"{path}: {record[:60]!r}", 120),
+                    remedy="write it as RFC 4180 has it, or as JSON lines",
+                )
+            if record.strip():
+                yield record
+            record = b""
+    if record.strip():
+        yield record
+
+
+def _place(header: bytes, column: str, divider: str, path: Path) -> int:
+    names = _cells(header.removeprefix(b"\xef\xbb\xbf"), divider)
+    if names.count(column) != 1:
+        raise AncileError(
+            "no such column" if column not in names else "the column stands there twice",
+            value=plain(f"{path}: {column}"),
+            remedy=plain(f"it has {', '.join(names[:20])}", 200),
+        )
+    return names.index(column)
+
+
+def _cells(row: bytes, divider: str) -> list[str]:
+    return next(iter(_all_cells(row, divider)), [])
+
+
+def _all_cells(record: bytes, divider: str) -> list[list[str]]:
+    """The record as the csv module reads it: one row, unless quotes were counted wrongly."""
+    text = io.StringIO(record.decode("utf-8", "surrogateescape"), newline="")
+    try:
+        return list(csv.reader(text, delimiter=divider))
+    except csv.Error:
+        return []
+
+
+def _cell(row: bytes, place: int, divider: str) -> str | None:
+    cells = _cells(row, divider)
+    return cells[place].strip() if place < len(cells) else None
+
+
+def _field(row: bytes, column: str) -> str | None:
+    try:
+        said = json.loads(row)
+    except (ValueError, RecursionError):
+        return None
+    found = said.get(column) if isinstance(said, dict) else None
+    return str(found).strip() if isinstance(found, str | int) else None
+
+
+def _too_long(path: Path) -> AncileError:
+    return AncileError(
+        "a row is too long", value=plain(str(path)), remedy=f"rows have at most {LONGEST_ROW >> 20} MiB"
+    )
+
+
+def _damaged() -> AncileError:
+    return AncileError(
+        "a sealed table is damaged", value="", remedy="verify the version, and restore the folder `data`"
+    )
