@@ -1,29 +1,37 @@
-"""What a model says of a row that it did not see: ridge regression on one-hot labels, each row left out.
+"""What models of several kinds say of a row that they did not see, and what they say together.
 
-Leave-one-out residuals of least squares are r / (1 - h), h the diagonal of the hat matrix: Allen 1974.
+Ridge regression on one-hot labels, each row left out: leave-one-out residuals of least squares are r /
+(1 - h), h the diagonal of the hat matrix (Allen 1974). Experts are joined by the mean of their logarithms.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from ancile.data.rows import Integers, Reals
 from ancile.numeric import NDArray, np
 
 STRENGTHS = 10.0 ** np.arange(-3, 3)  # of the ridge, in shares of the mean spread of the features
-SHARPNESS = 2.0 ** np.arange(0, 7)  # of the softmax over scores that aim at 0 and 1
+SHARPNESS = 2.0 ** np.arange(-6, 8, 0.5)  # of the softmax over scores of any scale
 LEAST = 1e-6  # a probability of 0 would be beyond argument
 
 
-def out_of_fold(features: NDArray[np.float32], y: Integers, classes: int) -> Reals:
-    """(n, classes), each row by the others; ridge and sharpness by the least log loss of rows left out."""
-    best = np.full((len(y), classes), 1 / classes)
-    least = np.inf
-    for scores in left_out(features, y, classes):
-        for sharpness in SHARPNESS:
-            guess = softmax(sharpness * scores)
-            loss = float(-np.log(guess[np.arange(len(y)), y]).mean())
-            if loss < least:
-                best, least = guess, loss
-    return best
+def together(experts: Sequence[Sequence[Reals]], y: Integers) -> Reals:
+    """(n, classes): of each expert its setting with the least log loss, then the mean of their logarithms.
+
+    experts  of each its settings, each scores (n, classes) of rows left out
+    """
+    best = [min((sharpened(one, y) for one in settings), key=lambda pair: pair[0])[1] for settings in experts]
+    return best[0] if len(best) == 1 else sharpened(np.mean([np.log(one) for one in best], axis=0), y)[1]
+
+
+def sharpened(scores: Reals, y: Integers) -> tuple[float, Reals]:
+    """The log loss and the probabilities at the best sharpness of the softmax."""
+    rows = np.arange(len(y))
+    tried = [softmax(sharpness * scores) for sharpness in SHARPNESS]
+    losses = [float(-np.log(one[rows, y]).mean()) for one in tried]
+    best = int(np.argmin(losses))
+    return losses[best], tried[best]
 
 
 def left_out(features: NDArray[np.float32], y: Integers, classes: int) -> list[Reals]:

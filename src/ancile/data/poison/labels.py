@@ -1,11 +1,12 @@
 """Labels that the rest of the set speaks against: each row beside what models say that did not see it.
 
-How much is too much comes from the models themselves: where labels are drawn as they say, so many rows get a
-label that is this improbable or more.
+Of more than two classes, exchanges that go one way back each other up. The chance that a label is right,
+added up over the rows that are as bad or worse, is how many of them are clean.
 """
 
 from __future__ import annotations
 
+from ancile.data.poison.exchange import posterior
 from ancile.data.poison.shared import Shared
 from ancile.data.poison.signal import Signal
 from ancile.data.rows import Reals, Rows
@@ -18,23 +19,26 @@ def unexpected_labels(rows: Rows, shared: Shared) -> Signal:
     """Of each row how little the others expect its label; never a finding by itself."""
     y = shared.labels
     said = shared.probabilities
-    own = said[np.arange(len(y)), y]
-    least = np.array(said, copy=True)
-    least[np.arange(len(y)), y] = -1
-    other = least.argmax(axis=1)
+    # of two classes there is one other: the table of exchanges would only say which class is larger
+    real = posterior(said, y) if said.shape[1] > 2 else said
+    own = real[np.arange(len(y)), y]
+    others = np.array(said, copy=True)
+    others[np.arange(len(y)), y] = -1
+    other = others.argmax(axis=1)
 
     def reason(row: int) -> str:
         return (
             f"the other rows speak for {rows.classes[other[row]]!r} ({said[row, other[row]]:.0%}), "
-            f"not for {rows.classes[y[row]]!r} ({own[row]:.1%})"
+            f"not for {rows.classes[y[row]]!r} ({said[row, y[row]]:.1%})"
         )
 
-    return Signal(name="unexpected label", score=np.minimum(rarity(said, own), MOST), reason=reason)
+    return Signal(name="unexpected label", score=rarity(own), reason=reason)
 
 
-def rarity(said: Reals, own: Reals) -> Reals:
-    """log10(1 + 1/e), e the number of rows that are as improbable where labels are drawn as ``said`` says."""
-    flat = np.sort(said, axis=None)
-    expected = np.cumsum(flat)[np.searchsorted(flat, own, side="right") - 1]
-    found: Reals = np.log10(1 + 1 / np.maximum(expected, 1e-300))
+def rarity(right: Reals) -> Reals:
+    """From the chance (n,) that a label is right: log10(1 + 1/e), e the right ones as bad; below 2.9."""
+    order = np.argsort(right, kind="stable")
+    expected = np.empty_like(right)
+    expected[order] = np.cumsum(right[order])
+    found: Reals = MOST * np.tanh(np.log10(1 + 1 / np.maximum(expected, 1e-300)) / MOST)
     return found

@@ -18,9 +18,8 @@ class Neighbours(NamedTuple):
     distances: NDArray[np.float32]
 
 
-def neighbours(features: NDArray[np.float32], most: int) -> Neighbours:
-    """Of each row its ``most`` nearest, fewer where there are no more; n^2 * 96 multiplications."""
-    unit = directions(features)
+def neighbours(unit: NDArray[np.float32], most: int) -> Neighbours:
+    """Of each unit vector its ``most`` nearest, fewer where there are no more; n^2 * d multiplications."""
     n = len(unit)
     k = min(most, n - 1)
     rows = np.empty((n, k), np.int64)

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from ancile.core.errors import AncileError
+from ancile.data.poison.discriminant import left_out_of_clouds
 from ancile.data.poison.features import features
-from ancile.data.poison.guesses import out_of_fold
-from ancile.data.poison.neighbours import Neighbours, neighbours
-from ancile.data.rows import Integers, Reals, Rows
+from ancile.data.poison.guesses import left_out, together
+from ancile.data.poison.neighbours import Neighbours, directions, neighbours
+from ancile.data.poison.trees import able, by_trees
+from ancile.data.rows import Cells, Integers, Reals, Rows
 from ancile.numeric import NDArray, np
 
 NEAREST = 64  # kept of each row: a planted tenth of a percent of 60,000 rows is no more
@@ -59,10 +61,23 @@ class Shared:
     def probabilities(self) -> Reals:
         """Of each class for each row (n, classes), by models that did not see the label of the row."""
         self.told("what models say that did not see the row")
-        return out_of_fold(self.features, self.labels, len(self.rows.classes))
+        y, classes = self.labels, len(self.rows.classes)
+        experts = [
+            left_out(self.features, y, classes),
+            left_out_of_clouds(self.directions, y, classes),
+        ]
+        content = self.rows.content
+        if isinstance(content, Cells) and able(content, classes):
+            experts.append([by_trees(content, y, classes, self.rng("trees"))])
+        return together(experts, y)
+
+    @cached_property
+    def directions(self) -> NDArray[np.float32]:
+        """Unit vectors (n, at most 96) in which rows are compared."""
+        return directions(self.features)
 
     @cached_property
     def neighbours(self) -> Neighbours:
         """The rows most like each row, the nearest first, itself left out."""
         self.told("neighbours")
-        return neighbours(self.features, NEAREST)
+        return neighbours(self.directions, NEAREST)
