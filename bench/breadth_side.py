@@ -120,7 +120,7 @@ def networks() -> Iterator[tuple[str, keras.Model, Any]]:
     )
 
 
-class Module(tf.Module):  # type: ignore[misc] - tensorflow has no types
+class Module(tf.Module):  # type: ignore[misc]  # tensorflow has no types
     """Functions with loops, texts, pictures and a table."""
 
     def __init__(self) -> None:
@@ -128,19 +128,19 @@ class Module(tf.Module):  # type: ignore[misc] - tensorflow has no types
         keys = tf.lookup.KeyValueTensorInitializer(["a", "b"], [1, 2])
         self.table = tf.lookup.StaticHashTable(keys, 0)
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])  # type: ignore[untyped-decorator] - the same
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])  # type: ignore[untyped-decorator]  # the same
     def scored(self, x: Any) -> Any:
         """Numbers as texts."""
         for i in tf.range(3):
             x = x + tf.cast(i, tf.float32)
         return tf.strings.as_string(x * tf.reduce_sum(self.weight))
 
-    @tf.function(input_signature=[tf.TensorSpec([], tf.string)])  # type: ignore[untyped-decorator] - the same
+    @tf.function(input_signature=[tf.TensorSpec([], tf.string)])  # type: ignore[untyped-decorator]  # the same
     def picture(self, x: Any) -> Any:
         """A picture that is handed in."""
         return tf.io.decode_jpeg(x)
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])  # type: ignore[untyped-decorator] - the same
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])  # type: ignore[untyped-decorator]  # the same
     def known(self, x: Any) -> Any:
         """Words looked up."""
         return self.table.lookup(tf.strings.regex_replace(tf.strings.lower(x), "[^a-z]", ""))

@@ -63,8 +63,8 @@ def seen(case: Case) -> Seen:
     result, findings = made.result, made.report.findings
     places = [i for i, effect in enumerate(result.state.log) if not effect.name.startswith("doubt")]
     early = result.correct & ~(result.broken & np.isin(result.broken_by, places))
-    told = {f.check: f.status for f in findings if f.status in ("WARN", "ERROR")}
-    errors = {name for name, status in told.items() if status == "ERROR"}
+    statuses: dict[str, str] = {f.check: f.status for f in findings if f.status in ("WARN", "ERROR")}
+    errors = {name for name, status in statuses.items() if status == "ERROR"}
     figure = 100 * float(result.robust.mean())
     known = figure if case.kind == "honest" else 100 * knowing(case, net, x, y)
     return Seen(
@@ -73,7 +73,7 @@ def seen(case: Case) -> Seen:
         best=min(figure, known),
         outcome=made.report.outcome,
         first_outcome="no_conclusion" if errors - ACCUSATIONS else "pass",
-        accused=tuple(sorted(set(told) & ACCUSATIONS)),
+        accused=tuple(sorted(set(statuses) & ACCUSATIONS)),
     )
 
 

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import joblib
 import lightgbm
@@ -223,7 +223,7 @@ def optimisers() -> Iterator[tuple[str, object]]:
         ):
             with suppress(Exception):
                 net = nn.Linear(3, 2)
-                one = cls(net.parameters(), lr=0.01)
+                one = cast("Any", cls)(net.parameters(), lr=0.01)
 
                 def loss(net: nn.Module = net, one: torch.optim.Optimizer = one) -> torch.Tensor:
                     one.zero_grad()

@@ -62,12 +62,12 @@ def looked_up() -> Iterator[set[tuple[str, str]]]:
 
     users = (names, pickle_judge, keras_names)
     for one in users:
-        one.standing = ask
+        vars(one)["standing"] = ask
     try:
         yield asked
     finally:
         for one in users:
-            one.standing = standing
+            vars(one)["standing"] = standing
 
 
 def without(asked: set[tuple[str, str]]) -> names.Lists:

