@@ -14,13 +14,14 @@ from ancile.core.errors import AncileError
 from ancile.data.poison.combine import Found, Skipped, combined
 from ancile.data.poison.labels import unexpected_labels
 from ancile.data.poison.ngrams import planted_passages
+from ancile.data.poison.patterns import patches
 from ancile.data.poison.shared import Shared, silent
 from ancile.data.poison.signal import Signal
 from ancile.data.rows import Cells, Content, Pictures, Rows, Texts
 
 Detector: TypeAlias = Callable[[Rows, Shared], Signal]
 
-OF_PICTURES: tuple[Detector, ...] = ()
+OF_PICTURES: tuple[Detector, ...] = (patches,)
 OF_CELLS: tuple[Detector, ...] = ()
 OF_TEXTS: tuple[Detector, ...] = (planted_passages,)
 OF_ALL: tuple[Detector, ...] = (unexpected_labels,)

@@ -7,14 +7,17 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from ancile.core.errors import AncileError
+from ancile.data.poison.cliques import blocks
 from ancile.data.poison.discriminant import left_out_of_clouds
 from ancile.data.poison.features import features
 from ancile.data.poison.guesses import left_out, together
 from ancile.data.poison.neighbours import Neighbours, directions, neighbours
 from ancile.data.poison.trees import able, by_trees
-from ancile.data.rows import Cells, Integers, Reals, Rows
+from ancile.data.poison.whitening import Whitened, whitened
+from ancile.data.rows import Cells, Integers, Pictures, Reals, Rows
 from ancile.numeric import NDArray, np
 
+BLOCK = 500  # rows of a class that are compared with each other: cost grows with the square
 NEAREST = 64  # kept of each row: a planted tenth of a percent of 60,000 rows is no more
 
 
@@ -81,3 +84,17 @@ class Shared:
         """The rows most like each row, the nearest first, itself left out."""
         self.told("neighbours")
         return neighbours(self.directions, NEAREST)
+
+    @cached_property
+    def pictures(self) -> Whitened:
+        """The pictures less what pictures of their kind have in common."""
+        content = self.rows.content
+        if not isinstance(content, Pictures):
+            raise AncileError("rows are no pictures", value=f"{len(self.rows)} rows", remedy="give pictures")
+        self.told("what pictures have in common")
+        return whitened(content.pixels, self.labels)
+
+    @cached_property
+    def blocks(self) -> list[Integers]:
+        """Places of rows of one class each that are compared with each other."""
+        return blocks(self.labels, most=BLOCK, rng=self.rng("blocks"))
