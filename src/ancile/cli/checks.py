@@ -41,6 +41,8 @@ TUPLES = (
     "ancile.data.personal:CHECKS",
     "ancile.data.access:SEALING",
     "ancile.data.access:OPENING",
+    "ancile.data.trace_checks:MARKING",
+    "ancile.data.trace_checks:TRACING",
     "ancile.release.checks:RELEASE_CHECKS",
     "ancile.data.erasing:DROPPED",
     "ancile.data.erasing:ERASED",

@@ -1,12 +1,13 @@
-"""``ancile data recipient``, ``seal``, ``open``, ``access``: data that only who has a key can read."""
+"""``ancile data recipient``, ``seal``, ``open``, ``access``; ``mark``, ``trace``: data that have an owner."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
-from ancile.cli.output import chosen, quiet_option
+from ancile.cli.output import chosen, output_options, quiet_option, record_option
 
 
 @click.command()
@@ -90,4 +91,88 @@ def access(data: str | None, format_: str) -> None:
     list_accesses(data, as_json=format_ == "json")
 
 
-PROTECTING = (recipient, seal, open_, access)
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("-o", "--output", "target", required=True, type=click.Path(path_type=Path), help="New file.")
+@click.option("--key", required=True, type=click.Path(path_type=Path), help="New file: what finds the marks.")
+@click.option("--label", default="", help="Column of the labels, of a table.")
+@click.option("--where", metavar="COLUMN=VALUE", help="Only rows that are trained on, as in split=train.")
+@click.option("--share", type=float, default=0.01, show_default=True, help="Of the rows, to be marked.")
+@click.option(
+    "--eps",
+    type=float,
+    default=16 / 255,
+    show_default="16/255",
+    help="Largest change of a pixel, of its range.",
+)
+@click.option("--report", type=click.Path(path_type=Path), help="Write the report to FILE, not to stdout.")
+def mark(
+    path: Path,
+    *,
+    target: Path,
+    key: Path,
+    label: str,
+    where: str | None,
+    share: float,
+    eps: float,
+    report: Path | None,
+) -> int:
+    """Write PATH with marks in it, by which a model that was trained on it can be told.
+
+    A table (CSV, Parquet) gets rows of its own cells with labels that the key deals; pictures (.npz) get such
+    rows and, in others, weak waves. The digest of the key is evidence in the ledger.
+    """
+    from ancile.cli.marked import marking  # noqa: PLC0415 - not needed for --help
+    from ancile.data.marking import Asked  # noqa: PLC0415 - likewise
+
+    column, equals, value = (where or "").partition("=")
+    chosen_rows = (column, value) if equals else None
+    if where and not (column and equals):
+        raise click.UsageError("--where takes COLUMN=VALUE")
+    return marking(
+        path, target, key, Asked(label, chosen_rows, share, eps), chosen(None, report, strict=False)
+    )
+
+
+@click.command()
+@click.argument("key", type=click.Path(path_type=Path))
+@click.option("--model", help="A model's file, FILE.py:name, or a URL, as `ancile assess` takes it.")
+@click.option("--drop", multiple=True, metavar="COLUMN", help="Column that the model does not get.")
+@click.option("--scores", type=click.Choice(["auto", "logits", "probabilities", "labels"]), default="auto")
+@click.option("--trust-pickle", is_flag=True, help="Open pickled models in a process of their own.")
+@click.option("--trust-torchscript", is_flag=True, help="Open TorchScript in a process of its own.")
+@click.option("--queries", type=click.Path(path_type=Path), help="Only write to FILE what a model is asked.")
+@click.option("--answers", type=click.Path(path_type=Path), help="A model's answers to that, as CSV.")
+@record_option
+@output_options
+def trace(
+    key: Path,
+    *,
+    model: str | None,
+    drop: tuple[str, ...],
+    scores: Literal["auto", "logits", "probabilities", "labels"],
+    trust_pickle: bool,
+    trust_torchscript: bool,
+    queries: Path | None,
+    answers: Path | None,
+    record: bool | None,
+    format_: str | None,
+    output: Path | None,
+    strict: bool,
+) -> int | None:
+    """Say whether a model was trained on data that was marked, with a p-value; exit code 1 where it was.
+
+    KEY is the file that `mark --key` wrote. A model that cannot be opened here is asked by whoever has it.
+    """
+    from ancile.cli.marked import Order, asking, tracing  # noqa: PLC0415 - not needed for --help
+
+    if sum(one is not None for one in (model, queries, answers)) != 1:
+        raise click.UsageError("give one of --model, --queries and --answers")
+    if queries is not None:
+        asking(key, queries)
+        return None
+    order = Order(model, drop, scores, trust_pickle, trust_torchscript) if model else None
+    return tracing(key, answers, order, chosen(format_, output, strict=strict), record=record)
+
+
+PROTECTING = (recipient, seal, open_, access, mark, trace)

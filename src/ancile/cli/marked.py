@@ -1,0 +1,208 @@
+"""The work of ``ancile data mark`` and ``trace``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from ancile.cli.home import Home, find_home, need_home
+from ancile.cli.new_place import new_place
+from ancile.cli.output import Output, deliver, talk
+from ancile.cli.own_home import is_recorded
+from ancile.cli.reading import no_waiting
+from ancile.cli.recorder import open_recorder
+from ancile.core.check import examine
+from ancile.core.errors import AncileError
+from ancile.core.finding import Finding
+from ancile.core.measure import Count, Estimate
+from ancile.core.report import Parameters, Record, Report
+from ancile.core.subject import Subject, digest_of
+from ancile.core.text import plain
+from ancile.data.asking import Answers, Found, judged, queries, read_answers, samples
+from ancile.data.marking import Asked, mark
+from ancile.data.marks import LARGEST, MarkKey, encode_key, parse_key
+from ancile.data.sealing import new_file, write_all
+from ancile.data.trace_checks import MARKING, TRACING, Traced, measures
+from ancile.models.opener import PROBE_ROWS, open_model
+from ancile.models.order import Wanted
+from ancile.models.request import ModelRequest
+from ancile.numeric import np
+from ancile.trust.dsse import unverified
+from ancile.trust.ledger import open_ledger
+from ancile.trust.private_file import read_private
+from ancile.trust.statement import parse_statement
+from ancile.trust.subjects import entries_about
+from ancile.version import __version__
+from ancile.work.clock import system_clock
+
+MARKED = "data mark"
+LARGEST_ANSWERS = 64 << 20  # bytes
+BATCH = 256
+
+
+class Order(NamedTuple):
+    """A model that is to be asked, as the command line says it."""
+
+    reference: str
+    drop: tuple[str, ...]
+    output: Wanted
+    trust_pickle: bool
+    trust_torchscript: bool
+
+
+def marking(path: Path, target: Path, key: Path, asked: Asked, way: Output) -> int:
+    """Mark, keep the key, record its digest, deliver."""
+    home, clock = need_home(Path.cwd()), system_clock()
+    with open_recorder(home) as recorder, ExitStack() as places:
+        started = clock.now()
+        secret = places.enter_context(new_place("the key", key))
+        unfinished = places.enter_context(new_place("the marked data", target))
+        made = mark(path, asked, now=started)
+        spoken = encode_key(made.key)
+        for place, data in ((unfinished, made.data), (secret, spoken)):
+            with new_file(place) as file:
+                write_all(file, data)
+        told = examine(MARKING, made.key.count)
+        report = _report(
+            MARKED,
+            Subject(kind="dataset", name=plain(target.name, 200), digest=made.key.data),
+            parameters={"key": digest_of(spoken), "share": asked.share, "of": plain(str(path), 200)},
+            measures_=(_counted("marked", made.changed), _counted("rows", made.of)),
+            findings=told.findings,
+            passed=told.passed,
+            started=started,
+            finished=clock.now(),
+        )
+        record = recorder.report(report)
+    code = deliver(record, way)
+    talk(f"{made.changed} of {made.of} marked in {target}; keep {key} from whoever gets the data")
+    return code
+
+
+def _counted(name: str, value: int) -> Count:
+    return Count(name=name, value=value, unit="rows", method="counted")
+
+
+def asking(key: Path, target: Path) -> None:
+    """Write what a model is to be asked, for whoever runs it."""
+    data, suffix = queries(_key(key)[0])
+    if target.suffix != suffix:
+        raise AncileError(
+            "the questions have another form", value=target.name, remedy=f"name a file that ends in {suffix}"
+        )
+    with new_place("the questions", target) as unfinished, new_file(unfinished) as file:
+        write_all(file, data)
+    talk(f"questions in {target}; give the answers in their order with --answers")
+
+
+def tracing(key: Path, answers: Path | None, order: Order | None, way: Output, *, record: bool | None) -> int:
+    """Ask, test, record, deliver."""
+    home, clock = need_home(Path.cwd()) if record else find_home(Path.cwd()), system_clock()
+    started = clock.now()
+    read, digest = _key(key)
+    findings: Sequence[Finding] = ()
+    if order is not None:
+        found, subject, findings = _asked(read, order, home, key)
+    elif answers is not None:
+        data = _read(answers)
+        found = judged(read, read_answers(data, read))
+        subject = Subject(kind="files", name=plain(answers.name, 200), digest=digest_of(data))
+    else:
+        raise AncileError(
+            "no model to ask", value="neither --model nor --answers", remedy="name a model, or its answers"
+        )
+    told = examine(TRACING, Traced(found, None if home is None else _committed(home, read, digest)))
+    report = _report(
+        "data trace",
+        subject,
+        parameters={"key": digest, "data": read.data, "marked": read.made.isoformat()},
+        measures_=measures(found),
+        findings=(*told.findings, *findings),
+        passed=told.passed,
+        started=started,
+        finished=clock.now(),
+    )
+    if home is not None and is_recorded(home, record) and record is not False:
+        with open_recorder(home) as recorder:
+            return deliver(recorder.report(report), way)
+    code = deliver(Record(report=report), way)
+    talk("not evidence: nothing was signed")
+    return code
+
+
+def _asked(
+    key: MarkKey, order: Order, home: Home | None, path: Path
+) -> tuple[Found, Subject, Sequence[Finding]]:
+    x = samples(key, order.drop)
+    request = ModelRequest(
+        reference=order.reference,
+        output=order.output,
+        trust_pickle=order.trust_pickle,
+        trust_torchscript=order.trust_torchscript,
+        deny=(*((home.folder,) if home else ()), path.resolve()),
+    )
+    names = key.classes if set(key.numbers) == set(range(len(key.numbers))) else ()
+    ordered = [name for _, name in sorted(zip(key.numbers, names, strict=False))]
+    with open_model(request, x[:PROBE_ROWS], classes=max(key.numbers) + 1, names=ordered) as opened:
+        parts = [opened.model.scores(x[at : at + BATCH]) for at in range(0, len(x), BATCH)]
+        answers = Answers(np.concatenate(parts), opened.model.traits.output)
+        return judged(key, answers), opened.subject, opened.findings
+
+
+def _key(path: Path) -> tuple[MarkKey, str]:
+    data = read_private(path, limit=LARGEST)
+    return parse_key(data), digest_of(data)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with open(path, "rb", opener=no_waiting) as file:
+            data = file.read(LARGEST_ANSWERS + 1)
+    except (OSError, ValueError) as reason:
+        raise AncileError(
+            "the answers cannot be read",
+            value=f"{plain(str(path), 100)}: {getattr(reason, 'strerror', None) or reason}",
+            remedy="name a CSV file",
+        ) from reason
+    if len(data) > LARGEST_ANSWERS:
+        raise AncileError("answers are too large", value=path.name, remedy=f"at most {LARGEST_ANSWERS} bytes")
+    return data
+
+
+def _committed(home: Home, key: MarkKey, digest: str) -> int | None:
+    """The entry in which this ledger names the key."""
+    with open_ledger(home.folder, clock=system_clock().now, create=False) as ledger:
+        for index in entries_about(ledger, key.data).entries:
+            body = ledger.entry(index).body
+            said = None if body is None else parse_statement(unverified(body).payload).predicate
+            if isinstance(said, Report) and said.stage == MARKED and said.parameters.get("key") == digest:
+                return index
+    return None
+
+
+def _report(
+    stage: str,
+    subject: Subject,
+    *,
+    parameters: Parameters,
+    measures_: Sequence[Count | Estimate],
+    findings: Sequence[Finding] = (),
+    passed: dict[str, int],
+    started: datetime,
+    finished: datetime,
+) -> Report:
+    return Report(
+        stage=stage,
+        complete=True,
+        subject=subject,
+        parameters=parameters,
+        measures=tuple(measures_),
+        findings=tuple(findings),
+        passed=passed,
+        started=started,
+        finished=finished,
+        version=__version__,
+    )
