@@ -1,4 +1,4 @@
-"""``ancile data`` on the content of data: check."""
+"""``ancile data`` on the content of data: check, clean."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ ROWS = 25_000  # searched; cost grows faster than their number
     type=click.Path(path_type=Path),
     help="Rows of the same kind that are trusted.",
 )
+@click.option("--against", metavar="NAME@N", help="Version to compare with; else the latest of PATH.")
+@click.option("--expect", metavar="FILE", type=click.Path(path_type=Path), help="What it has to keep to.")
+@click.option("--freeze", metavar="FILE", type=click.Path(path_type=Path), help="Write what it keeps to now.")
 @click.option(
     "--rows",
     type=click.IntRange(20),
@@ -42,6 +45,9 @@ def check(
     label: str,
     source: str,
     reference: Path | None,
+    against: str | None,
+    expect: Path | None,
+    freeze: Path | None,
     rows: int,
     seed: int,
     record: bool | None,
@@ -56,16 +62,51 @@ def check(
     or a folder of pictures or texts, where the class is the folder. The report ranks the rows, worst first.
     """
     from ancile.cli.data_check import checking  # noqa: PLC0415 - not needed for --help
+    from ancile.data.checking.expectations import read_expectations  # noqa: PLC0415 - likewise
     from ancile.data.checking.report import Order  # noqa: PLC0415 - likewise
     from ancile.data.checking.tables import Asked  # noqa: PLC0415 - likewise
 
     way = chosen(format_, output, strict=strict)
     if output is not None:
-        apart("the report", output, read=[str(one) for one in (path, reference) if one is not None])
+        apart("the report", output, read=[str(one) for one in (path, reference, expect) if one is not None])
+    if freeze is not None:
+        apart("what is frozen", freeze, read=[str(path)])
     order = Order(
-        path=path, asked=Asked(label=label, source=source), rows=rows, seed=seed, reference=reference
+        path=path,
+        asked=Asked(label=label, source=source),
+        rows=rows,
+        seed=seed,
+        reference=reference,
+        expected=None if expect is None else read_expectations(expect),
     )
-    return checking(order, way, record=record, quiet=quiet)
+    return checking(order, way, against=against, freeze=freeze, record=record, quiet=quiet)
 
 
-CHECKING: tuple[click.Command, ...] = (check,)
+@click.command()
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="New file or folder.")
+@click.option(
+    "--from",
+    "report",
+    metavar="REPORT",
+    type=click.Path(path_type=Path),
+    help="JSON of the check of PATH.",
+)
+@click.option(
+    "--score", type=float, default=1.0, show_default=True, help="Of a report, rows from this score on."
+)
+@click.option("--rows", metavar="LIST", default="", help="Rows by number, from 0: 3,7,12-15.")
+@quiet_option
+def clean(path: Path, *, output: Path, report: Path | None, score: float, rows: str, quiet: bool) -> int:
+    """Write the data at PATH without some of its rows to a new place; PATH stays as it is.
+
+    Where PATH is a version that is kept, what is written becomes a version too, with PATH as its parent.
+    """
+    from ancile.cli.data_check import Wish, cleaning  # noqa: PLC0415 - not needed for --help
+
+    if (report is None) == (not rows):
+        raise click.UsageError("say which rows: --from REPORT, or --rows LIST")
+    return cleaning(Wish(path, report, rows, score), output, quiet=quiet)
+
+
+CHECKING: tuple[click.Command, ...] = (check, clean)

@@ -45,7 +45,7 @@ def read_npz(data: bytes, *, limit_bytes: int, pairs: Pairs = PAIRS) -> Arrays:
     after their stated sizes have passed ``limit_bytes``.
     """
     found = members(data)
-    x_name, y_name = _pair(found, pairs)
+    x_name, y_name = pair_of(found, pairs)
     wanted = {name: found[name] for name in (x_name, y_name)}
     if CLASS_NAMES in found:
         wanted[CLASS_NAMES] = found[CLASS_NAMES]
@@ -56,7 +56,8 @@ def read_npz(data: bytes, *, limit_bytes: int, pairs: Pairs = PAIRS) -> Arrays:
     return Arrays(arrays[x_name], arrays[y_name], _class_names(arrays.get(CLASS_NAMES)), notes)
 
 
-def _pair(found: Iterable[str], pairs: Pairs) -> tuple[str, str]:
+def pair_of(found: Iterable[str], pairs: Pairs) -> tuple[str, str]:
+    """The names of inputs and labels among those of an archive."""
     spelt: dict[str, list[str]] = {}
     for name in found:
         spelt.setdefault(name.lower(), []).append(name)

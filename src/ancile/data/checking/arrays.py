@@ -43,10 +43,8 @@ def open_idx(path: Path, draw: Draw) -> Opened:
     """The pictures of an idx file, with the labels of the file beside it that is named alike."""
     source = read_once(path)
     x = read_idx(source.data, name=source.name, limit_bytes=LIMIT_BYTES)
-    beside = next(
-        (path.with_name(path.name.replace(one, other)) for one, other in IDX_NAMES if one in path.name), None
-    )
-    if beside is None or not beside.is_file():
+    beside = labels_beside(path)
+    if beside is None:
         subject = Subject(kind="dataset", name=source.name, digest=source.digest)
         return from_arrays(subject, x, None, draw)
     of_labels = read_once(beside)
@@ -54,6 +52,12 @@ def open_idx(path: Path, draw: Draw) -> Opened:
     parts = {percent_encoded(one.name): one.digest for one in (source, of_labels)}
     subject = subject_of_parts("dataset", source.name, parts)
     return from_arrays(subject, x, y, draw, notes=(f"labels are those of {plain(beside.name, 80)}",))
+
+
+def labels_beside(path: Path) -> Path | None:
+    """The file of labels that belongs to one of pictures by its name; None where there is none."""
+    names = (path.name.replace(one, other) for one, other in IDX_NAMES if one in path.name)
+    return next((path.with_name(name) for name in names if path.with_name(name).is_file()), None)
 
 
 def from_arrays(

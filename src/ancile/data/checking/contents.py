@@ -62,7 +62,7 @@ def rows_of(tables: Sequence[Tabular], places: Sequence[Integers]) -> list[Ready
         y = coded.codes[at] if coded and not fault else None
         kept = np.arange(len(places[at])) if y is None else np.flatnonzero(y >= 0)
         contents: list[Content] = [_texts([columns[name][at] for name in texts], kept)] if texts else []
-        if not texts or cells[at].numbers.shape[1] + cells[at].codes.shape[1] > 1:
+        if cells[at].numbers.shape[1] + cells[at].codes.shape[1] > len(texts[:1]):
             contents.append(_some(cells[at], kept))
         rows = tuple(
             Rows(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ancile.data.checking.drifting import Drifted
+from ancile.data.checking.expectations import Broken
 from ancile.data.checking.opened import Opened
 from ancile.data.poison.combine import FINDING, Found
 from ancile.data.poison.signal import Group
@@ -25,14 +27,25 @@ class Standing(NamedTuple):
     rows: Rows
 
 
+class Against(NamedTuple):
+    """What the data was compared with, and how its columns differ from it."""
+
+    name: str
+    drift: tuple[Drifted, ...]
+
+
 class Facts(NamedTuple):
     """A data set, and what was found in it.
 
     searched  one for each kind of content
+    against   another version, and how the data differs from it
+    broken    expectations that the data does not keep to; None where none were given
     """
 
     opened: Opened
     searched: tuple[Searched, ...]
+    against: Against | None = None
+    broken: tuple[Broken, ...] | None = None
 
     @property
     def groups(self) -> list[Standing]:

@@ -34,14 +34,6 @@ BLOCK = 1 << 20
 Told = Callable[[str, int, int], None]
 
 
-class Source(NamedTuple):
-    """A file that is open: its bytes are those of the digest for as long as it is."""
-
-    file: BinaryIO
-    subject: Subject
-    suffix: str
-
-
 class Both(NamedTuple):
     """The data and, where one was given, what it is compared with: rows numbered alike."""
 
@@ -58,13 +50,13 @@ def open_both(
     AncileError where either cannot be read.
     """
     entry = _alone(path)
-    if entry is None or not _is_table(entry):
+    if entry is None or not is_table(entry):
         first = _other(path, entry, asked, draw, told)
         return Both(first, _other(reference, _alone(reference), asked, draw, told) if reference else None)
     gone = [_gone(entry, draw, told)]
     if reference is not None:
         other = _alone(reference)
-        if other is None or not _is_table(other):
+        if other is None or not is_table(other):
             raise AncileError(
                 "the reference is of another kind than the data",
                 value=plain(str(reference)),
@@ -100,14 +92,15 @@ def _alone(path: Path) -> Entry | None:
     return next(iter(listed(path).files.values()))
 
 
-def _head(entry: Entry) -> bytes:
+def head_of(entry: Entry) -> bytes:
+    """The first bytes of a file."""
     with opened(entry) as descriptor:
         return os.pread(descriptor, 4096, 0)
 
 
-def _is_table(entry: Entry) -> bool:
+def is_table(entry: Entry) -> bool:
     """Whether a file has rows that can be gone through one after the other."""
-    head, name = _head(entry), entry.path.name.lower()
+    head, name = head_of(entry), entry.path.name.lower()
     if not head:
         raise AncileError("data file is empty", value=plain(str(entry.path)), remedy="give a file with rows")
     if head.startswith((PARQUET, ARROW)):
@@ -129,10 +122,10 @@ def _is_table(entry: Entry) -> bool:
 def _gone(entry: Entry, draw: Draw, told: Told | None) -> tuple[Gone, Subject, tuple[str, ...]]:
     suffix = entry.path.suffix.lower()
     with opened(entry) as descriptor, os.fdopen(os.dup(descriptor), "rb") as file:
-        is_text = not _head(entry).startswith((PARQUET, ARROW))
+        is_text = not head_of(entry).startswith((PARQUET, ARROW))
         digest = _digest(file, entry.seen.size, is_text=is_text, told=told)
         file.seek(0)
-        batches = _batches(file, suffix)
+        batches = batches_of(file, suffix)
         count = None if told is None else _as_rows(told)
         gone = go_through(batches, size=draw.size, seed=draw.seed, told=count)
     return gone, Subject(kind="dataset", name=plain(entry.path.name, 200), digest=digest), batches.notes
@@ -142,7 +135,8 @@ def _as_rows(told: Told) -> Callable[[int, int], None]:
     return lambda done, of: told("rows", done, of)
 
 
-def _batches(file: BinaryIO, suffix: str) -> Batches:
+def batches_of(file: BinaryIO, suffix: str) -> Batches:
+    """The rows of an open file."""
     if suffix in JSON_LINES:
         return open_json_lines(file)
     return open_text_lines(file) if suffix in TEXT else open_batches(file, suffix=suffix)
@@ -187,7 +181,7 @@ def _other(path: Path, entry: Entry | None, asked: Asked, draw: Draw, told: Told
     if entry is None:
         files = None if told is None else _as_files(told)
         return open_folder(path, listed(path), draw, files)
-    if _head(entry).startswith(ZIP):
+    if head_of(entry).startswith(ZIP):
         return open_npz(path, draw)
     return open_idx(path, draw)
 

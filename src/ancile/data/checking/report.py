@@ -12,9 +12,13 @@ from ancile.core.measure import RATE, Count, Estimate
 from ancile.core.report import MOST_REASONS, MOST_ROWS, REASON_LENGTH, Cost, Parameters, RankedRow, Report
 from ancile.core.text import plain
 from ancile.data.checking.arrays import Draw
-from ancile.data.checking.facts import Facts, Ranked, Searched, ranking
+from ancile.data.checking.comparison import COMPARISON
+from ancile.data.checking.drifting import drift_between
+from ancile.data.checking.exhibits import exhibits_of
+from ancile.data.checking.expectations import Broken, Expectations, broken, inferred
+from ancile.data.checking.facts import Against, Facts, Ranked, Searched, ranking
 from ancile.data.checking.opened import Opened
-from ancile.data.checking.opening import Told, open_both
+from ancile.data.checking.opening import Both, Told, open_both
 from ancile.data.checking.suspicion import SUSPICION
 from ancile.data.checking.tables import Asked
 from ancile.data.checking.validation import VALIDATION
@@ -25,8 +29,15 @@ from ancile.version import __version__
 from ancile.work.clock import Clock
 
 CONFIDENCE = 0.95
-MOST_SLICES = 40  # columns and classes of which a measure speaks
-CHECKS = (*VALIDATION, *SUSPICION)
+MOST_SLICES = 100  # columns and classes of which a measure speaks
+CHECKS = (*VALIDATION, *COMPARISON, *SUSPICION)
+
+
+class Compared(NamedTuple):
+    """Another version: how it is called, and where it lies."""
+
+    name: str
+    path: Path
 
 
 class Order(NamedTuple):
@@ -34,6 +45,8 @@ class Order(NamedTuple):
 
     rows       at most so many are searched, drawn by ``seed``
     reference  trusted rows
+    against    another version, to be compared with
+    expected   what the data has to keep to
     """
 
     path: Path
@@ -41,9 +54,18 @@ class Order(NamedTuple):
     rows: int
     seed: int
     reference: Path | None = None
+    against: Compared | None = None
+    expected: Expectations | None = None
 
 
-def check_data(order: Order, *, clock: Clock, told: Told | None = None) -> Report:
+class Checked(NamedTuple):
+    """The report, and what the data keeps to, to be frozen."""
+
+    report: Report
+    keeps_to: Expectations
+
+
+def check_data(order: Order, *, clock: Clock, told: Told | None = None) -> Checked:
     """Everything that is known about the data at a path.
 
     told  is given what is being done, how much is done, of how much
@@ -54,10 +76,10 @@ def check_data(order: Order, *, clock: Clock, told: Told | None = None) -> Repor
         order.path, order.asked, Draw(order.rows, order.seed), reference=order.reference, told=told
     )
     searched = tuple(_searched(both.data, both.reference, order, told))
-    facts = Facts(both.data, searched)
+    facts = Facts(both.data, searched, _against(order, both, told), _broken(order, both.data))
     found = examine(CHECKS, facts)
     rows = tuple(_row(one) for one in ranking(facts, MOST_ROWS))
-    return Report(
+    report = Report(
         stage="data check",
         complete=True,
         subject=both.data.subject,
@@ -65,6 +87,7 @@ def check_data(order: Order, *, clock: Clock, told: Told | None = None) -> Repor
         measures=tuple(_measures(facts)),
         findings=found.findings,
         passed=found.passed,
+        exhibits=exhibits_of(facts, both.reference.rows if both.reference else (), seed=order.seed),
         rows=rows,
         cost=Cost(
             cpu_seconds=clock.cpu() - cpu,
@@ -75,6 +98,22 @@ def check_data(order: Order, *, clock: Clock, told: Told | None = None) -> Repor
         finished=clock.now(),
         version=__version__,
     )
+    return Checked(report, inferred(both.data))
+
+
+def _against(order: Order, both: Both, told: Told | None) -> Against | None:
+    """How the data differs from the version that was named, else from the trusted rows."""
+    if order.against is not None:
+        draw = Draw(order.rows, order.seed)
+        other = open_both(order.against.path, order.asked, draw, told=told).data
+        return Against(order.against.name, tuple(drift_between(other, both.data)))
+    if both.reference is not None:
+        return Against(both.reference.subject.name, tuple(drift_between(both.reference, both.data)))
+    return None
+
+
+def _broken(order: Order, data: Opened) -> tuple[Broken, ...] | None:
+    return None if order.expected is None else tuple(broken(order.expected, data))
 
 
 def _searched(data: Opened, reference: Opened | None, order: Order, told: Told | None) -> Iterator[Searched]:
@@ -122,6 +161,10 @@ def _parameters(
         said["source"] = plain(order.asked.source, 100)
     if reference is not None:
         said["reference"] = reference.subject.digest
+    if order.against is not None:
+        said["against"] = plain(order.against.name, 200)
+    if order.expected is not None:
+        said["expectations"] = len(order.expected.columns)
     if data.notes:
         said["notes"] = [plain(one, 300) for one in data.notes]
     return said
@@ -145,6 +188,15 @@ def _measures(facts: Facts) -> Iterator[Count | Estimate]:
             len(grouped),
             looked,
             "rows of groups that are findings; Clopper-Pearson interval",
+        )
+    for drifted in facts.against.drift[:MOST_SLICES] if facts.against else ():
+        yield Estimate(
+            name="population_stability_index",
+            slice={"column": plain(drifted.column, 80)},
+            value=drifted.drift.stability,
+            unit="1",
+            n=drifted.n,
+            method="tenths of the older data, or its categories",
         )
     if data.table is not None:
         found = data.table.repeats
