@@ -38,6 +38,7 @@ TUPLES = (
     "ancile.data.checks:ADDED",
     "ancile.data.checks:VERIFIED",
     "ancile.data.listing:LISTED",
+    "ancile.data.leakage:OVERLAP",
     "ancile.data.checking.validation:VALIDATION",
     "ancile.data.checking.comparison:COMPARISON",
     "ancile.data.checking.suspicion:SUSPICION",

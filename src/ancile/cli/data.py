@@ -8,6 +8,7 @@ import click
 
 from ancile.cli.checking import CHECKING
 from ancile.cli.output import chosen, output_options, quiet_option, record_option
+from ancile.cli.overlapping import OVERLAPPING
 from ancile.cli.privacy import PRIVACY
 from ancile.cli.protecting import PROTECTING
 
@@ -211,6 +212,10 @@ def check_proof(proof: Path, file: Path | None, keys: tuple[str, ...], signers: 
     from ancile.cli.proving import checking  # noqa: PLC0415 - not needed for --help
 
     return checking(proof, file, keys=keys, signers=signers)
+
+
+for overlapping in OVERLAPPING:
+    data.add_command(overlapping)
 
 
 for protecting in PROTECTING:
