@@ -115,6 +115,29 @@ def test_nothing_is_left_where_something_fails(held: Place) -> None:
     assert sorted(path.name for path in held.folder.iterdir()) == before
 
 
+def test_rows_that_were_given_out_are_compared_with_rows_that_were_not(home: Place) -> None:
+    draw = np.random.default_rng(1)
+    for name in ("given", "held"):
+        x, y = draw.normal(size=(200, 2)).astype(np.float32), draw.integers(2, size=200)
+        np.savez(home.folder / f"{name}.npz", x=x, y=y)
+    (home.folder / "near.py").write_text(NEAREST.format(name="given.npz"), "ascii")
+    parts = ("--given", "given.npz", "--held-back", "held.npz")
+    told = home.json("data", "trace", "--model", "near.py:predict", *parts)
+    assert "model-trained-on-given" in {one["check"] for one in told["findings"]}
+    (home.folder / "near.py").write_text(NEAREST.format(name="held.npz"), "ascii")
+    told = home.json("data", "trace", "--model", "near.py:predict", *parts)
+    assert told["passed"]["model-trained-on-given"] == 1
+    for wrong in (
+        ("--given", "given.npz"),
+        ("--given", "given.npz", "--held-back", "data.csv"),
+        ("mark.key", *parts),
+    ):
+        clear(home("data", "trace", "--model", "near.py:predict", *wrong))
+    np.savez(home.folder / "other.npz", x=np.zeros((50, 3)), y=np.arange(50) % 2)
+    other = ("--given", "given.npz", "--held-back", "other.npz")
+    assert "different kinds" in clear(home("data", "trace", "--model", "near.py:predict", *other))
+
+
 def test_few_marks_are_warned_of(held: Place) -> None:
     told = held(
         "data", "mark", "rows.csv", "-o", "new.csv", "--key", "new.key", "--label", "y", "--share", "0.02"

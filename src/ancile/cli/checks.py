@@ -49,6 +49,7 @@ TUPLES = (
     "ancile.data.access:OPENING",
     "ancile.data.trace_checks:MARKING",
     "ancile.data.trace_checks:TRACING",
+    "ancile.data.trace_checks:GIVEN",
     "ancile.release.checks:RELEASE_CHECKS",
     "ancile.serve.attackers.checks:GATEWAY_CHECKS",
     "ancile.govern.checks:GATE_CHECKS",

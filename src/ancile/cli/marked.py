@@ -25,11 +25,13 @@ from ancile.data.asking import Answers, Found, judged, queries, read_answers, sa
 from ancile.data.marking import Asked, mark
 from ancile.data.marks import LARGEST, MarkKey, encode_key, parse_key
 from ancile.data.sealing import new_file, write_all
-from ancile.data.trace_checks import MARKING, TRACING, Traced, measures
+from ancile.data.trace_checks import GIVEN, MARKING, TRACING, Traced, measures, p_value
+from ancile.data.tracing import log_scores, members
+from ancile.inputs.opener import open_data
 from ancile.models.opener import PROBE_ROWS, open_model
 from ancile.models.order import Wanted
 from ancile.models.request import ModelRequest
-from ancile.numeric import np
+from ancile.numeric import NDArray, np
 from ancile.trust.dsse import unverified
 from ancile.trust.ledger import open_ledger
 from ancile.trust.private_file import read_private
@@ -41,6 +43,7 @@ from ancile.work.clock import system_clock
 MARKED = "data mark"
 LARGEST_ANSWERS = 64 << 20  # bytes
 BATCH = 256
+MOST_ROWS = 5_000  # of each part that a model is asked about
 
 
 class Order(NamedTuple):
@@ -51,6 +54,8 @@ class Order(NamedTuple):
     output: Wanted
     trust_pickle: bool
     trust_torchscript: bool
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
 
 
 def marking(path: Path, target: Path, key: Path, asked: Asked, way: Output) -> int:
@@ -125,7 +130,11 @@ def tracing(key: Path, answers: Path | None, order: Order | None, way: Output, *
         started=started,
         finished=clock.now(),
     )
-    if home is not None and is_recorded(home, record) and record is not False:
+    return _delivered(home, report, way, record=record)
+
+
+def _delivered(home: Home | None, report: Report, way: Output, *, record: bool | None) -> int:
+    if home is not None and is_recorded(home, record):
         with open_recorder(home) as recorder:
             return deliver(recorder.report(report), way)
     code = deliver(Record(report=report), way)
@@ -136,20 +145,85 @@ def tracing(key: Path, answers: Path | None, order: Order | None, way: Output, *
 def _asked(
     key: MarkKey, order: Order, home: Home | None, path: Path
 ) -> tuple[Found, Subject, Sequence[Finding]]:
+    names = key.classes if set(key.numbers) == set(range(len(key.numbers))) else ()
+    ordered = [name for _, name in sorted(zip(key.numbers, names, strict=False))]
+    denied = (*((home.folder,) if home else ()), path.resolve())
     x = samples(key, order.drop)
+    told = answered(order, x, classes=max(key.numbers) + 1, names=ordered, deny=denied)
+    return judged(key, told.answers), told.subject, told.findings
+
+
+class Told(NamedTuple):
+    """What a model answered, what it is, and what opening it showed."""
+
+    answers: Answers
+    subject: Subject
+    findings: Sequence[Finding]
+
+
+def answered(
+    order: Order, x: NDArray[np.float32], *, classes: int, names: Sequence[str], deny: tuple[Path, ...]
+) -> Told:
+    """The answers of a model to samples, asked in a process of its own.
+
+    deny  what that process may not read
+    """
     request = ModelRequest(
         reference=order.reference,
         output=order.output,
         trust_pickle=order.trust_pickle,
         trust_torchscript=order.trust_torchscript,
-        deny=(*((home.folder,) if home else ()), path.resolve()),
+        mean=order.mean,
+        std=order.std,
+        deny=deny,
     )
-    names = key.classes if set(key.numbers) == set(range(len(key.numbers))) else ()
-    ordered = [name for _, name in sorted(zip(key.numbers, names, strict=False))]
-    with open_model(request, x[:PROBE_ROWS], classes=max(key.numbers) + 1, names=ordered) as opened:
+    with open_model(request, x[:PROBE_ROWS], classes=classes, names=names) as opened:
         parts = [opened.model.scores(x[at : at + BATCH]) for at in range(0, len(x), BATCH)]
         answers = Answers(np.concatenate(parts), opened.model.traits.output)
-        return judged(key, answers), opened.subject, opened.findings
+        return Told(answers, opened.subject, opened.findings)
+
+
+class Given(NamedTuple):
+    """Rows that were given out, rows of the same source that were held back, and their column of labels."""
+
+    given: str
+    held_back: str
+    label: str | None
+
+
+def comparing(files: Given, order: Order, way: Output, *, record: bool | None) -> int:
+    """Ask about both parts, test, record, deliver."""
+    home, clock = need_home(Path.cwd()) if record else find_home(Path.cwd()), system_clock()
+    started = clock.now()
+    both = [open_data(one, label=files.label, drop=order.drop) for one in (files.given, files.held_back)]
+    if both[0].x.shape[1:] != both[1].x.shape[1:] or both[0].classes != both[1].classes:
+        raise AncileError(
+            "the two parts are of different kinds",
+            value=f"{both[0].x.shape[1:]} and {both[1].x.shape[1:]}, or other classes",
+            remedy="deal one set into two at random: one to give out, one to hold back",
+        )
+    rng = np.random.default_rng(0)
+    count = min(MOST_ROWS, *(len(one) for one in both))
+    drawn = [one.draw(count, seed=0) for one in both]
+    x, y = (np.concatenate([getattr(one, name) for one in drawn]) for name in ("x", "y"))
+    classes = max(int(y.max()) + 1, len(both[0].classes or ()))
+    told = answered(
+        order, x, classes=classes, names=both[0].classes or (), deny=(home.folder,) if home else ()
+    )
+    logs = log_scores(told.answers.scores, told.answers.output)[np.arange(len(y)), y]
+    trace = members(logs[:count], logs[count:], rng)
+    found = examine(GIVEN, trace)
+    report = _report(
+        "data trace",
+        told.subject,
+        parameters={"given": both[0].subject.digest, "held_back": both[1].subject.digest},
+        measures_=(p_value(trace, "given"),),
+        findings=(*found.findings, *told.findings),
+        passed=found.passed,
+        started=started,
+        finished=clock.now(),
+    )
+    return _delivered(home, report, way, record=record)
 
 
 def _key(path: Path) -> tuple[MarkKey, str]:

@@ -135,26 +135,36 @@ def mark(
 
 
 @click.command()
-@click.argument("key", type=click.Path(path_type=Path))
+@click.argument("key", required=False, type=click.Path(path_type=Path))
 @click.option("--model", help="A model's file, FILE.py:name, or a URL, as `ancile assess` takes it.")
 @click.option("--drop", multiple=True, metavar="COLUMN", help="Column that the model does not get.")
+@click.option("--mean", help="Per channel or feature, comma-separated: the network gets (x - mean) / std.")
+@click.option("--std", help="See --mean.")
 @click.option("--scores", type=click.Choice(["auto", "logits", "probabilities", "labels"]), default="auto")
 @click.option("--trust-pickle", is_flag=True, help="Open pickled models in a process of their own.")
 @click.option("--trust-torchscript", is_flag=True, help="Open TorchScript in a process of its own.")
 @click.option("--queries", type=click.Path(path_type=Path), help="Only write to FILE what a model is asked.")
 @click.option("--answers", type=click.Path(path_type=Path), help="A model's answers to that, as CSV.")
+@click.option("--given", metavar="DATA", help="Without KEY: rows that were given out, and carry no marks.")
+@click.option("--held-back", metavar="DATA", help="Rows of the same source that nobody got.")
+@click.option("--label", help="Column of the labels, of tables that were given and held back.")
 @record_option
 @output_options
 def trace(
-    key: Path,
+    key: Path | None,
     *,
     model: str | None,
     drop: tuple[str, ...],
+    mean: str | None,
+    std: str | None,
     scores: Literal["auto", "logits", "probabilities", "labels"],
     trust_pickle: bool,
     trust_torchscript: bool,
     queries: Path | None,
     answers: Path | None,
+    given: str | None,
+    held_back: str | None,
+    label: str | None,
     record: bool | None,
     format_: str | None,
     output: Path | None,
@@ -163,16 +173,24 @@ def trace(
     """Say whether a model was trained on data that was marked, with a p-value; exit code 1 where it was.
 
     KEY is the file that `mark --key` wrote. A model that cannot be opened here is asked by whoever has it.
+    Without KEY two parts of one set are compared, dealt at random, of which one was given out: a weaker test.
     """
-    from ancile.cli.marked import Order, asking, tracing  # noqa: PLC0415 - not needed for --help
+    from ancile.cli.marked import Given, Order, asking, comparing, tracing  # noqa: PLC0415 - not needed for --help
+    from ancile.cli.values import numbers  # noqa: PLC0415 - likewise
 
-    if sum(one is not None for one in (model, queries, answers)) != 1:
-        raise click.UsageError("give one of --model, --queries and --answers")
+    way = chosen(format_, output, strict=strict)
+    scale = numbers("--mean", mean), numbers("--std", std)
+    order = Order(model, drop, scores, trust_pickle, trust_torchscript, *scale) if model else None
+    if key is None:
+        if order is None or given is None or held_back is None:
+            raise click.UsageError("give KEY, or --model with --given and --held-back")
+        return comparing(Given(given, held_back, label), order, way, record=record)
+    if sum(one is not None for one in (model, queries, answers)) != 1 or given or held_back:
+        raise click.UsageError("give one of --model, --queries and --answers beside KEY")
     if queries is not None:
         asking(key, queries)
         return None
-    order = Order(model, drop, scores, trust_pickle, trust_torchscript) if model else None
-    return tracing(key, answers, order, chosen(format_, output, strict=strict), record=record)
+    return tracing(key, answers, order, way, record=record)
 
 
 PROTECTING = (recipient, seal, open_, access, mark, trace)

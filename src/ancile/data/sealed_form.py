@@ -34,7 +34,7 @@ DIGEST_BYTES = 32  # SHA-256
 CHUNK = 1 << 20  # 16 bytes more in a million, and what one read costs at least
 LARGEST_HEADER = 1 << 20
 MOST_RECIPIENTS = 100
-LARGEST_INDEX = 512 << 20  # a million files with paths of 500 bytes
+LARGEST_INDEX = 128 << 20  # a million files with paths of 100 bytes
 LONGEST_ROLE = 100  # characters
 SIGNED = "application/vnd.ancile.sealed.v1+json"
 
