@@ -11,12 +11,12 @@ from ancile.numeric import np
 
 ROUNDS = 20
 WRONG = 0.02  # share of wrong labels at the start
-PRIOR = 0.01  # rows of every kind of exchange, as a share of an even spread: none is impossible
+PRIOR = 0.5  # of a row for every kind of exchange, as Jeffreys has it: none is impossible
 
 
 def posterior(said: Reals, y: Integers) -> Reals:
     """(n, classes) of the class that each row really has, by what models say and how labels are exchanged."""
-    n, classes = said.shape
+    classes = said.shape[1]
     table = np.full((classes, classes), WRONG / classes)
     table[np.arange(classes), np.arange(classes)] = 1 - WRONG
     real = said
@@ -25,7 +25,7 @@ def posterior(said: Reals, y: Integers) -> Reals:
         real = real / real.sum(axis=1, keepdims=True)
         counts = np.zeros((classes, classes))
         np.add.at(counts.T, y, real)
-        table = counts + PRIOR * n / classes**2
+        table = counts + PRIOR
         table = table / table.sum(axis=1, keepdims=True)
     found: Reals = real
     return found

@@ -6,7 +6,8 @@ Ridge regression on one-hot labels, each row left out: leave-one-out residuals o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from ancile.data.rows import Integers, Reals
 from ancile.numeric import NDArray, np
@@ -36,20 +37,48 @@ def sharpened(scores: Reals, y: Integers) -> tuple[float, Reals]:
 
 def left_out(features: NDArray[np.float32], y: Integers, classes: int) -> list[Reals]:
     """For each strength of ridge the scores (n, classes) of rows by a model of all others."""
-    x = np.hstack([features, np.ones((len(y), 1), np.float32)])
+    return [one.left_out for one in ridges(features, y, classes)]
+
+
+def best_ridge(
+    features: NDArray[np.float32], y: Integers, classes: int, others: NDArray[np.float32]
+) -> tuple[Reals, Reals]:
+    """Probabilities of other rows, and of the rows left out, at the strength with the least loss of these."""
+    rows = np.arange(len(y))
+    found = []
+    for one in ridges(features, y, classes, others):
+        for sharpness in SHARPNESS:
+            said = softmax(sharpness * one.left_out)
+            found.append((float(-np.log(said[rows, y]).mean()), sharpness, one, said))
+    _, sharpness, best, said = min(found, key=lambda each: each[0])
+    return softmax(sharpness * best.others), said
+
+
+class Ridge(NamedTuple):
+    """Scores of rows left out (n, classes), and of other rows (m, classes)."""
+
+    left_out: Reals
+    others: Reals
+
+
+def ridges(
+    features: NDArray[np.float32], y: Integers, classes: int, others: NDArray[np.float32] | None = None
+) -> Iterator[Ridge]:
+    """For each strength of ridge; one decomposition for all of them."""
+    x, more = (
+        np.hstack([one, np.ones((len(one), 1), np.float32)])
+        for one in (features, features[:0] if others is None else others)
+    )
     aims = np.zeros((len(y), classes))
     aims[np.arange(len(y)), y] = 1
     spread, axes = np.linalg.eigh((x.T @ x).astype(np.float64))
-    turned = (x @ axes.astype(np.float32)).astype(np.float64)
+    turned, turned_more = ((one @ axes.astype(np.float32)).astype(np.float64) for one in (x, more))
     drawn = turned.T @ aims
-    scale = float(spread.mean())
-    found = []
-    for strength in STRENGTHS * scale:
+    for strength in STRENGTHS * float(spread.mean()):
         damp = 1 / (np.maximum(spread, 0) + strength)
         fitted = (turned * damp) @ drawn
         own: Reals = np.minimum(np.square(turned) @ damp, 1 - 1e-6)
-        found.append((fitted - own[:, None] * aims) / (1 - own)[:, None])
-    return found
+        yield Ridge((fitted - own[:, None] * aims) / (1 - own)[:, None], (turned_more * damp) @ drawn)
 
 
 def softmax(scores: Reals) -> Reals:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from ancile.data.poison.exchange import posterior
 from ancile.data.poison.shared import Shared
 from ancile.data.poison.signal import Signal
-from ancile.data.rows import Reals, Rows
+from ancile.data.rows import Integers, Reals, Rows
 from ancile.numeric import np
 
 MOST = 2.9  # below what is a finding by itself: hard rows of an honest set have labels that nobody expects
@@ -19,9 +19,7 @@ def unexpected_labels(rows: Rows, shared: Shared) -> Signal:
     """Of each row how little the others expect its label; never a finding by itself."""
     y = shared.labels
     said = shared.probabilities
-    # of two classes there is one other: the table of exchanges would only say which class is larger
-    real = posterior(said, y) if said.shape[1] > 2 else said
-    own = real[np.arange(len(y)), y]
+    own = chance_right(said, y)
     others = np.array(said, copy=True)
     others[np.arange(len(y)), y] = -1
     other = others.argmax(axis=1)
@@ -33,6 +31,18 @@ def unexpected_labels(rows: Rows, shared: Shared) -> Signal:
         )
 
     return Signal(name="unexpected label", score=rarity(own), reason=reason)
+
+
+def chance_right(said: Reals, y: Integers) -> Reals:
+    """(n,) of each label: what models say of it, and what is left of that when exchanges are reckoned with.
+
+    The root of the first times the second: where models are weak, their own mistakes look like exchanges.
+    """
+    own = said[np.arange(len(y)), y]
+    if said.shape[1] < 3:  # there is one other class: exchanges would only say which of the two is larger
+        return own
+    found: Reals = np.sqrt(own) * posterior(said, y)[np.arange(len(y)), y]
+    return found
 
 
 def rarity(right: Reals) -> Reals:

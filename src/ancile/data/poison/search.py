@@ -12,11 +12,14 @@ from typing import TypeAlias
 
 from ancile.core.errors import AncileError
 from ancile.data.poison.combine import Found, Skipped, combined
+from ancile.data.poison.exchanged import exchanged_classes
 from ancile.data.poison.labels import unexpected_labels
 from ancile.data.poison.ngrams import planted_passages
 from ancile.data.poison.patterns import patches
 from ancile.data.poison.shared import Shared, silent
 from ancile.data.poison.signal import Signal
+from ancile.data.poison.sources import bad_sources
+from ancile.data.poison.trusted import beside_trusted
 from ancile.data.rows import Cells, Content, Pictures, Rows, Texts
 
 Detector: TypeAlias = Callable[[Rows, Shared], Signal]
@@ -24,7 +27,7 @@ Detector: TypeAlias = Callable[[Rows, Shared], Signal]
 OF_PICTURES: tuple[Detector, ...] = (patches,)
 OF_CELLS: tuple[Detector, ...] = ()
 OF_TEXTS: tuple[Detector, ...] = (planted_passages,)
-OF_ALL: tuple[Detector, ...] = (unexpected_labels,)
+OF_ALL: tuple[Detector, ...] = (unexpected_labels, exchanged_classes)
 FEWEST = 20  # rows: of fewer nothing can be said
 
 
@@ -51,13 +54,15 @@ def search(
     shared = Shared(rows, seed, reference, told or silent)
     signals: list[Signal] = []
     skipped: list[Skipped] = []
-    for detector in (*OF_KIND[type(rows.content)], *OF_ALL):
+    trusted = () if reference is None else (beside_trusted,)
+    for detector in (*OF_KIND[type(rows.content)], *OF_ALL, *trusted):
         shared.told(detector.__name__.replace("_", " "))
         try:
             signals.append(detector(rows, shared))
         except AncileError as refused:
             skipped.append(Skipped(detector.__name__.replace("_", " "), f"{refused.what}: {refused.value}"))
-    return combined(signals, len(rows), skipped)
+    source = bad_sources(rows, signals)
+    return combined([*signals, *([] if source is None else [source])], len(rows), skipped)
 
 
 KINDS: dict[type[Content], str] = {Pictures: "pictures", Cells: "tables", Texts: "texts"}
