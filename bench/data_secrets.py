@@ -27,7 +27,7 @@ Find = Callable[[str], list[int]]
 
 def finder(*, control: bool) -> Find:
     """What says at which places of a text secrets begin."""
-    from ancile.data.personal import spots
+    from ancile.data.spots import spots
     from ancile.patterns.secrets import find_secrets
 
     if control:

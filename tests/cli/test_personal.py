@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.cli.terminal import Place, clear
@@ -118,3 +121,71 @@ def test_pseudonyms_are_of_the_same_form_in_all_files_of_a_key(held: Place) -> N
     assert "token [GitHub token]" in first
     found = {one["check"] for one in held.json("data", "pii", "new-notes.csv")["findings"]}
     assert found == {"data-personal-number", "data-personal-contact"}
+
+
+def test_columns_of_parquet_and_arrow_are_told_apart(held: Place) -> None:
+    table = pa.table(
+        {
+            "card": [CARD, None, "nothing", CARD],
+            "full_name": ["Peter Schmidt", "Julia Rossi", "Anna Nowak", "Peter Schmidt"],
+            "born": pa.array([dt.date(1980, 1, n) for n in range(1, 5)]),
+            "ssn": pa.array([536228765, 536228765, 536228765, 536228765]),
+            "number": pa.array([4111111111111111, 1, 2, 3]),
+            "api_key": ["Qm7-tulip_Rx94", "Qm7-tulip_Rx95", "", "x"],
+            "share": [0.1, 0.2, 0.3, 0.4],
+        }
+    )
+    pq.write_table(table, held.folder / "t.parquet")
+    with pa.ipc.new_file(held.folder / "t.arrow", table.schema) as file:
+        file.write_table(table)
+    for name in ("t.parquet", "t.arrow"):
+        told = held.json("data", "pii", name)
+        found = {
+            (one["check"], one["location"]["column"]): one["detail"]
+            for one in told["findings"]
+            if one["status"] == "WARN"
+        }
+        assert set(found) == {
+            ("data-personal-number", "card"),
+            ("data-personal-number", "ssn"),
+            ("data-personal-name", "full_name"),
+            ("data-personal-name", "born"),
+            ("data-secret", "api_key"),
+        }
+        assert found["data-personal-number", "card"].startswith("2 of 3 cells of kind credit card")
+        assert "4 cells (medium confidence)" in found["data-personal-name", "full_name"]
+        assert told["subject"]["digest"].startswith("sha256:")
+        assert CARD not in held("data", "pii", name, "--format", "html").out
+
+
+def test_columns_of_a_csv_stand_in_a_table_of_their_own(held: Place) -> None:
+    (held.folder / "people.csv").write_text("id,surname\n" + "1,Schmidt\n2,Rossi\n3,Nowak\n" * 5, "ascii")
+    told = held.json("data", "pii", "people.csv")
+    (found,) = (one for one in told["findings"] if one["status"] == "WARN")
+    assert (found["check"], found["location"]["column"]) == ("data-personal-name", "surname")
+    assert told["exhibits"][0]["title"] == "What stands in which column"
+
+
+def test_a_csv_whose_columns_cannot_be_told_apart_is_read_as_text(held: Place) -> None:
+    (held.folder / "bad.csv").write_text(f"a,a\n1,{CARD}\n", "ascii")
+    checks = {one["check"]: one for one in held.json("data", "pii", "bad.csv")["findings"]}
+    assert checks["data-columns-unread"]["status"] == "SKIP"
+    assert checks["data-personal-number"]["location"]["row"] == 2
+
+
+def test_a_broken_parquet_file_is_refused(held: Place) -> None:
+    (held.folder / "bad.parquet").write_bytes(b"PAR1" + b"x" * 100)
+    told = held("data", "pii", "bad.parquet")
+    assert told.code == 2
+    assert "Parquet" in told.err
+
+
+def test_names_are_looked_for_where_they_are_asked_for(held: Place) -> None:
+    (held.folder / "letter.txt").write_text("Dear Julia, we met Peter Schmidt at 12 High Street.\n", "ascii")
+    assert not held.json("data", "pii", "letter.txt")["findings"]
+    told = held.json("data", "pii", "letter.txt", "--names")["findings"]
+    assert {one["check"] for one in told} == {"data-personal-name"}
+    assert held("data", "redact", "letter.txt", "--names", "-o", "out.txt").code == 0
+    assert (held.folder / "out.txt").read_text("ascii") == (
+        "Dear [name of a person], we met [name of a person] at [address of a house].\n"
+    )

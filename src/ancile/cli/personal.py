@@ -13,19 +13,21 @@ from ancile.cli.recorder import open_recorder
 from ancile.core.errors import AncileError
 from ancile.core.report import Record
 from ancile.data.files import listed
-from ancile.data.personal import personal_report, redacted
+from ancile.data.personal import personal_report
 from ancile.data.pseudonyms import pseudonyms, read_key
+from ancile.data.spots import finder, redacted
 from ancile.data.text import Block, read_text
 from ancile.render.phrases import counted
 from ancile.work.clock import system_clock
 from ancile.work.progress import progress_line
 
 
-def looking(paths: Sequence[Path], way: Output, *, record: bool | None, quiet: bool) -> int:
+def looking(paths: Sequence[Path], way: Output, *, with_names: bool, record: bool | None, quiet: bool) -> int:
     """Look, record, deliver."""
     home = need_home(Path.cwd()) if record else find_home(Path.cwd())
     with progress_line("pii", quiet=quiet) as line:
-        report = personal_report(paths, clock=system_clock(), progress=line.say)
+        find = finder(with_names=with_names)
+        report = personal_report(paths, clock=system_clock(), find=find, progress=line.say)
     if home is not None and record is not False and is_recorded(home, record):
         with open_recorder(home) as recorder:
             return deliver(recorder.report(report), way)
@@ -34,7 +36,7 @@ def looking(paths: Sequence[Path], way: Output, *, record: bool | None, quiet: b
     return code
 
 
-def redacting(path: Path, output: Path, kinds: Sequence[str], key: Path | None) -> None:
+def redacting(path: Path, output: Path, kinds: Sequence[str], key: Path | None, *, with_names: bool) -> None:
     """Write the text of a file without what is personal or secret in it; under a key with pseudonyms."""
     listing = listed(path)
     if not listing.alone:
@@ -48,7 +50,7 @@ def redacting(path: Path, output: Path, kinds: Sequence[str], key: Path | None) 
 
         def take(block: Block) -> None:
             nonlocal places
-            found = redacted(block.text, kinds, pseudonym)
+            found = redacted(block.text, kinds, pseudonym, find=finder(with_names=with_names))
             places += found.places
             file.write(found.text.encode("utf-8", "surrogateescape"))
 

@@ -8,30 +8,40 @@ import click
 
 from ancile.cli.output import chosen, output_options, quiet_option, record_option
 
+names_option = click.option(
+    "--names",
+    "with_names",
+    is_flag=True,
+    help="Look for names of people and addresses of houses as well, by lists and forms: neither is sure.",
+)
+
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
+@names_option
 @record_option
 @quiet_option
 @output_options
 def pii(
     paths: tuple[Path, ...],
     *,
+    with_names: bool,
     record: bool | None,
     quiet: bool,
     format_: str | None,
     output: Path | None,
     strict: bool,
 ) -> int:
-    """Say which personal data and secrets text files hold, and in which lines.
+    """Say which personal data and secrets files hold, and in which lines or columns.
 
-    By published forms and checksums: addresses of mail and net, telephones, cards, accounts, numbers of
-    people, keys and tokens. Names and addresses of houses have no form and are not looked for. What stands
-    there is in no report.
+    Texts, and tables as CSV, JSON lines, Parquet or Arrow. By published forms and checksums: addresses of
+    mail and net, telephones, cards, accounts, numbers of people, keys and tokens; by names of columns what
+    has no form. What stands there is in no report.
     """
     from ancile.cli.personal import looking  # noqa: PLC0415 - not needed for --help
 
-    return looking(paths, chosen(format_, output, strict=strict), record=record, quiet=quiet)
+    way = chosen(format_, output, strict=strict)
+    return looking(paths, way, with_names=with_names, record=record, quiet=quiet)
 
 
 @click.command()
@@ -45,7 +55,8 @@ def pii(
     metavar="KEYFILE",
     help="Write other values of the same form, the same for the same, under the key in this file.",
 )
-def redact(file: Path, output: Path, kinds: tuple[str, ...], key: Path | None) -> None:
+@names_option
+def redact(file: Path, output: Path, kinds: tuple[str, ...], *, key: Path | None, with_names: bool) -> None:
     """Write FILE with its personal data and secrets replaced by their kinds in brackets, or by pseudonyms.
 
     A pseudonym has the form of what it stands for, and stands for it wherever it is, in all files that are
@@ -53,7 +64,7 @@ def redact(file: Path, output: Path, kinds: tuple[str, ...], key: Path | None) -
     """
     from ancile.cli.personal import redacting  # noqa: PLC0415 - not needed for --help
 
-    redacting(file, output, kinds, key)
+    redacting(file, output, kinds, key, with_names=with_names)
 
 
 @click.command()

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 
 from ancile.patterns.naming import STRONG, WEAK, Named, is_about, kind_of
-from ancile.patterns.values import Sure, bare, is_drawn, quoted, stands_for
+from ancile.patterns.personal import Sure
+from ancile.patterns.values import bare, is_drawn, quoted, stands_for
 
 STEMS = (
     *("pass", "pwd", "secret", "token", "key", "auth", "cred", "_pw", "-pw", "identified by", "login"),

@@ -17,8 +17,9 @@ import msgspec
 
 from ancile.patterns.assignments import find_assigned
 from ancile.patterns.naming import Named
+from ancile.patterns.personal import Sure
 from ancile.patterns.secrets import PLACEHOLDER, entropy, find_secrets, is_token_header
-from ancile.patterns.values import HEX, Sure, is_drawn, stands_for
+from ancile.patterns.values import HEX, is_drawn, stands_for
 
 TOKENS = Path(__file__).with_name("tokens.json")
 ADDRESS = re.compile(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from ancile.patterns.values import Sure
+from ancile.patterns.personal import Sure
 
 # Names that say it themselves; in lower case
 STRONG = (

@@ -50,14 +50,14 @@ PHONE_WORDS = re.compile(
 
 UNLIKE = ([3, 2, 4],)  # groups of digits that are other numbers, right or wrong
 
-Sure = Literal["high", "medium"]
+Sure = Literal["high", "medium", "low"]
 
 
 class Personal(NamedTuple):
     """A stretch of a text that is personal.
 
     kind  what it is, in words
-    sure  high: its form or checksum leaves little else; medium: what stands near says so
+    sure  high: its form or checksum leaves little else; medium: what stands near says so; low: something does
     """
 
     kind: str

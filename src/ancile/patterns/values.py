@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import re
 import string
-from typing import Literal
 
+from ancile.patterns.personal import Sure
 from ancile.patterns.secrets import entropy
-
-Sure = Literal["high", "medium", "low"]
 
 STEM = re.compile(r"pass|pwd|secret|token|key|auth|cred|login", re.IGNORECASE)
 PLACEHOLDER = re.compile(
