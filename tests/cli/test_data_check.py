@@ -172,3 +172,40 @@ def test_check_and_clean_are_clear_about_themselves(home: Place) -> None:
     clear(home("data", "check", "set.csv", "--label", "absent"))
     clear(home("data", "clean", "set.csv", "--rows", "x", "-o", "new.csv"))
     assert not Path(home.folder / "new.csv").exists()
+
+
+def test_vetting_fails_without_origin_or_licence_and_passes_with_both(mail: Place) -> None:
+    assert mail("data", "add", "mail.jsonl").code == 0
+    told = mail("data", "vet", "mail.jsonl", "--format", "json")
+    found = {one["check"]: one["status"] for one in json.loads(told.out)["findings"]}
+    assert told.code == 1
+    assert (found["data-vet-origin"], found["data-vet-licence"]) == ("FAIL", "FAIL")
+    said = ("--source", "https://example.org/mail", "--licence", "CC-BY-4.0")
+    assert mail("data", "add", "mail.jsonl", "--name", "known", *said).code == 0
+    told = mail("data", "vet", "known", "--format", "json")
+    report = json.loads(told.out)
+    assert told.code == 0, told.out
+    assert (report["stage"], report["parameters"], report["evidence"] is not None) == ("data vet", {}, True)
+    assert {"data-vet-origin", "data-vet-licence"} <= set(report["passed"])
+    entry = mail.json("data", "log", "known", "--format", "json")
+    assert report["subject"]["digest"] == entry["digest"]
+
+
+def test_vetting_fails_with_secrets_and_warns_of_terms(home: Place) -> None:
+    rows = texts(60)
+    rows[7]["text"] = "use ghp_16C7e42F292c6912E7710c838347Ae178B4a to log in"
+    write_lines(home.folder / "a.jsonl", rows)
+    said = ("--source", "https://example.org/a", "--licence", "CC-BY-NC-4.0")
+    assert home("data", "add", "a.jsonl", *said).code == 0
+    told = home("data", "vet", "a.jsonl@1", "--seed", "3", "--format", "json")
+    found = {one["check"]: one["status"] for one in json.loads(told.out)["findings"]}
+    assert (told.code, found["data-vet-personal"], found["data-vet-licence"]) == (1, "FAIL", "WARN")
+    assert json.loads(told.out)["parameters"] == {"seed": 3}
+
+
+def test_pictures_are_vetted_without_a_look_for_personal_data(home: Place) -> None:
+    write_pictures(home.folder / "set", 40)
+    said = ("--source", "https://example.org/a", "--licence", "CC0-1.0")
+    assert home("data", "add", "set", *said).code == 0
+    told = home.json("data", "vet", "set")
+    assert any(one["check"] == "data-vet-personal" and one["status"] == "SKIP" for one in told["findings"])

@@ -1,4 +1,4 @@
-"""``ancile data`` on the content of data: check, clean."""
+"""``ancile data`` on the content of data: check, clean, vet."""
 
 from __future__ import annotations
 
@@ -109,4 +109,35 @@ def clean(path: Path, *, output: Path, report: Path | None, score: float, rows: 
     return cleaning(Wish(path, report, rows, score), output, quiet=quiet)
 
 
-CHECKING: tuple[click.Command, ...] = (check, clean)
+@click.command()
+@click.argument("version", metavar="NAME[@N]")
+@click.option("--label", metavar="COLUMN", default="", help="As given to check.")
+@click.option("--rows", type=click.IntRange(20), default=ROWS, show_default=True, help="As given to check.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="As given to check.")
+@record_option
+@quiet_option
+@output_options
+def vet(
+    version: str,
+    *,
+    label: str,
+    rows: int,
+    seed: int,
+    record: bool | None,
+    quiet: bool,
+    format_: str | None,
+    output: Path | None,
+    strict: bool,
+) -> int:
+    """Give one verdict on a version: origin, licence, content, personal data.
+
+    It is evidence of stage "data vet" about exactly these bytes, which a gate can require. It fails where no
+    source or licence is named, where the check of the content fails, and where there are secrets.
+    """
+    from ancile.cli.data_vet import Wish, vetting  # noqa: PLC0415 - not needed for --help
+
+    way = chosen(format_, output, strict=strict)
+    return vetting(Wish(version, label, rows, seed), way, usual_rows=ROWS, record=record, quiet=quiet)
+
+
+CHECKING: tuple[click.Command, ...] = (check, clean, vet)

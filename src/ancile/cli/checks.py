@@ -42,6 +42,7 @@ TUPLES = (
     "ancile.data.checking.validation:VALIDATION",
     "ancile.data.checking.comparison:COMPARISON",
     "ancile.data.checking.suspicion:SUSPICION",
+    "ancile.data.checking.vetting:VETTED",
     "ancile.data.personal:CHECKS",
     "ancile.data.erasing:DROPPED",
     "ancile.data.erasing:ERASED",

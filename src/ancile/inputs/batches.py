@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 ARROW = b"ARROW1"
 ROWS = 1 << 16  # of one batch
 BLOCK_BYTES = 8 << 20  # of a CSV at once; a row is shorter
+BUFFER_BYTES = 1 << 20  # of a column at once
 GROUP_BYTES = 512 << 20  # of a row group, unpacked: it is unpacked piece by piece, its dictionaries at once
 # What Arrow says of a cell that is not of the type that the first block had
 CONVERSION = re.compile(r"In CSV column #(\d+): (?:Row #\d+: )?CSV conversion error to ([a-z0-9]+)")
@@ -91,10 +92,12 @@ def _parquet(file: BinaryIO) -> Batches:
 
     def read() -> Iterator[pa.RecordBatch]:
         with arrow_errors("Parquet file"):
-            again = parquet.ParquetFile(file, read_dictionary=texts, **caps)
-            for batch in again.iter_batches(batch_size=ROWS, use_threads=False):
-                batch.validate(full=True)  # a damaged index may reach beyond its dictionary
-                yield batch
+            again = parquet.ParquetFile(file, read_dictionary=texts, buffer_size=BUFFER_BYTES, **caps)
+            # One group after the other: a reader of all of them holds what it read of those before
+            for group in range(about.num_row_groups):
+                for batch in again.iter_batches(batch_size=ROWS, row_groups=[group], use_threads=False):
+                    batch.validate(full=True)  # a damaged index may reach beyond its dictionary
+                    yield batch
 
     return Batches(tuple(schema.names), tuple(schema.types), about.num_rows, read)
 

@@ -56,7 +56,7 @@ def rows_of(tables: Sequence[Tabular], places: Sequence[Integers]) -> list[Ready
     source = next((name for name, role in roles.items() if role == "source"), "")
     sources = _coded(columns[source]) if source else None
     texts = [name for name, role in roles.items() if role == "text"]
-    cells = _cells(roles, columns)
+    cells = _cells(roles, columns, [len(one.drawn) for one in tables])
     found = []
     for at, table in enumerate(tables):
         y = coded.codes[at] if coded and not fault else None
@@ -137,14 +137,13 @@ def _no_classes(coded: Coded, columns: Sequence[pa.ChunkedArray]) -> str:
     return ""
 
 
-def _cells(roles: Mapping[str, str], columns: Columns) -> list[Cells]:
+def _cells(roles: Mapping[str, str], columns: Columns, sizes: Sequence[int]) -> list[Cells]:
     """For each table its numbers and categories."""
     numbers = [name for name, role in roles.items() if role == "number"]
     categories = [name for name, role in roles.items() if role == "category"]
     coded = [_coded(columns[name]) for name in categories]
     found = []
-    for at in range(len(next(iter(columns.values())))):
-        size = len(next(iter(columns.values()))[at])
+    for at, size in enumerate(sizes):
         values = np.empty((size, len(numbers)))
         for place, name in enumerate(numbers):
             chunks = [numbers_of(chunk) for chunk in columns[name][at].chunks]

@@ -44,7 +44,8 @@ class Drawing:
         words = self._words.random_raw(batch.num_rows)
         chosen = np.flatnonzero(words <= self._cut)
         if chosen.size:
-            self._kept.append(arrow.Table.from_batches([batch.take(arrow.array(chosen))]))
+            columns = [_taken(one, chosen) for one in batch.columns]
+            self._kept.append(arrow.table(columns, schema=self._schema))
             self._places.append(chosen.astype(np.int64) + self.seen)
             self._ranks.append(words[chosen])
             self._held += chosen.size
@@ -57,8 +58,8 @@ class Drawing:
         table = arrow.concat_tables(self._kept).unify_dictionaries()
         places, ranks = np.concatenate(self._places), np.concatenate(self._ranks)
         chosen = np.sort(np.argsort(ranks, kind="stable")[: self._size])
-        # What is taken of a table with dictionaries keeps the whole of them
-        self._kept = [table.take(arrow.array(chosen)).combine_chunks()]
+        columns = [_taken(one, chosen) for one in table.columns]
+        self._kept = [arrow.table(columns, schema=self._schema)]
         self._places, self._ranks = [places[chosen]], [ranks[chosen]]
         self._cut, self._held = ranks[chosen].max(), chosen.size
 
@@ -70,3 +71,18 @@ class Drawing:
         if not self._kept:
             return Drawn(self._schema.empty_table(), np.zeros(0, dtype=np.int64))
         return Drawn(arrow.concat_tables(self._kept).unify_dictionaries(), np.concatenate(self._places))
+
+
+def _taken(column: pa.Array | pa.ChunkedArray, chosen: NDArray[np.integer]) -> pa.Array:
+    """Some cells; of a dictionary no more than they need, which else is held whole."""
+    arrow, types = needs("pyarrow", "tables"), needs("pyarrow.types", "tables")
+    if isinstance(column, arrow.ChunkedArray):
+        column = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+    some = column.take(arrow.array(chosen))
+    if not types.is_dictionary(some.type):
+        return some
+    codes = some.indices.cast(arrow.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
+    used, places = np.unique(codes, return_inverse=True)
+    empty = int(used.size > 0 and used[0] < 0)
+    indices = arrow.array((places - empty).astype(np.int32), mask=codes < 0)
+    return arrow.DictionaryArray.from_arrays(indices, some.dictionary.take(arrow.array(used[empty:])))
