@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,11 +15,26 @@ from hypothesis.strategies import integers
 
 from ancile.core.errors import AncileError
 from ancile.core.subject import Subject
-from ancile.data.recipients import own_recipient, parse_recipient, recipient_file
-from ancile.data.sealed_form import CHUNK, LENGTH_BYTES, MAGIC, TAG_BYTES, Header, Index, Stanza, parse_header
+from ancile.data.access import readers_of
+from ancile.data.recipients import TYPE, own_recipient, parse_recipient, recipient_file, wrap
+from ancile.data.sealed_form import (
+    CHUNK,
+    LENGTH_BYTES,
+    MAGIC,
+    TAG_BYTES,
+    Header,
+    Index,
+    Stanza,
+    bound,
+    encode_header,
+    keys_of,
+    nonce,
+    parse_header,
+)
 from ancile.data.sealing import Role, Source, put, seal, source_of_path
 from ancile.data.taking import Wanted, parse_groups, parse_range, require_there, take
 from ancile.data.unsealing import Sealed, SealedFile, is_sealed, open_sealed
+from ancile.trust.dsse import sign
 from ancile.trust.key import AuthorKey, private_key
 
 ME, OTHER = private_key("author", "me"), private_key("author", "other")
@@ -332,18 +348,93 @@ def test_a_plain_file_and_a_folder_are_no_sealed_file(tmp_path: Path) -> None:
         pass
 
 
-def test_a_full_disk_is_a_users_error(tmp_path: Path) -> None:
-    if not Path("/dev/full").exists():
-        pytest.skip("no /dev/full here")
+def forged(path: Path, payload: bytes) -> Path:
+    """A file sealed to ME by somebody who puts anything into it."""
+    data_key = bytes(range(32))
+    stanza = Stanza(
+        author=ME.public.id, wrapped=wrap(data_key, own_recipient(ME), info=bound(ME.public.id, ""))
+    )
+    header = encode_header(Header(to=(stanza,)))
+    keys = keys_of(data_key, header)
+    chunks = [payload[at : at + CHUNK] for at in range(0, len(payload), CHUNK)]
+    last = len(chunks) - 1
+    whole_ = [keys.chunks.encrypt(nonce(at, last=at == last), one, None) for at, one in enumerate(chunks)]
+    path.write_bytes(b"".join((MAGIC, len(header).to_bytes(4, "big"), header, keys.mac, *whole_)))
+    return path
+
+
+def packed(index: Index, *, tail: object) -> bytes:
+    """A payload of one file of zeros."""
+    first_ = msgspec.msgpack.encode(index)
+    return len(first_).to_bytes(8, "big") + first_ + bytes(min(index.size, 5)) + msgspec.msgpack.encode(tail)
+
+
+ONE = Index(name="x", alone=True, files=(("x", 5),))
+SIGNED_BY_ME = ([bytes(32)], ME.public.text, b"{}")
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"x",
+        bytes(8),
+        (1 << 62).to_bytes(8, "big"),
+        (5).to_bytes(8, "big") + b"hello and more",
+        packed(Index(name="x", alone=True, files=(("x", 1 << 40),)), tail=SIGNED_BY_ME),
+        packed(ONE, tail=5),
+        packed(ONE, tail=([], ME.public.text, b"{}")),
+        packed(ONE, tail=([bytes(31)], ME.public.text, b"{}")),
+        packed(ONE, tail=([bytes(32)], "nobody", b"{}")),
+        packed(ONE, tail=SIGNED_BY_ME),
+        packed(ONE, tail=([bytes(32)], ME.public.text, b"[" * 99_999)),
+        packed(ONE, tail=SIGNED_BY_ME)[:-20],
+        msgspec.msgpack.encode(ONE) * 100_000,
+    ],
+)
+def test_what_a_hostile_sealer_puts_in_is_refused(tmp_path: Path, payload: bytes) -> None:
+    with pytest.raises(AncileError), opened(forged(tmp_path / "forged", payload)):
+        pass
+
+
+def test_a_file_that_ends_where_a_chunk_begins_is_refused(tmp_path: Path) -> None:
+    path = forged(tmp_path / "forged", b"")
+    with pytest.raises(AncileError, match="ends where a chunk begins"), opened(path):
+        pass
+
+
+def test_a_key_of_small_order_is_no_recipient(tmp_path: Path) -> None:
+    public = bytes(1184) + bytes(32)
+    file = {"format": "ancile/recipient/v1", "author": OTHER.public.text}
+    signed = msgspec.Raw(sign(public, [OTHER], payload_type=TYPE))
+    to = parse_recipient(msgspec.json.encode(file | {"signed": signed}))
+    with pytest.raises(AncileError, match="no file of a recipient"):
+        seal(tmp_path / "sealed", source_of_path(Path(__file__), "x"), [Role("", to)], author=ME)
+    short = msgspec.Raw(sign(b"short", [OTHER], payload_type=TYPE))
+    with pytest.raises(AncileError, match="no file of a recipient"):
+        parse_recipient(msgspec.json.encode(file | {"signed": short}))
+
+
+@pytest.mark.parametrize(
+    ("mode", "words"), [(0o600, "its owner"), (0o640, "its owner and group"), (0o644, "everyone")]
+)
+def test_a_plain_file_can_be_read_by_whom_its_mode_says(tmp_path: Path, mode: int, words: str) -> None:
+    (tmp_path / "plain").write_bytes(b"")
+    (tmp_path / "plain").chmod(mode)
+    assert readers_of(tmp_path / "plain").startswith(words)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder").chmod(mode | mode >> 2 & 0o111)
+    assert readers_of(tmp_path / "folder").startswith(words)
+
+
+def test_a_file_that_is_there_is_left_as_it_is(tmp_path: Path) -> None:
     source = source_of_path(Path(__file__), "x")
-    (tmp_path / "there").write_bytes(b"")
+    (tmp_path / "there").write_bytes(b"mine")
     with pytest.raises(AncileError, match="does not take it"):
         seal(tmp_path / "there", source, [Role("", own_recipient(ME))], author=ME)
+    assert (tmp_path / "there").read_bytes() == b"mine"
 
 
 def test_subjects_are_those_of_the_plain_data(tmp_path: Path) -> None:
-    import hashlib
-
     path = sealed(tmp_path, b"rows")
     with opened(path) as one:
         digest = f"sha256:{hashlib.sha256(b'rows').hexdigest()}"
