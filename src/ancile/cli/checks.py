@@ -44,6 +44,7 @@ TUPLES = (
     "ancile.data.checking.suspicion:SUSPICION",
     "ancile.data.checking.vetting:VETTED",
     "ancile.data.personal:CHECKS",
+    "ancile.data.risk:HIDDEN",
     "ancile.data.erasing:DROPPED",
     "ancile.data.erasing:ERASED",
     "ancile.data.access:SEALING",

@@ -1,4 +1,4 @@
-"""``ancile data`` on what is personal: pii, redact, retain, erase."""
+"""``ancile data`` on what is personal: pii, redact, retain, erase, risk."""
 
 from __future__ import annotations
 
@@ -102,4 +102,46 @@ def erase(
     return erasing(subject, reason, chosen(format_, output, strict=strict), yes=yes)
 
 
-PRIVACY = (pii, redact, retain, erase)
+@click.command()
+@click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
+@click.option("--quasi", default="", metavar="A,B,…", help="What others may know; else what is suggested.")
+@click.option("--sensitive", default="", metavar="C,…", help="What they are not to learn.")
+@click.option(
+    "--k", "least_k", type=click.IntRange(2), help="FAIL where a class has fewer rows; else a WARN below 5."
+)
+@click.option(
+    "--l", "least_l", type=click.IntRange(2), help="FAIL where it has fewer sensitive values; else a WARN."
+)
+@record_option
+@output_options
+def risk(
+    path: Path,
+    *,
+    quasi: str,
+    sensitive: str,
+    least_k: int | None,
+    least_l: int | None,
+    record: bool | None,
+    format_: str | None,
+    output: Path | None,
+    strict: bool,
+) -> int:
+    """Say how well a table hides its people: k-anonymity, l-diversity, the chance of being found.
+
+    A class is the rows that are equal in what others may know (quasi-identifiers: age, sex, place). Without
+    --quasi columns are suggested, those first that single out most rows.
+    """
+    from ancile.cli.risk import risking  # noqa: PLC0415 - not needed for --help
+    from ancile.data.risk import Wanted  # noqa: PLC0415 - likewise
+
+    known, hidden = (
+        tuple(one.strip() for one in said.split(",") if one.strip()) for said in (quasi, sensitive)
+    )
+    known, hidden = (
+        tuple(one.strip() for one in said.split(",") if one.strip()) for said in (quasi, sensitive)
+    )
+    wanted = Wanted(known, hidden, least_k, least_l)
+    return risking(path, wanted, chosen(format_, output, strict=strict), record=record)
+
+
+PRIVACY = (pii, redact, retain, erase, risk)
