@@ -5,13 +5,15 @@ anyone. A line is a set, an attack and a rate; its best peer is that with the hi
 each review by itself. Behind by more than two points is a paired t-test over seeds at 5 %, Holm-corrected for the
 lines. The control ranks by a die.
 
-    python poison_recall.py [control]         1 %, and patches at 0.1 %: what ``measure`` takes
-    python poison_recall.py kept RATES SEEDS  what was kept counts too; writes the table of docs/data-poisoning.md
+    python poison_recall.py [control]               1 %, and patches at 0.1 %: what ``measure`` takes
+    python poison_recall.py keep RATES SEEDS [SET…]  keeps what both sides say, job by job; rates with commas
+    python poison_recall.py table                   of all that is kept of the present sources, into its page
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -22,7 +24,7 @@ from scipy.stats import t as student
 
 from bar import Bar
 from poison_generator import RATES, attacks
-from poison_run import KEPT, Job, Judged, judged
+from poison_run import KEPT, Job, Judged, judged, kept
 
 SETS = ("mnist", "gtsrb", "creditcard_fraud", "credit_default", "sms_spam")
 SEEDS = range(5)
@@ -88,6 +90,8 @@ def rejected(chances: list[float]) -> int:
 
 def between(values: Reals) -> str:
     """Mean, and where it lies with 95 % by Student."""
+    if len(values) < 2:
+        return f"{values.mean():.2f}"
     far = student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
     return f"{values.mean():.2f} ({values.mean() - far:+.2f} to {values.mean() + far:+.2f})"
 
@@ -139,8 +143,8 @@ def patches(every: list[Line], rate: float, review: int, least: float) -> list[B
 def table(every: list[Line]) -> str:
     """One row a line, in Markdown."""
     rows = [
-        "| set | attack | rate | ours, at 1, 2 and 5 times | best peer, likewise | ahead at 1 (95 %) |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| set | attack | rate | seeds | ours, at 1, 2 and 5 times | best peer, likewise | ahead at 1 (95 %) |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for line in sorted(every, key=lambda one: (SETS.index(one.name), one.attack, one.rate)):
         mine, theirs = (
@@ -149,18 +153,18 @@ def table(every: list[Line]) -> str:
         far = line.ahead.mean() < -MARGIN
         ahead = f"**{between(line.ahead)}**" if far else between(line.ahead)
         rows.append(
-            f"| {line.name} | {line.attack} | {line.rate:.1%} | {mine} | {theirs}, {line.best[0]} | {ahead} |"
+            f"| {line.name} | {line.attack} | {line.rate:.1%} | {len(line.ours)} | {mine} | {theirs}, {line.best[0]} | {ahead} |"
         )
     return "\n".join(rows) + "\n"
 
 
-def jobs_of(rates: tuple[float, ...], seeds: range) -> list[Job]:
+def jobs_of(rates: Sequence[float], seeds: range, names: Sequence[str] = SETS) -> list[Job]:
     return [
         Job(name, attack, rate, seed)
-        for name in SETS
-        for attack in attacks(name)
-        for rate in rates
         for seed in seeds
+        for name in names
+        for rate in rates
+        for attack in attacks(name)
     ]
 
 
@@ -174,19 +178,25 @@ def measure(control: bool = False) -> list[Bar]:
         return bars(lines(judged(jobs, Path(folder), blind=control)))
 
 
-def written(rates: tuple[float, ...], seeds: int) -> list[Bar]:
-    """As many seeds at the rates, the table put into its page."""
-    every = lines(judged(jobs_of(rates, range(seeds)), KEPT))
+def written() -> list[Bar]:
+    """Of what is kept, the table put into its page."""
+    every = lines(judged([job for job in jobs_of(RATES, SEEDS) if kept(job, KEPT)], KEPT))
     before, _, after = PAGE.read_text("utf-8").partition(BEGIN)
-    after = after[after.index("\n\n") :] if "\n\n" in after else "\n"
-    PAGE.write_text(before + BEGIN + table(every) + after[1:], "utf-8")
-    return bars(every)
+    PAGE.write_text(before + BEGIN + table(every) + after[after.index("\n## ") :], "utf-8")
+    return bars([line for line in every if len(line.ours) > 1])
+
+
+def main(mode: str, *rest: str) -> None:
+    """As the lines at the top have it."""
+    if mode == "keep":
+        rates = [float(rate) for rate in rest[0].split(",")]
+        for job in jobs_of(rates, range(int(rest[1])), rest[2:] or SETS):
+            judged([job], KEPT)
+            print(job, flush=True)
+        return
+    for bar in written() if mode == "table" else measure(control=mode == "control"):
+        print(bar)
 
 
 if __name__ == "__main__":
-    if "kept" in sys.argv:
-        said = written(tuple(float(rate) for rate in sys.argv[2].split(",")), int(sys.argv[3]))
-    else:
-        said = measure(control="control" in sys.argv)
-    for bar in said:
-        print(bar)
+    main(*(sys.argv[1:] or [""]))

@@ -82,9 +82,20 @@ def ours(job: Job, folder: Path) -> tuple[NDArray[np.int64], float]:
         return said["order"], float(said["seconds"])
 
 
+def places(folder: Path) -> tuple[Path, Path]:
+    """Where below the folder the peers' scores are, and our orders."""
+    return folder / f"peers-{digest([*BOTH, *THEIRS])}", folder / f"ours-{digest([*BOTH, *OURS])}"
+
+
+def kept(job: Job, folder: Path) -> bool:
+    """Whether both sides have spoken."""
+    return all((place / f"{job}.npz").exists() for place in places(folder))
+
+
 def judged(jobs: list[Job], folder: Path, *, blind: bool = False) -> dict[Job, Judged]:
     """Everyone's recall; blind, our order is that of a die."""
-    peers(jobs, theirs := folder / f"peers-{digest([*BOTH, *THEIRS])}")
+    theirs, mine = places(folder)
+    peers(jobs, theirs)
     found = {}
     for job in jobs:
         planted = poisoned(*job).planted
@@ -93,7 +104,7 @@ def judged(jobs: list[Job], folder: Path, *, blind: bool = False) -> dict[Job, J
         if blind:
             order, seconds = np.random.default_rng(job.seed).permutation(len(planted)), 0.0
         else:
-            order, seconds = ours(job, folder / f"ours-{digest([*BOTH, *OURS])}")
+            order, seconds = ours(job, mine)
         found[job] = Judged({"ours": recall(order, planted), **recalls}, seconds)
     return found
 
