@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from ancile.data.expiring import day_of
 from tests.cli.terminal import Ended, Place
 
 HEAD = "user,day,note\n"
@@ -145,7 +147,7 @@ def test_folders_and_json_lines_are_sealed_too(home: Place, tmp_path: Path) -> N
         ("a.csv", 'x,user\n5" pipe,a\n6" pipe,b\n', "not in pairs"),
         ("a.jsonl", '{"user": null}\n', "does not say whom"),
         ("a.jsonl", "[" * 100_000 + "\n", "does not say whom"),
-        ("a.parquet", "PAR1", "cannot be sealed"),
+        ("a.parquet", "PAR1", "row by row"),
     ],
 )
 def test_what_cannot_be_sealed_by_subject_is_refused(
@@ -195,3 +197,50 @@ def test_versions_beyond_their_time_lose_their_content_and_verify_says_by_which_
     assert home("data", "get", "rows.csv@3", "-o", "third.csv").code == 0
     assert home("ledger", "verify").code == 0
     assert "no such data set" in home("data", "retain", "nothing", "--older-than", "1d").err
+
+
+DAYS = "day,who\n" + "".join(f"20{10 + n % 16:02d}-03-0{1 + n % 9},person {n}\n" for n in range(3000))
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_rows_beyond_their_time_are_in_no_version_any_more(home: Place, tmp_path: Path, sealed: bool) -> None:
+    held = Held(home, tmp_path / "keys")
+    said = ("--subject", "who") if sealed else ()
+    for text in (DAYS, DAYS + "2026-11-01,person new\n"):
+        (home.folder / "days.csv").write_text(text, "ascii")
+        assert held("add", "days.csv", "--source", "x", *said).code == 0
+    before = ("retain", "days.csv", "--older-than", "3650d", "--column", "day")
+    told = held(*before)
+    assert "rows would go" in told.err
+    assert held("get", "days.csv@1", "-o", "first.csv").code == 0
+    assert held(*before, "--yes").code == 0
+    assert held("get", "days.csv", "-o", "rest.csv").code == 0
+    rest = (home.folder / "rest.csv").read_text("ascii")
+    years = {int(line[:4]) for line in rest.splitlines()[1:]}
+    assert min(years) >= 2016
+    assert rest.splitlines()[0] == "day,who"
+    assert "person new" in rest
+    assert held("get", "days.csv@2", "-o", "gone.csv").code == 2
+    assert b"2010-03" not in held.stored()
+    assert "erased by entry" in held("verify", "days.csv@1", "--path", "rest.csv").out
+    assert "is older than that" in held(*before, "--yes").err
+    assert home("ledger", "verify").code == 0
+
+
+def test_a_column_without_days_takes_no_row(home: Place) -> None:
+    (home.folder / "a.csv").write_text(ROWS, "ascii")
+    assert home("data", "add", "a.csv", "--source", "x").code == 0
+    told = home("data", "retain", "a.csv", "--older-than", "1d", "--column", "note", "--yes")
+    assert told.code == 2
+    assert "no row of the column names a day" in told.err
+    assert "one set at a time" in home("data", "retain", "--older-than", "1d", "--column", "note").err
+    assert home("data", "get", "a.csv", "-o", "b.csv").code == 0
+
+
+def test_days_are_read_as_tables_write_them() -> None:
+    day = datetime(2026, 11, 2, tzinfo=UTC)
+    for text in ("2026-11-02", "2026-11-02T00:00:00Z", "02.11.2026", "2026/11/02", "02-Nov-2026", "20261102"):
+        assert day_of(text) == day
+    assert day_of(str(int(day.timestamp()))) == day_of(str(int(day.timestamp()) * 1000)) == day
+    assert day_of("11/02/2026") is None
+    assert day_of("yesterday") is None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from ancile.cli.expiring import expiring, need_name
 from ancile.cli.home import need_home
 from ancile.cli.output import talk
 from ancile.cli.recorder import open_recorder
@@ -22,10 +23,15 @@ from ancile.render.phrases import counted
 from ancile.work.clock import system_clock
 
 
-def retaining(name: str | None, older_than: str, reason: str, *, yes: bool) -> None:
-    """Drop the content of versions older than that; without ``yes`` only say of which."""
+def retaining(name: str | None, older_than: str, column: str | None, reason: str, *, yes: bool) -> None:
+    """Drop versions, or with a column rows, that are older than that; without ``yes`` only say which."""
     home, clock = need_home(Path.cwd()), system_clock()
     before = clock.now() - _window(older_than)
+    said: Parameters = {"older_than": older_than, "reason": reason, "column": column or ""}
+    said = {key: value for key, value in said.items() if value}
+    if column is not None:
+        expiring(need_name(name), column, before, said, yes=yes)
+        return
     with store_of(home) as store:
         due = beyond(store, name, before)
         for one in due:
@@ -40,7 +46,6 @@ def retaining(name: str | None, older_than: str, reason: str, *, yes: bool) -> N
             started = clock.now()
             freed = store.drop([one for one in due if store.dropped(one) is None])
             for one in due:
-                said: Parameters = {"older_than": older_than, "reason": reason}
                 report = dropped_report(store, one, said, started=started, finished=clock.now())
                 record = recorder.report(report)
                 if record.evidence is not None:

@@ -70,17 +70,19 @@ def redact(file: Path, output: Path, kinds: tuple[str, ...], *, key: Path | None
 @click.command()
 @click.argument("name", required=False)
 @click.option("--older-than", required=True, metavar="DURATION", help="Such as 365d: counted from now.")
+@click.option("--column", help="Of the day: rows of NAME that are older go, and not whole versions.")
 @click.option("--reason", default="", help="Why: it stands in the ledger.")
-@click.option("--yes", is_flag=True, help="Do it, for good; without it only the versions are listed.")
-def retain(name: str | None, older_than: str, reason: str, *, yes: bool) -> None:
+@click.option("--yes", is_flag=True, help="Do it, for good; without it is only said what would go.")
+def retain(name: str | None, *, older_than: str, column: str | None, reason: str, yes: bool) -> None:
     """Erase the content of versions older than that, of all data sets or of NAME.
 
     Chunks that no other version has are gone; names, digests and entries stay, and `ancile data verify` says
-    by which entry a version was erased.
+    by which entry a version was erased. With --column the latest version of NAME, a CSV or JSON lines file or
+    a folder of them, is kept on as a new one without rows that are too old, and all before it end.
     """
     from ancile.cli.forgetting import retaining  # noqa: PLC0415 - not needed for --help
 
-    retaining(name, older_than, reason, yes=yes)
+    retaining(name, older_than, column, reason, yes=yes)
 
 
 @click.command()

@@ -1,11 +1,11 @@
 """How many people of a table share what others may know of them: k-anonymity, l-diversity, risk.
 
 A class is the rows that are equal in the quasi-identifiers (Samarati and Sweeney 1998; Sweeney 2002): k is
-the size of the smallest. Whoever knows that somebody is in the table, and those values, finds them with a chance
-of one over the size of the class (the prosecutor's risk: El Emam and Dankar 2008). l is the least number of
-different sensitive values in a class, and of the entropy kind exp of its entropy (Machanavajjhala et al.
-2007, definition 4.1): where it is one, who is in the class has that value, found or not. Rows are counted by
-64-bit hashes, a batch at a time.
+the size of the smallest. Whoever knows that somebody is in the table, and those values, finds them with a
+chance of one over the size of the class (the prosecutor's risk: El Emam and Dankar 2008). l is the least
+number of different sensitive values in a class, and of the entropy kind exp of its entropy (Machanavajjhala
+et al. 2007, definition 4.1): where it is one, who is in the class has that value, found or not. Rows are
+counted by 64-bit hashes, a batch at a time.
 """
 
 from __future__ import annotations

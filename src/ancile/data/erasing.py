@@ -107,12 +107,21 @@ ERASED: tuple[Check[Erased], ...] = (subject_readable, copy_unsealed, model_trai
 
 
 def dropped_report(
-    store: DataStore, version: Version, said: Parameters, *, started: datetime, finished: datetime
+    store: DataStore,
+    version: Version,
+    said: Parameters,
+    *,
+    heir: Version | None = None,
+    started: datetime,
+    finished: datetime,
 ) -> Report:
-    """What the ledger says of a version whose content is gone."""
+    """What the ledger says of a version whose content is gone.
+
+    heir  a version that was made to keep what may be kept of it
+    """
     pieces = pieces_of([version])
     others = [kept.version for name in store.names() for kept in store.versions(name)]
-    held = pieces_of(one for one in others if store.dropped(one) is None)
+    held = pieces_of(one for one in others if one != heir and store.dropped(one) is None)
     found = examine(DROPPED, Dropped(version, sum(one in held for one in pieces), len(pieces)))
     return Report(
         stage="data retain",

@@ -8,10 +8,8 @@ of the table lie.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -21,13 +19,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from ancile.core.errors import AncileError
 from ancile.core.text import plain
 from ancile.data.subject_keys import TOKEN_BYTES, SubjectKeys
+from ancile.data.table_rows import LONGEST_ROW, rows_with
 
 MAGIC = b"ANCILE-SUBJECTS-1\n"
 OPEN = bytes(TOKEN_BYTES)  # of what is about nobody
 SIZE_BYTES = 4
-LONGEST_ROW = 8 << 20  # bytes
 MOST_HEAD = 4096  # bytes of the line that says column and form
-FORMS = {".csv": ",", ".tsv": "\t", ".jsonl": ""}  # suffix to what divides cells; JSON lines have names
 Cipher = Callable[[bytes], AESSIV]
 
 
@@ -51,32 +48,22 @@ def seal_table(path: Path, to: BinaryIO, column: str, keys: SubjectKeys, cipher:
     cipher  gives what seals the rows of a token: ``SubjectKeys.made`` to keep them
     AncileError where the file is of another form, or a row has no such column.
     """
-    divider = FORMS.get(path.suffix.lower())
-    if divider is None:
-        raise AncileError(
-            "rows of this file cannot be sealed one by one",
-            value=plain(str(path)),
-            remedy="write it as CSV (.csv, .tsv) or JSON lines (.jsonl)",
-        )
+    count = 0
+    rows = rows_with(path, column)
     to.write(MAGIC + json.dumps({"column": column, "suffix": path.suffix.lower()}).encode() + b"\n")
-    with path.open("rb") as file:
-        rows = _records(file, path, divider) if divider else _lines(file, path)
-        place = 0
-        if divider:
-            header = next(rows, b"")
-            place = _place(header, column, divider, path)
-            to.write(_packed(OPEN, header))
-        count = 0
-        for count, row in enumerate(rows, 1):
-            subject = _cell(row, place, divider) if divider else _field(row, column)
-            if subject is None:
-                raise AncileError(
-                    "a row does not say whom it is about",
-                    value=plain(f"{path}: row {count}, column {column}"),
-                    remedy="give each row the column, and the file as UTF-8",
-                )
-            token = keys.token(subject)
-            to.write(_packed(token, cipher(token).encrypt(row, [token])))
+    for row in rows:
+        if row.is_header:
+            to.write(_packed(OPEN, row.data))
+            continue
+        count += 1
+        if row.cell is None:
+            raise AncileError(
+                "a row does not say whom it is about",
+                value=plain(f"{path}: row {count}, column {column}"),
+                remedy="give each row the column, and the file as UTF-8",
+            )
+        token = keys.token(row.cell)
+        to.write(_packed(token, cipher(token).encrypt(row.data, [token])))
     return count
 
 
@@ -136,79 +123,6 @@ def count_of(file: BinaryIO, token: bytes) -> int:
 
 def _packed(token: bytes, data: bytes) -> bytes:
     return token + len(data).to_bytes(SIZE_BYTES, "big") + data
-
-
-def _lines(file: Iterable[bytes], path: Path) -> Iterator[bytes]:
-    for line in file:
-        if len(line) > LONGEST_ROW:
-            raise _too_long(path)
-        if line.strip():
-            yield line
-
-
-def _records(file: Iterable[bytes], path: Path, divider: str) -> Iterator[bytes]:
-    """Rows of a CSV file (RFC 4180): a line break within quotes ends none."""
-    record = b""
-    for line in file:
-        record += line
-        if len(record) > LONGEST_ROW:
-            raise _too_long(path)
-        if record.count(b'"') % 2 == 0:
-            if record.count(b"\n") > 1 and len(_all_cells(record, divider)) != 1:
-                raise AncileError(
-                    "quotes of the table are not in pairs",
-                    value=plain(f"{path}: {record[:60]!r}", 120),
-                    remedy="write it as RFC 4180 has it, or as JSON lines",
-                )
-            if record.strip():
-                yield record
-            record = b""
-    if record.strip():
-        yield record
-
-
-def _place(header: bytes, column: str, divider: str, path: Path) -> int:
-    names = _cells(header.removeprefix(b"\xef\xbb\xbf"), divider)
-    if names.count(column) != 1:
-        raise AncileError(
-            "no such column" if column not in names else "the column stands there twice",
-            value=plain(f"{path}: {column}"),
-            remedy=plain(f"it has {', '.join(names[:20])}", 200),
-        )
-    return names.index(column)
-
-
-def _cells(row: bytes, divider: str) -> list[str]:
-    return next(iter(_all_cells(row, divider)), [])
-
-
-def _all_cells(record: bytes, divider: str) -> list[list[str]]:
-    """The record as the csv module reads it: one row, unless quotes were counted wrongly."""
-    text = io.StringIO(record.decode("utf-8", "surrogateescape"), newline="")
-    try:
-        return list(csv.reader(text, delimiter=divider))
-    except csv.Error:
-        return []
-
-
-def _cell(row: bytes, place: int, divider: str) -> str | None:
-    cells = _cells(row, divider)
-    return cells[place].strip() if place < len(cells) else None
-
-
-def _field(row: bytes, column: str) -> str | None:
-    try:
-        said = json.loads(row)
-    except (ValueError, RecursionError):
-        return None
-    found = said.get(column) if isinstance(said, dict) else None
-    return str(found).strip() if isinstance(found, str | int) else None
-
-
-def _too_long(path: Path) -> AncileError:
-    return AncileError(
-        "a row is too long", value=plain(str(path)), remedy=f"rows have at most {LONGEST_ROW >> 20} MiB"
-    )
 
 
 def _damaged() -> AncileError:
