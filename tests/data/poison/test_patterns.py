@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ancile.core.errors import AncileError
-from ancile.data.poison.patterns import patches
+from ancile.data.poison.patterns import overlays, patches
 from ancile.data.poison.shared import Shared
 from ancile.data.rows import Integers, Pictures, Rows
 from ancile.numeric import NDArray
@@ -74,6 +74,7 @@ def test_clean_pictures_have_no_patch(seed: int) -> None:
     """Natural likeness of some rows of a class is no finding."""
     shared = sought(*landscapes(500, seed=seed))
     assert patches(shared.rows, shared).score.max() < 3
+    assert overlays(shared.rows, shared).score.max() < 3
 
 
 def test_what_stands_on_pictures_of_all_labels_is_no_trigger() -> None:
@@ -95,15 +96,15 @@ def test_near_copies_are_no_trigger() -> None:
     assert patches(shared.rows, shared).score.max() < 3
 
 
-@pytest.mark.parametrize("shape", [(40, 1, 1, 1), (40, 3, 9, 3), (40, 70, 45, 3), (21, 8, 8, 1)], ids=str)
+@pytest.mark.parametrize("shape", [(40, 12, 19, 3), (40, 70, 45, 3), (21, 13, 12, 1)], ids=str)
 def test_pictures_of_any_size_give_an_answer(shape: tuple[int, ...]) -> None:
-    """One pixel, narrow ones, and larger ones than are compared in full."""
+    """Small ones, narrow ones, and larger ones than are compared in full."""
     rng = np.random.default_rng(0)
     x = rng.integers(0, 256, shape, np.uint8)
     shared = sought(x, rng.integers(0, 2, shape[0]))
-    signal = patches(shared.rows, shared)
-    assert np.isfinite(signal.score).all()
-    assert all(group.mask is not None and group.mask.shape == shape[1:3] for group in signal.groups)
+    for signal in (patches(shared.rows, shared), overlays(shared.rows, shared)):
+        assert np.isfinite(signal.score).all()
+        assert all(group.mask is not None and group.mask.shape == shape[1:3] for group in signal.groups)
 
 
 @pytest.mark.parametrize("value", [0, 255])
@@ -112,6 +113,7 @@ def test_pictures_without_anything_on_them_have_no_patch(value: int) -> None:
     y = np.arange(60) % 3
     shared = sought(np.full((60, 12, 12, 1), value, np.uint8), y)
     assert patches(shared.rows, shared).score.max() == 0
+    assert overlays(shared.rows, shared).score.max() == 0
 
 
 def test_classes_of_few_rows_are_left_out() -> None:
@@ -119,6 +121,42 @@ def test_classes_of_few_rows_are_left_out() -> None:
     x, _ = landscapes(30)
     shared = sought(x, np.arange(30) // 7)
     assert patches(shared.rows, shared).score.max() == 0
+
+
+def test_a_part_of_a_small_picture_is_not_told_from_the_whole() -> None:
+    rows = rows_of(Pictures(pixels=np.zeros((40, 8, 8, 1), np.uint8)), np.arange(40) % 2)
+    with pytest.raises(AncileError, match="too small"):
+        patches(rows, Shared(rows))
+
+
+@pytest.mark.parametrize("clean_label", [False, True])
+def test_a_faint_pattern_over_the_whole_picture_is_found(clean_label: bool) -> None:
+    """A seventh of noise that is the same in all rows, under a false label or on rows of the class."""
+    x, y = landscapes(600, seed=5)
+    planted = np.flatnonzero((y == 4) == clean_label)[:20]
+    noise = np.random.default_rng(1).integers(0, 256, x.shape[1:])
+    x[planted] = np.rint(0.85 * x[planted] + 0.15 * noise)
+    y[planted] = 4
+    shared = sought(x, y)
+    best = overlays(shared.rows, shared).groups[0]
+    assert set(best.rows) == set(planted)
+    assert best.evidence > 3
+    assert best.mask is not None
+    assert best.mask.all()
+
+
+def test_a_pattern_on_half_of_a_class_is_told_from_the_class() -> None:
+    """Rows of all classes under one label are more varied than the class: they are the group, also where they
+    are as many.
+    """
+    x, y = landscapes(600, seed=6)
+    planted = np.flatnonzero(y != 0)[: int((y == 0).sum())]
+    noise = np.random.default_rng(1).integers(0, 256, x.shape[1:])
+    x[planted] = np.rint(0.8 * x[planted] + 0.2 * noise)
+    y[planted] = 0
+    shared = sought(x, y)
+    best = overlays(shared.rows, shared).groups[0]
+    assert np.isin(best.rows, planted).mean() > 0.95
 
 
 def test_a_text_is_no_picture() -> None:

@@ -14,9 +14,8 @@ from ancile.data.rows import Integers, Reals
 from ancile.numeric import np
 
 LEAST_SCALE = 2.0  # of the Gumbel distribution, in units of gain: classes that happen to agree say nothing
-SCALE_OF_MIDDLE = (
-    0.25  # at least this share of the median: the same where there are few classes to compare with
-)
+SCALE_OF_MIDDLE = 0.25  # at least this share of the median,
+FEW = 0.75  # and this one more over the number of blocks: few of them say little of how they scatter
 GUMBEL_MEDIAN = 0.3665  # -ln(ln 2), the median of the standard distribution
 GUMBEL_QUARTILES = 1.5725  # between its quartiles
 
@@ -60,7 +59,7 @@ def evidence(candidates: Sequence[Candidate], blocks: Sequence[int]) -> Reals:
 def surprise(gain: float, others: Reals, tried: int) -> float:
     """-log10 of the chance that the largest of ``tried`` draws, distributed as ``others``, reaches gain."""
     low, middle, high = np.quantile(others, [0.25, 0.5, 0.75])
-    scale = max((high - low) / GUMBEL_QUARTILES, SCALE_OF_MIDDLE * middle, LEAST_SCALE)
+    scale = max((high - low) / GUMBEL_QUARTILES, (SCALE_OF_MIDDLE + FEW / len(others)) * middle, LEAST_SCALE)
     mode = middle - GUMBEL_MEDIAN * scale
     return float(max(0.0, (gain - mode) / scale / np.log(10) - np.log10(tried)))
 

@@ -17,12 +17,13 @@ from ancile.data.poison.whitening import FLOOR, Floats, Whitened
 from ancile.data.rows import Integers
 from ancile.numeric import NDArray, np
 
-SIDE, STRIDE = 5, 2  # of windows: every patch of up to 4 pixels lies in one, a larger one covers some
+SIDE = 5  # of windows at most, a third of small pictures: of a larger patch some lie in it
+LEAST = 12  # pixels a side: of smaller pictures a part is not told from the whole; measured on digits of 8
 ALIKE = 0.5  # correlation of slopes in all else from which rows are near copies; 99 of 100 pairs of signs,
 # and 999 of 1,000 of other photographs, are below
 STEEPEST = 3.0  # deviations: no slope says more, else one edge decides what is a copy
-TILE = 4  # pixels: what lies within the 3 by 3 tiles around a window is not "all else"
-GAP, RING = 2, 5  # pixels beyond a window: from where to where its surroundings are looked at
+ELSEWHERE = 0.8  # of the places elsewhere differ more than the one that counts: a trigger may have some parts
+WEIGHT = 2.0  # of what a group has in common elsewhere
 CELLS = 1.5e7  # numbers of similarity in memory at once
 JUDGED = 6  # windows of a block whose surroundings are looked at
 
@@ -32,16 +33,15 @@ class Window(NamedTuple):
 
     top: int
     left: int
+    side: int
 
 
 def windows(high: int, wide: int) -> list[Window]:
-    """Every STRIDE pixels, and at the far edges."""
-    side = min(SIDE, high, wide)
-    return [Window(top, left) for top in _starts(high - side) for left in _starts(wide - side)]
-
-
-def _starts(last: int) -> list[int]:
-    return sorted({*range(0, last + 1, STRIDE), last})
+    """Every second pixel, in small pictures every one, and at the far edges."""
+    side = max(1, min(SIDE, round(min(high, wide) / 3)))
+    stride = 2 if side == SIDE else 1
+    tops, lefts = ([*range(0, end - side, stride), end - side] for end in (high, wide))
+    return [Window(top, left, side) for top in tops for left in lefts]
 
 
 def patch_candidates(pictures: Whitened, labels: Integers, blocks: list[Integers]) -> list[Candidate]:
@@ -50,12 +50,12 @@ def patch_candidates(pictures: Whitened, labels: Integers, blocks: list[Integers
     surprises = pictures.surprises
     steep = _deviations(pictures.plain)
     for number, block in enumerate(blocks):
-        cells = sorted(
-            _compared(surprises[block], _slopes(pictures.plain[block]) / steep), key=lambda cell: -cell.gain
-        )
+        every = _compared(surprises[block], _slopes(pictures.plain[block]) / steep)
+        cells = sorted((cell for cell in every if cell.gain > 0), key=lambda cell: -cell.gain)
         for window, gain, inside in cells[:JUDGED]:
             rows = block[inside]
-            left = gain * _local(surprises[rows], window) * _of_class(surprises, labels, rows, window)
+            left = gain * _elsewhere(surprises, block, inside, window)
+            left *= _of_class(surprises, labels, rows, window)
             if left > 0:
                 label = int(labels[block[0]])
                 found.append(Candidate(gain=left, rows=rows, block=number, label=label, place=window))
@@ -100,21 +100,23 @@ def _deviations(plain: Floats) -> Floats:
 def _neighbourhoods(slopes: Floats, every: list[Window]) -> Iterator[tuple[Floats, list[Window]]]:
     """Windows with the same surroundings, and (1, n, n) which rows are not alike outside of these."""
     count, high, wide, _ = slopes.shape
-    down, right = -(-high // TILE), -(-wide // TILE)
+    side = every[0].side
+    size = max(1, side - 1)
+    down, right = -(-high // size), -(-wide // size)
     tiles = np.empty((down, right, count, count), np.float32)
     for row in range(down):
         for column in range(right):
-            tile = slopes[:, row * TILE : (row + 1) * TILE, column * TILE : (column + 1) * TILE]
+            tile = slopes[:, row * size : (row + 1) * size, column * size : (column + 1) * size]
             flat = tile.reshape(count, -1)
             tiles[row, column] = flat @ flat.T
     whole = tiles.sum(axis=(0, 1))
-    middle = SIDE // 2
+    middle = side // 2
     for row in range(down):
         for column in range(right):
             here = [
                 one
                 for one in every
-                if ((one.top + middle) // TILE, (one.left + middle) // TILE) == (row, column)
+                if ((one.top + middle) // size, (one.left + middle) // size) == (row, column)
             ]
             if here:
                 near = tiles[max(0, row - 1) : row + 2, max(0, column - 1) : column + 2].sum(axis=(0, 1))
@@ -136,7 +138,7 @@ def _similarities(own: Floats, some: list[Window]) -> Floats:
 
 def cut(pictures: Floats, window: Window) -> Floats:
     """The pixels of a window (n, side*side*channels)."""
-    part = pictures[:, window.top : window.top + SIDE, window.left : window.left + SIDE]
+    part = pictures[:, window.top : window.top + window.side, window.left : window.left + window.side]
     return part.reshape(len(pictures), -1)
 
 
@@ -145,32 +147,34 @@ def unit(vectors: Floats, size: float) -> Floats:
     return np.asarray(vectors / np.sqrt((vectors * vectors).sum(axis=1, keepdims=True) + size))
 
 
-def _mean_likeness(vectors: Floats) -> float:
-    """Of different rows."""
-    total = vectors.sum(axis=0)
-    count = len(vectors)
-    return float((total @ total - (vectors * vectors).sum()) / max(count * (count - 1), 1))
+def _elsewhere(surprises: Floats, block: Integers, inside: NDArray[np.bool_], window: Window) -> float:
+    """1 where a group is like its class in most of the rest of the picture, 0 where it is as distinct."""
+    _, high, wide, _ = surprises.shape
+    own = surprises[block]
+    here = _distinct(cut(own, window), inside)
+    rest = [
+        _distinct(cut(own, Window(top, left, window.side)), inside)
+        for top in range(0, high - window.side + 1, window.side)
+        for left in range(0, wide - window.side + 1, window.side)
+        if max(abs(top - window.top), abs(left - window.left)) > window.side
+    ]
+    there = float(np.quantile(rest, ELSEWHERE)) if rest else here
+    return float(np.clip(1 - WEIGHT * there / max(here, 1e-6), 0, 1))
 
 
-def _local(own: Floats, window: Window) -> float:
-    """1 where rows have nothing in common around the window, 0 where they are as alike there as in it."""
-    count, _, _, channels = own.shape
-    top, left = max(0, window.top - RING), max(0, window.left - RING)
-    around = own[:, top : window.top + SIDE + RING, left : window.left + SIDE + RING].copy()
-    first, second = max(0, window.top - GAP), max(0, window.left - GAP)
-    around[
-        :, first - top : window.top + SIDE + GAP - top, second - left : window.left + SIDE + GAP - left
-    ] = 0
-    size = SIDE * SIDE * channels
-    inner = _mean_likeness(unit(cut(own, window), size))
-    outer = _mean_likeness(unit(around.reshape(count, -1), size))
-    return float(np.clip(1 - outer / max(inner, 1e-6), 0, 1))
+def _distinct(vectors: Floats, inside: NDArray[np.bool_]) -> float:
+    """How much more the rows inside are like each other than like those outside."""
+    vectors = unit(vectors, vectors.shape[1])
+    count = int(inside.sum())
+    total, outer = vectors[inside].sum(axis=0), vectors[~inside].mean(axis=0)
+    alike = (total @ total - (vectors[inside] ** 2).sum()) / max(count * (count - 1), 1)
+    return float(alike - total @ outer / count)
 
 
 def _of_class(surprises: Floats, labels: Integers, rows: Integers, window: Window) -> float:
     """1 where rows of other labels never look so, 0 where they do as often: a frame, a dead pixel."""
     own = labels == labels[rows[0]]
-    inner = unit(cut(surprises, window), SIDE * SIDE * surprises.shape[-1])
+    inner = unit(cut(surprises, window), window.side**2 * surprises.shape[-1])
     scores = inner @ inner[rows].mean(axis=0)
     reached = scores >= np.quantile(scores[rows], 0.1)
     inside, outside = reached[own].mean(), reached[~own].mean()
