@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 
 import pytest
 
@@ -81,6 +82,55 @@ def test_verify_looks_at_the_store_too(known: Place) -> None:
     assert "data-store-damaged" in told.out
 
 
+def tampered(known: Place, sql: str, *values: object) -> None:
+    with sqlite3.connect(known.folder / ".ancile" / "data" / "data.db") as db:
+        db.execute(sql, values)
+    db.close()
+
+
+def test_who_changes_files_and_store_alike_is_found_by_the_ledger(known: Place) -> None:
+    """A second store in which other bytes are the second version takes the place of the first."""
+    path = known.folder / "data" / "train.csv"
+    other = known.folder / "other.csv"
+    other.write_text(ROWS.replace("\n30,", "\n99,"), "ascii")
+    assert known("data", "add", "other.csv", "--name", "other").code == 0
+    held = known.folder / ".ancile" / "data" / "data.db"
+    with sqlite3.connect(held) as db:
+        ((body,),) = db.execute("SELECT body FROM versions WHERE name = 'other'").fetchall()
+        body = body.replace(b"\xa5other", b"\xaedata/train.csv").replace(b"\xa6number\x01", b"\xa6number\x02")
+        body = body.replace(b"\xa9other.csv", b"\xa9train.csv")
+        db.execute("UPDATE versions SET body = ? WHERE name = 'data/train.csv' AND number = 2", (body,))
+    db.close()
+    path.write_bytes(other.read_bytes())
+    told = known("data", "verify", "data/train.csv")
+    assert told.code == 1
+    assert "about other bytes than the store has" in told.out
+    assert "do not rely on it" in known("data", "get", "data/train.csv", "-o", "out.csv").err
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [(None, "it is not in the ledger"), (1, "not about this version"), (99, "entry 99")],
+)
+def test_a_version_without_its_entry_is_not_verified(known: Place, entry: int | None, said: str) -> None:
+    assert known("data", "verify", "half.csv").code == 0
+    tampered(known, "UPDATE versions SET entry = ?", entry)
+    told = known("data", "verify", "half.csv")
+    assert told.code == 1
+    assert said in told.out
+
+
+def test_an_addition_that_was_not_recorded_is_recorded_by_the_next(known: Place) -> None:
+    tampered(known, "UPDATE versions SET entry = NULL WHERE name = 'half.csv'")
+    assert known("data", "add", "half.csv").code == 0
+    assert known("data", "verify", "half.csv").code == 0
+
+
+def test_what_ancile_keeps_is_no_data(known: Place) -> None:
+    for path in (".", ".ancile", ".ancile/keys", ".."):
+        assert "what ancile keeps" in clear(known("data", "add", path, "--name", "all"))
+
+
 def test_diff_says_how_much_changed(known: Place) -> None:
     told = known("data", "diff", "data/train.csv@1", "data/train.csv@2")
     assert told.code == 1
@@ -140,7 +190,7 @@ def test_words_of_a_source_draw_nothing(home: Place) -> None:
     ("call", "said"),
     [
         (("add", "absent.csv"), "cannot be read"),
-        (("add", "."), "not everything here can be hashed"),
+        (("add", "linked"), "not everything here can be hashed"),
         (("add", "net.py", "--name", "a b"), "no name of a version"),
         (("add", "net.py", "--parent", "nothing"), "no such version"),
         (("verify", "nothing"), "no such version"),
@@ -154,7 +204,8 @@ def test_words_of_a_source_draw_nothing(home: Place) -> None:
     ],
 )
 def test_what_cannot_be_is_one_clear_line(home: Place, call: tuple[str, ...], said: str) -> None:
-    (home.folder / "link").symlink_to("absent")
+    (home.folder / "linked").mkdir()
+    (home.folder / "linked" / "link").symlink_to("absent")
     assert said in clear(home("data", *call))
 
 

@@ -12,8 +12,8 @@ from typing import IO
 
 import click
 
+from ancile.cli.data_evidence import evidence_of, root_in, verified
 from ancile.cli.home import Home, find_home, need_home
-from ancile.cli.ledger import reading
 from ancile.cli.output import talk, write_whole
 from ancile.cli.reading import no_waiting
 from ancile.cli.recorder import open_recorder
@@ -41,10 +41,7 @@ from ancile.data.records import digests_of, group_bytes, has_rows, row_at
 from ancile.data.row_tree import RowTree, Tree
 from ancile.data.store import DataStore, Kept, KeptTree
 from ancile.data.version import DataFile, Version, parse_spelled
-from ancile.trust.bundle import Bundle, parse_bundle
-from ancile.trust.evidence import VerifiedEvidence, verify_entries
-from ancile.trust.keys import list_keys
-from ancile.trust.notary import export_evidence
+from ancile.trust.evidence import VerifiedEvidence
 from ancile.work.clock import system_clock
 from ancile.work.progress import progress_line
 
@@ -81,7 +78,9 @@ def proving(
         else:
             proof = _of_places(home, store, kept, path, span=span, group=group)
     write_whole(output, encode_proof(proof))
-    for line in _told(proof, _root_of(proof, _verified(proof, home, (), ())), MOST_TOLD):
+    for line in _told(
+        proof, root_in(verified(proof.evidence, home), proof.version, tree=proof.tree), MOST_TOLD
+    ):
         talk(line)
     talk(f"proof in {output}")
 
@@ -107,7 +106,7 @@ def _of_places(
             remedy="add it again: it was interrupted",
         )
     size, item = prove_path(version, name, start=start, stop=stop)
-    evidence = _evidence(home, kept.entry)
+    evidence = evidence_of(home, kept.entry)
     return Proof(version=version.spelled, tree="chunks", size=size, items=(item,), evidence=evidence)
 
 
@@ -122,7 +121,7 @@ def _of_rows(
         tree="rows",
         size=tree.leaves,
         items=items,
-        evidence=_evidence(home, tree.entry),
+        evidence=evidence_of(home, tree.entry),
     )
 
 
@@ -178,13 +177,6 @@ def _file(version: Version, name: str) -> DataFile:
     )
 
 
-def _evidence(home: Home, entry: int) -> Bundle:
-    signers = [key.public for key in list_keys(home.keys) if key.public.purpose == "author"]
-    with reading(home) as ledger:
-        data = export_evidence(ledger, [entry], logs=[*home.log.keys, *home.log.before], signers=signers)
-    return parse_bundle(data)
-
-
 def _opened(path: Path) -> IO[bytes]:
     try:
         return open(path, "rb", opener=no_waiting)
@@ -203,8 +195,8 @@ def checking(path: Path, against: Path | None, *, keys: Sequence[str], signers: 
     """Say what a proof shows, and whether a file is that; 2 where nobody who is relied on has signed it."""
     with _opened(path) as file:
         proof = parse_proof(file.read(LARGEST + 1))
-    evidence = _verified(proof, find_home(Path.cwd()), keys, signers)
-    root = _root_of(proof, evidence)
+    evidence = verified(proof.evidence, find_home(Path.cwd()), keys=keys, signers=signers)
+    root = root_in(evidence, proof.version, tree=proof.tree)
     for line in _told(proof, root, len(proof.items)):
         click.echo(line)
     for one in _unlisted(evidence) if proof.tree == "rows" else ():
@@ -221,36 +213,6 @@ def checking(path: Path, against: Path | None, *, keys: Sequence[str], signers: 
     for doubt in evidence.doubts:
         talk(f"does not count: {plain(doubt)}")
     return code or (2 if evidence.doubts else 0)
-
-
-def _verified(
-    proof: Proof, home: Home | None, keys: Sequence[str], signers: Sequence[str]
-) -> VerifiedEvidence:
-    pinned, authors = list(keys), list(signers)
-    if home is not None:
-        pinned += [*home.log.keys, *home.log.before, *(key for log in home.policy.logs for key in log.keys)]
-        authors += home.policy.authors
-    found = verify_entries(proof.evidence, logs=pinned, authors=authors)
-    if len(found) != 1:
-        raise AncileError(
-            "a proof carries one entry", value=str(len(found)), remedy="make it with `ancile data prove`"
-        )
-    return found[0]
-
-
-def _root_of(proof: Proof, evidence: VerifiedEvidence) -> bytes:
-    """The root that the evidence names for this version."""
-    report = evidence.statement.predicate
-    name = "root" if proof.tree == "chunks" else "rows_root"
-    if isinstance(report, Report) and report.parameters.get("version") == proof.version:
-        said = str(report.parameters.get(name, "")).removeprefix("sha256:")
-        if re.fullmatch("[0-9a-f]{64}", said):
-            return bytes.fromhex(said)
-    raise AncileError(
-        "the evidence is not about this version",
-        value=plain(proof.version, 80),
-        remedy="make the proof once more with `ancile data prove`",
-    )
 
 
 def _unlisted(evidence: VerifiedEvidence) -> list[str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 import msgspec
 
+from ancile.cli.data_evidence import unproven
 from ancile.cli.home import Home, need_home
 from ancile.cli.new_place import new_place
 from ancile.cli.output import Output, deliver, talk
@@ -49,6 +51,7 @@ def adding(
     subject  the column by which rows are sealed, None to keep the files as they are
     """
     home, clock = need_home(Path.cwd()), system_clock()
+    _require_apart(home, path)
     with open_recorder(home) as recorder, store_of(home) as store:
         started, called = clock.now(), name or name_of(path, home.folder.parent)
         with progress_line("add", quiet=quiet) as line, as_kept(home, store, called, path, subject) as real:
@@ -74,15 +77,34 @@ def adding(
     return code
 
 
+def _require_apart(home: Home, path: Path) -> None:
+    """Refuse data in which ancile's own files lie: they change while they are read."""
+    real, own = Path(os.path.realpath(path)), Path(os.path.realpath(home.folder))
+    if own.is_relative_to(real) or real.is_relative_to(own):
+        raise AncileError(
+            "what ancile keeps would be part of the data",
+            value=str(path),
+            remedy=f"name the folder of the data alone, outside of {own.name}",
+        )
+
+
 def verifying(spelled: str, path: Path | None, way: Output, *, record: bool | None, quiet: bool) -> int:
     """Verify, record, deliver."""
     home, wanted = need_home(Path.cwd()), parse_spelled(spelled)
     with store_of(home) as store:
-        version = store.find(wanted).version
+        kept = store.find(wanted)
+        version = kept.version
         with progress_line("verify", quiet=quiet) as line:
             place = path or home.folder.parent / wanted.name
             with as_sealed(home, store, version, place) as real:
-                report = verify_version(store, version, real, clock=system_clock(), progress=line.say)
+                report = verify_version(
+                    store,
+                    version,
+                    real,
+                    clock=system_clock(),
+                    unproven=unproven(home, kept),
+                    progress=line.say,
+                )
     if is_recorded(home, record):
         with open_recorder(home) as recorder:
             return deliver(recorder.report(report), way)
@@ -165,9 +187,12 @@ def getting(spelled: str, output: Path) -> None:
     """Write a version to a new place, whole or not at all."""
     home = need_home(Path.cwd())
     with new_place("the version", output) as unfinished, store_of(home) as store:
-        version = store.find(parse_spelled(spelled)).version
-        write_version(home, store, version, unfinished)
-    talk(f"{version.spelled} in {output}")
+        kept = store.find(parse_spelled(spelled))
+        write_version(home, store, kept.version, unfinished)
+        said = unproven(home, kept)
+    if said:
+        talk(f"do not rely on it: {said}")
+    talk(f"{kept.version.spelled} in {output}")
 
 
 def write_version(home: Home, store: DataStore, version: Version, to: Path) -> None:

@@ -13,7 +13,14 @@ from ancile.core.text import plain
 from ancile.data.cutting import mean_for
 from ancile.data.files import Progress, files_of, listed, size_of
 from ancile.data.store import DataStore, Kept
-from ancile.data.version import Provenance, Version, parse_spelled, require_words
+from ancile.data.version import (
+    LONGEST_NAME,
+    Provenance,
+    Version,
+    is_name,
+    parse_spelled,
+    require_words,
+)
 
 
 class Added(NamedTuple):
@@ -76,5 +83,6 @@ def name_of(path: Path, base: Path) -> str:
     """The name of a set that is a path: as it is reached from the project's folder, else its last part."""
     real, root = Path(os.path.realpath(path)), Path(os.path.realpath(base))
     shown = real.relative_to(root) if real.is_relative_to(root) else Path(real.name)
-    fit = (one if one.isprintable() and one not in " @" else "_" for one in plain(str(shown), 200))
-    return "".join(fit) or "_"
+    fit = "".join(one if one.isprintable() and one not in " @" else "_" for one in plain(str(shown), 200))
+    name = fit[:LONGEST_NAME]
+    return name if is_name(name) else f"_{name[1:]}"

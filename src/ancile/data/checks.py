@@ -22,6 +22,7 @@ class Verified(NamedTuple):
     damaged  chunks of the store that are not what they were, as ``sha256:<hex>``
     rows     path to words for each range that came
     erased   by which entry the kept copy was erased on purpose; empty where it was not
+    unproven why the ledger does not bear out what the store says the version is; empty where it does
     """
 
     version: Version
@@ -29,6 +30,7 @@ class Verified(NamedTuple):
     damaged: Sequence[str]
     rows: Mapping[str, Sequence[str]]
     erased: str = ""
+    unproven: str = ""
 
 
 @check("data-origin-unknown", severity="medium", refs=ORIGIN)
@@ -51,6 +53,18 @@ def licence_unknown(facts: Version) -> Iterator[Remark]:
     Fix   Add it with --licence and an SPDX expression, such as CC-BY-4.0, or words.
     """
     yield ok() if facts.provenance.licence else warn("no licence is named")
+
+
+@check("data-version-unproven", severity="critical", refs=INTACT)
+def version_unproven(facts: Verified) -> Iterator[Remark]:
+    """The ledger does not bear out what the store says a version is.
+
+    Why   Files are compared with what the store holds of the version. Who changed both the files and the
+          store would not be seen, were it not for the root that was signed when the version was added.
+    Fix   Restore the store, or the ledger, from a copy; see `ancile ledger verify`. A version whose adding
+          was interrupted is put into the ledger by adding it again.
+    """
+    yield fail(facts.unproven) if facts.unproven else ok()
 
 
 @check("data-file-changed", severity="critical", refs=INTACT)
@@ -141,4 +155,10 @@ def _listed(ranges: Sequence[Range], rows: Sequence[str]) -> str:
 
 
 ADDED: tuple[Check[Version], ...] = (origin_unknown, licence_unknown)
-VERIFIED: tuple[Check[Verified], ...] = (file_changed, file_missing, file_added, store_damaged)
+VERIFIED: tuple[Check[Verified], ...] = (
+    version_unproven,
+    file_changed,
+    file_missing,
+    file_added,
+    store_damaged,
+)

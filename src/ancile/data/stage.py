@@ -42,10 +42,17 @@ def added_report(added: Added, *, started: datetime, finished: datetime) -> Repo
 
 
 def verify_version(
-    store: DataStore, version: Version, path: Path, *, clock: Clock, progress: Progress | None = None
+    store: DataStore,
+    version: Version,
+    path: Path,
+    *,
+    clock: Clock,
+    unproven: str = "",
+    progress: Progress | None = None,
 ) -> Report:
     """Whether the files at ``path`` are the version's, and whether the store still has them: pass or fail.
 
+    unproven  why the ledger does not bear out the version; empty where it does
     progress  is told bytes read and bytes in all, of the files and of the store
     """
     started = clock.now()
@@ -58,7 +65,7 @@ def verify_version(
     }
     drop = store.dropped(version)
     damaged = [] if drop else list(_damaged(store, version))
-    facts = Verified(version, differences, damaged, rows, erased_by(drop) if drop else "")
+    facts = Verified(version, differences, damaged, rows, erased_by(drop) if drop else "", unproven)
     counted = {"files": len(files), "bytes": sum(one.size for one in files)}
     return _report(
         version,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -41,6 +42,7 @@ CREATE TABLE versions (
 ) STRICT, WITHOUT ROWID;
 """
 LONGEST = sizes_of(MOST_MEAN).most  # bytes of a chunk, whatever a database that was changed says
+OWN = re.compile("[0-9a-f]{32}")  # a file that this program made; any other is somebody's
 PACK_NAMES = "SELECT name FROM packs"
 ROWS = "rows"  # the folder of lists of rows
 ROW_TREES = """
@@ -120,7 +122,14 @@ class DataStore:
         self.folder = folder
         make_private_folder(folder)
         make_private_folder(folder / PACKS)
-        with locked(folder):
+        for one in (folder / PACKS, folder / ROWS):
+            if one.is_symlink():  # files that no version needs are removed in there
+                raise AncileError(
+                    "a folder of the store is a link",
+                    value=plain(str(one)),
+                    remedy="put the folder itself there; the whole home may lie behind a link",
+                )
+        with locked(folder), _reading(folder / DATABASE):
             self._db = open_database(
                 folder / DATABASE,
                 holds="versions of data",
@@ -136,7 +145,7 @@ class DataStore:
         self._db.close()
 
     def _rows(self, sql: str, *values: object) -> list[tuple[object, ...]]:
-        with closing(self._db.execute(sql, values)) as cursor:
+        with _reading(self.folder / DATABASE), closing(self._db.execute(sql, values)) as cursor:
             return cursor.fetchall()
 
     def names(self) -> list[str]:
@@ -214,7 +223,7 @@ class DataStore:
     def _remove_unnamed(self, folder: Path, names: str) -> None:
         named = {str(name) for (name,) in self._rows(names)}
         for path in folder.iterdir():
-            if path.name not in named:
+            if path.name not in named and OWN.fullmatch(path.name):
                 path.unlink()
 
     # Forgetting.
@@ -346,6 +355,19 @@ def _committing(db: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """What SQLite says of a file that is damaged, locked or not its own, as a user's error."""
+    try:
+        yield
+    except sqlite3.Error as reason:
+        raise AncileError(
+            "the versions of the data cannot be read",
+            value=f"{plain(str(path))}: {reason}",
+            remedy=f"restore {DATABASE} from a copy, or wait until whoever holds it is done",
+        ) from reason
+
+
+@contextmanager
 def _keeping(path: Path) -> Iterator[None]:
     """What keeps a version from being kept, as a user's error: a full disk most of all."""
     try:
@@ -364,7 +386,7 @@ def _kept(row: tuple[object, ...]) -> Kept:
         raise TypeError("a row of versions")
     try:
         return Kept(msgspec.msgpack.decode(body, type=Version), entry)
-    except msgspec.MsgspecError as reason:
+    except (msgspec.MsgspecError, ValueError) as reason:
         raise AncileError(
             "the versions of the data are damaged",
             value=plain(str(reason), 80),

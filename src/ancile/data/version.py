@@ -13,13 +13,15 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from ancile.core.errors import AncileError
-from ancile.core.subject import DIGEST, Subject, subject_of_parts
+from ancile.core.subject import DIGEST, Subject, manifest_digest, subject_of_parts
 from ancile.core.text import plain
 from ancile.trust.merkle import root_of
 
 NAME = re.compile(r"[^\x00-\x20@\x7f]+")
 SPELLED = re.compile(r"(?P<name>.+?)(?:@(?P<number>[1-9][0-9]{0,8}))?")
+LONGEST_NAME = 200  # characters of the name of a set
 MOST_WORDS = 2000  # characters of one field of a provenance
+PARTS_BYTES = 2 << 20  # of the paths and digests that evidence names; a statement holds them twice
 
 
 class Piece(msgspec.Struct, frozen=True, array_like=True):
@@ -45,6 +47,9 @@ class DataFile(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if not DIGEST.fullmatch(self.digest) or self.size != sum(one.size for one in self.chunks):
             raise ValueError("a file of a version has a digest, and the size of its chunks")
+        parts = unquote_to_bytes(self.path).split(b"/")
+        if any(one in (b"", b".", b"..") or b"\x00" in one for one in parts):
+            raise ValueError("a file of a version lies below its folder")
 
 
 class Provenance(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,11 +99,17 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
         return sum(one.size for one in self.files)
 
     def subject(self) -> Subject:
-        """What evidence is about: the one file, or the canonical manifest of all."""
+        """What evidence is about: the one file, or the canonical manifest of all.
+
+        The files are named in it unless they are more than a statement can hold; a proof names each.
+        """
         name = plain(self.spelled, 200)
         if self.alone:
             return Subject(kind="dataset", name=name, digest=self.files[0].digest)
-        return subject_of_parts("dataset", name, {one.path: one.digest for one in self.files})
+        parts = {one.path: one.digest for one in self.files}
+        if sum(map(len, parts)) + len(parts) * len(self.files[0].digest) > PARTS_BYTES:
+            return Subject(kind="dataset", name=name, digest=manifest_digest(parts))
+        return subject_of_parts("dataset", name, parts)
 
     def root(self) -> str:
         """``sha256:<hex>``: the Merkle root (RFC 6962, 2.1) of the leaves, so that a chunk can be proved."""
@@ -130,10 +141,16 @@ def path_of(name: str) -> str:
     return os.fsdecode(unquote_to_bytes(name))
 
 
+def is_name(text: str) -> bool:
+    """Whether a set may be called so: short, seen as it is, no option, no way out of the project."""
+    fits = len(text) <= LONGEST_NAME and text.isprintable() and not text.startswith(("-", "/"))
+    return fits and NAME.fullmatch(text) is not None and ".." not in text.split("/")
+
+
 def parse_spelled(text: str) -> Spelled:
     """NAME or NAME@N."""
     found = SPELLED.fullmatch(text)
-    if found is None or not NAME.fullmatch(found["name"]):
+    if found is None or not is_name(found["name"]):
         raise AncileError(
             "no name of a version", value=plain(text, 80), remedy="give NAME@N, or NAME for the latest"
         )
