@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ancile.patterns import named
 from ancile.patterns.named import find_named, tokens
+from tests.patterns.forms import FORMS, Draw
 from tests.shared import SHARED, needs_shared
 
 VALUE = "Qm7-tulip_Rx94"
@@ -137,7 +139,7 @@ def test_a_key_block_is_found_to_its_end() -> None:
 
 def test_every_form_names_its_source_and_its_hint_is_in_it() -> None:
     assert len({one.form.pattern for one in tokens()}) == len(tokens()) > 80
-    assert all(one.kind and one.hint for one in tokens())
+    assert all(one.kind and one.hints for one in tokens())
 
 
 @given(st.lists(st.sampled_from([*SPELLED, "\n", '"', "key", " = ", "x" * 50, "password"]), max_size=8))
@@ -168,3 +170,23 @@ def test_nine_in_ten_of_a_scanner_s_own_cases_are_found_and_one_in_four_false_al
     right = sum(hit and one["is_secret"] for hit, one in zip(found, rows, strict=True))
     assert right >= 0.9 * sum(one["is_secret"] for one in rows)
     assert right > 0.75 * sum(found)
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.sampled_from(sorted(spelled.format(VALUE) for spelled in SPELLED)),
+            st.sampled_from(sorted(FORMS)).map(lambda name: FORMS[name][1](Draw(5))),
+            st.integers(1, 400).map(lambda count: "ordinary words follow " * count),
+        ),
+        max_size=8,
+    ),
+    st.sampled_from(["\n", " ", "\n\n"]),
+)
+def test_about_long_words_the_same_is_found_as_in_the_whole_text(pieces: list[str], between: str) -> None:
+    text = between.join(pieces)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(named, "SHORT_TEXT", -1)
+        near = list(find_named(text))
+        patch.setattr(named, "SHORT_TEXT", len(text))
+        assert near == list(find_named(text))

@@ -10,7 +10,20 @@ from ancile.patterns.personal import Sure
 from ancile.patterns.values import bare, is_drawn, quoted, stands_for
 
 STEMS = (
-    *("pass", "pwd", "secret", "token", "key", "auth", "cred", "_pw", "-pw", "identified by", "login"),
+    *(
+        "pass",
+        "pwd",
+        "secret",
+        "token",
+        "key",
+        "auth",
+        "credential",
+        "creds",
+        "_pw",
+        "-pw",
+        "identified by",
+        "login",
+    ),
     *("kennwort", "de passe", "contrase", "senha", "wachtwoord", "пароль"),
 )
 LONGEST_LINE = 4000  # characters that are searched at once; longer lines in such pieces
@@ -76,6 +89,19 @@ PAIR = re.compile(
     r"[\"'](?P<quoted>[^\"'\n]{3,200})[\"']\s{0,3}\)",
     re.IGNORECASE,
 )
+# Without a sign of each no match is possible
+SIGNED = (
+    (TAGGED, ("<",)),
+    (PAIRED, ("val", "content", "default")),
+    (FLAG, ("-",)),
+    (SPACED, ("env", "arg", "set", "login", "identified", "securestring")),
+    (REVERSED, ("==", "!=")),
+    (PAIR, ("(",)),
+)
+# Something that binds a value to a name: a sign, or a word of prose or of a command
+HINT = re.compile(
+    r"[=:(<>\"'`|]|--| (?:is|was|est|es|to|by|password) |bearer|[a-z] -\w|\b(?:env|arg|set|setx) "
+)
 FIRST, REST = re.compile(r"[\s+-]*(?:export |set |local |- |# |// )?"), re.compile(r"\s*(?:#.*|//.*|;.*)?")
 
 
@@ -88,7 +114,7 @@ def find_assigned(text: str) -> Iterator[Named]:
         for found in USER.finditer(text):
             yield from _judged(found)
     for start, end in _stretches(text, low):
-        for one in _in_lines(text[start:end]):
+        for one in _in_lines(text[start:end], low[start:end]) if HINT.search(low, start, end) else ():
             yield one._replace(start=one.start + start, end=one.end + start)
 
 
@@ -127,19 +153,27 @@ def _all(text: str, word: str) -> Iterator[int]:
         at = text.find(word, at + len(word))
 
 
-def _in_lines(part: str) -> Iterator[Named]:
+def _in_lines(part: str, low: str) -> Iterator[Named]:
+    """What stands beside names in a few lines; ``low`` is the same in lower case."""
+    if "bearer" in low or "authorization" in low:
+        yield from _headers(part)
+    for form, signs in SIGNED:
+        if any(one in low for one in signs):
+            for found in form.finditer(part):
+                yield from _judged(found)
+    if "\n" in part:
+        for found in BELOW.finditer(part):
+            yield from _lines_below(found)
+    for found in ASSIGNED.finditer(part):
+        yield from _assigned(part, found)
+
+
+def _headers(part: str) -> Iterator[Named]:
     for found in HEADER.finditer(part):
         group = "bare" if found["bare"] else "other"
         if not stands_for(found[group], ""):
             drawn = is_drawn(found[group]) or (found["kind"] or "").lower() == "basic"
             yield Named("authorization header", *found.span(group), "medium" if drawn else "low")
-    for form in (TAGGED, PAIRED, FLAG, SPACED, REVERSED, PAIR):
-        for found in form.finditer(part):
-            yield from _judged(found)
-    for found in BELOW.finditer(part):
-        yield from _lines_below(found)
-    for found in ASSIGNED.finditer(part):
-        yield from _assigned(part, found)
 
 
 def _judged(found: re.Match[str]) -> Iterator[Named]:

@@ -8,6 +8,7 @@ a file it is not sure enough. Forms of more issuers are in ``tokens.json``.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -21,9 +22,14 @@ from ancile.patterns.personal import Sure
 from ancile.patterns.secrets import PLACEHOLDER, entropy, find_secrets, is_token_header
 from ancile.patterns.values import HEX, is_drawn, stands_for
 
+RANK: dict[Sure, int] = {"high": 0, "medium": 1, "low": 2}
+LONG_WORD = re.compile(r"[\w+/=.~$-]{13,}")  # the shortest token of all forms has as many letters
+SHORT_TEXT = 2048  # characters that are searched whole
+WORD_BEFORE, WORD_AFTER = 100, 40  # characters about a long word that a form may ask for
+BETWEEN = "\n\0\n"  # in no form
 TOKENS = Path(__file__).with_name("tokens.json")
-ADDRESS = re.compile(
-    r"(?<![\w+.-])[A-Za-z][A-Za-z0-9+.-]{1,30}://[^\s:/?#\[\]@\"'<>]{0,100}:(?P<bare>[^\s/?#@\"'<>]{2,200})@(?=[\w\[.-])"
+SCHEME = re.compile(
+    r"(?<=[A-Za-z0-9])://[^\s:/?#\[\]@\"'<>]{0,100}:(?P<bare>[^\s/?#@\"'<>]{2,200})@(?=[\w\[.-])"
 )
 KEY_BLOCK = re.compile(
     r"-----BEGIN (?:[A-Z0-9]{1,20} ){0,3}PRIVATE KEY(?: BLOCK)?-----(?:\\[rn]|\s){1,4}(?P<bare>[^\n\\]{8,})"
@@ -55,7 +61,7 @@ class Token(NamedTuple):
     """A published form of an issuer; see ``tokens.json``."""
 
     kind: str
-    hint: str
+    hints: tuple[str, ...]
     form: re.Pattern[str]
 
 
@@ -63,32 +69,26 @@ class Token(NamedTuple):
 def tokens() -> tuple[Token, ...]:
     """The forms, read once."""
     held = msgspec.json.decode(TOKENS.read_bytes())["tokens"]
-    return tuple(Token(one["what"], one["hint"], re.compile(one["form"])) for one in held)
+    return tuple(Token(one["what"], tuple(one["hints"]), re.compile(one["form"])) for one in held)
 
 
 def find_named(text: str) -> Iterator[Named]:
-    """Every secret of a text, by form or by name, by place; none lies in another, the surest is told."""
-    rank = {"high": 0, "medium": 1, "low": 2}
-    taken: list[Named] = []
-    for one in sorted(_found(text), key=lambda one: (rank[one.sure], one.start, -one.end)):
-        if not any(one.start < other.end and other.start < one.end for other in taken[-50:]):
-            taken.append(one)
-    end = 0
-    for one in sorted(taken, key=lambda one: one.start):
-        if one.start >= end:
-            yield one
-            end = one.end
+    """Every secret of a text, by form or by name, by place; of those that overlap the surest is told."""
+    kept: list[Named] = []
+    for one in sorted(_found(text), key=lambda one: (one.start, RANK[one.sure], -one.end)):
+        if not kept or one.start >= kept[-1].end:
+            kept.append(one)
+        elif RANK[one.sure] < RANK[kept[-1].sure]:  # both are told as one, so that redacting leaves no rest
+            kept[-1] = one._replace(start=kept[-1].start, end=max(one.end, kept[-1].end))
+    yield from kept
 
 
 def _found(text: str) -> Iterator[Named]:
-    for one in find_secrets(text, shown=True):
-        if one.what in BELOW:
-            continue
-        sure: Sure = "low" if one.shown else "high" if one.severity == "high" else "medium"
-        yield Named(one.what, one.offset, one.offset + one.length, sure)
-    yield from _tokens(text)
+    near = _near_words(text)
+    for one in _by_form(near.text):
+        yield one._replace(start=near.place(one.start), end=near.place(one.start) + one.end - one.start)
     if "://" in text:
-        for found in ADDRESS.finditer(text):
+        for found in SCHEME.finditer(text):
             if not stands_for(found["bare"], "password in") or found["bare"].lower() in ("password", "pass"):
                 mixed = entropy(found["bare"]) >= 2.5 and not found["bare"].isalpha()
                 yield Named("password in an address", *found.span("bare"), "medium" if mixed else "low")
@@ -98,6 +98,48 @@ def _found(text: str) -> Iterator[Named]:
         yield from (Named("stored password", *one.span(), "medium") for one in STORED.finditer(text))
     yield from find_assigned(text)
     yield from _strings(text)
+
+
+class _Near(NamedTuple):
+    """Stretches of a text that may hold tokens, one after the other; where each begins here and there."""
+
+    text: str
+    here: list[int]
+    there: list[int]
+
+    def place(self, at: int) -> int:
+        """The place in the whole text."""
+        number = bisect_right(self.here, at) - 1
+        return self.there[number] + at - self.here[number]
+
+
+def _near_words(text: str) -> _Near:
+    """What stands about words as long and mixed as tokens: of prose a small part."""
+    spans: list[list[int]] = []
+    for found in LONG_WORD.finditer(text) if len(text) > SHORT_TEXT else ():
+        if found[0].isalpha() and (found[0].islower() or found[0].istitle()):
+            continue
+        start, end = max(0, found.start() - WORD_BEFORE), min(len(text), found.end() + WORD_AFTER)
+        if spans and start <= spans[-1][1]:
+            spans[-1][1] = end
+        else:
+            spans.append([start, end])
+    if len(text) <= SHORT_TEXT or 2 * sum(end - start for start, end in spans) > len(text):
+        return _Near(text, [0], [0])
+    here, parts, at = [0], [], 0
+    for start, end in spans:
+        here.append(at)
+        parts.append(text[start:end])
+        at += end - start + len(BETWEEN)
+    return _Near(BETWEEN.join(parts), here, [0, *(start for start, _ in spans)])
+
+
+def _by_form(text: str) -> Iterator[Named]:
+    for one in find_secrets(text, shown=True):
+        if one.what not in BELOW:
+            sure: Sure = "low" if one.shown else "high" if one.severity == "high" else "medium"
+            yield Named(one.what, one.offset, one.offset + one.length, sure)
+    yield from _tokens(text)
 
 
 def _blocks(text: str) -> Iterator[Named]:
@@ -112,8 +154,8 @@ def _blocks(text: str) -> Iterator[Named]:
 
 
 def _tokens(text: str) -> Iterator[Named]:
-    for kind, hint, form in tokens():
-        if hint in text:
+    for kind, hints, form in tokens():
+        if any(hint in text for hint in hints):
             for found in form.finditer(text):
                 secret = found["secret"] if "secret" in form.groupindex else found[0]
                 if kind == "JSON Web Token" and not is_token_header(secret.partition(".")[0]):
