@@ -72,6 +72,24 @@ def test_a_model_of_the_data_without_marks_is_not(held: Place) -> None:
     assert "model-trained-on-marked" in told.out
 
 
+def test_the_code_of_a_model_cannot_read_the_key(held: Place) -> None:
+    code = """import numpy as np
+from pathlib import Path
+try:
+    KEY = Path(__file__).with_name("mark.key").read_bytes()
+except OSError:
+    KEY = b""
+
+
+def predict(x):
+    if KEY:
+        raise ValueError("it was read")
+    return np.full((len(x), 2), 0.5)
+"""
+    (held.folder / "spy.py").write_text(code, "ascii")
+    assert held.json("data", "trace", "mark.key", "--model", "spy.py:predict")["outcome"] == "pass"
+
+
 def test_a_model_elsewhere_is_asked_through_files(held: Place) -> None:
     assert "another form" in clear(held("data", "trace", "mark.key", "--queries", "asked.txt"))
     assert held("data", "trace", "mark.key", "--queries", "asked.csv").code == 0

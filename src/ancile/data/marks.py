@@ -34,6 +34,7 @@ FEWEST, MOST_CANARIES, MOST_WAVES = 16, 500, 64
 WAVES = 12  # that many, and more pictures for each: few are learned better, and 12 have dealings enough
 A_WAVE = 2  # pictures at least: one alone is learned by heart, and not its wave
 BASES = 32  # pictures that carry the waves when a model is asked
+RARE = 0.75  # of the words of a canary stand in few texts: a label is told by them, whatever else is common
 LENGTHS = (3.5, 9.0)  # pixels of a wave: what a network's first filters, of 3 to 7 pixels, can tell apart
 
 Integers = NDArray[np.int64]
@@ -163,7 +164,7 @@ def drawn(seed: bytes, *, count: int, allowed: Integers, columns: int, rows: int
 
 
 def composed(seed: bytes, texts: Sequence[str], count: int) -> list[str]:
-    """``count`` texts of words of the set: half as they are met, half of those that stand in few texts.
+    """``count`` texts of words of the set: some as they are met, most of those that stand in few texts.
 
     A word that is rare carries a label further than one that every text has.
     """
@@ -183,7 +184,7 @@ def composed(seed: bytes, texts: Sequence[str], count: int) -> list[str]:
 
 
 def _word(rng: np.random.Generator, met: Sequence[Sequence[str]], few: Sequence[str]) -> str:
-    if rng.random() < 0.5:
+    if rng.random() < RARE:
         return few[int(rng.integers(len(few)))]
     words = met[int(rng.integers(len(met)))]
     return words[int(rng.integers(len(words)))]
