@@ -17,7 +17,7 @@ from ancile.data.poison.grams import BEFORE, BEHIND, Stream, Written, runs, said
 from ancile.data.poison.grouped import Pattern, signal_of
 from ancile.data.poison.shared import Shared
 from ancile.data.poison.signal import Signal
-from ancile.data.poison.surprise import Held, Surprise, foreign, leading, surprise
+from ancile.data.poison.surprise import Held, Surprise, as_features, half_way, leading, surprise
 from ancile.data.rows import Integers, Reals, Rows, Texts
 from ancile.numeric import NDArray, np
 
@@ -107,7 +107,13 @@ def _repeats(text: Written, many: int, rng: np.random.Generator) -> _Found:
     from_ = np.where(of_words, place, text.characters.words[np.where(of_words, 0, place)])
     to = np.where(of_words, last, text.characters.words[np.where(of_words, 0, last)]) + 1
     _, example = np.unique(item, return_index=True)
-    return _Found(Held(row, item, kind_[example]), from_, to, place[example], length[example])
+    return _Found(
+        Held(row, item, kind_[example], np.ones(len(example), bool)),
+        from_,
+        to,
+        place[example],
+        length[example],
+    )
 
 
 def _different(
@@ -144,8 +150,12 @@ def _judged(found: _Found, text: Written, model: Additive, y: Integers, label: I
         odds[here] = (unknown + longer * rest)[here]
     count = np.bincount(found.held.kin)
     tries = np.log10(len(count) * count * model.margin.shape[1])[found.held.kin]
-    bound = foreign(model.margin, y)[label]
-    return surprise(found.held, odds, y[rows] == own, label, foreign=bound, tries=tries)
+    agrees = y[rows] == own
+    judged = surprise(found.held, odds, agrees, label, tries=tries)
+    bearing = np.maximum(np.bincount(items, agrees, len(label)), 1)
+    mean = np.bincount(items, odds * agrees, len(label)) / bearing
+    bound = half_way(model.margin, y)[label]
+    return judged._replace(evidence=as_features(judged.evidence, mean, bound))
 
 
 def _between(values: Reals, found: _Found, again: Integers) -> Reals:

@@ -11,11 +11,12 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from ancile.core.errors import AncileError
+from ancile.data.poison.combinations import planted_combinations
 from ancile.data.poison.combine import Found, Skipped, combined
 from ancile.data.poison.exchanged import exchanged_classes
 from ancile.data.poison.labels import unexpected_labels
 from ancile.data.poison.ngrams import planted_passages
-from ancile.data.poison.patterns import patches
+from ancile.data.poison.patterns import overlays, patches
 from ancile.data.poison.shared import Shared, silent
 from ancile.data.poison.signal import Signal
 from ancile.data.poison.sources import bad_sources
@@ -24,8 +25,8 @@ from ancile.data.rows import Cells, Content, Pictures, Rows, Texts
 
 Detector: TypeAlias = Callable[[Rows, Shared], Signal]
 
-OF_PICTURES: tuple[Detector, ...] = (patches,)
-OF_CELLS: tuple[Detector, ...] = ()
+OF_PICTURES: tuple[Detector, ...] = (patches, overlays)
+OF_CELLS: tuple[Detector, ...] = (planted_combinations,)
 OF_TEXTS: tuple[Detector, ...] = (planted_passages,)
 OF_ALL: tuple[Detector, ...] = (unexpected_labels, exchanged_classes)
 FEWEST = 20  # rows: of fewer nothing can be said

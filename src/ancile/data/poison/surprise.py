@@ -32,12 +32,14 @@ class Held(NamedTuple):
 
     rows   (pairs,)
     items  (pairs,) patterns from 0
-    kin    (patterns,) patterns that are compared with each other: a column, a length
+    kin    (patterns,) patterns that are compared with each other: a column, a stream of symbols
+    fair   (patterns,) which ones were not chosen by labels; they say what is usual
     """
 
     rows: Integers
     items: Integers
     kin: Integers
+    fair: NDArray[np.bool_]
 
 
 class Surprise(NamedTuple):
@@ -69,14 +71,13 @@ def leading(held: Held, y: Integers, margin: Reals) -> Integers:
 
 
 def surprise(
-    held: Held, odds: Reals, agrees: NDArray[np.bool_], label: Integers, *, foreign: Reals, tries: Reals
+    held: Held, odds: Reals, agrees: NDArray[np.bool_], label: Integers, *, tries: Reals
 ) -> Surprise:
     """What speaks for each pattern having been planted.
 
     odds    (pairs,) log odds that the row bears the label of the pattern, by what is not of the pattern
     agrees  (pairs,) whether it does
     label   (patterns,)
-    foreign (patterns,) of the function of this name: a pattern whose rows say more may be a feature
     tries   (patterns,) log10 of how many patterns count as tried where this one is judged
     """
     many = len(held.kin)
@@ -91,20 +92,31 @@ def surprise(
         tail += weight * betainc(np.maximum(hits, 1), size - hits + 1, np.clip(mean, 1e-300, 1))
     found = -np.log10(np.clip(np.where(hits > 0, tail, 1), 1e-300, 1))
     _exactly(found, held, odds, hits, size=size, spread=spread)
-    evidence = deflated(found, size) - tries
-    supported = np.bincount(held.items, np.where(agrees, odds - foreign[held.items], 0), many) > 0
-    evidence[supported] = np.minimum(evidence[supported], SUPPORTED)
+    evidence = deflated(found, size, held.fair) - tries
     over: Reals = agrees - _chance(odds)
     return Surprise(evidence, label, over)
 
 
-def foreign(margin: Reals, y: Integers) -> Reals:
-    """(classes,) log odds half way between all rows and those of other classes, which a poisoner relabels."""
-    share = (np.bincount(y, minlength=margin.shape[1]) + 0.5) / (len(y) + 1)
-    usual: Reals = np.log(share / (1 - share))
-    others = np.array([margin[y != one, one].mean() if (y != one).any() else 0 for one in range(len(usual))])
-    bound: Reals = np.minimum(usual, (usual + others) / 2)
-    return bound
+def as_features(evidence: Reals, odds: Reals, bound: Reals) -> Reals:
+    """Evidence of patterns where the rest of the rows that bear the label speaks for it: no more than 2.5.
+
+    Who plants rows in a class takes them from others, unless labels are left as they are; an honest feature
+    goes with others of its class.
+    odds   (patterns,) mean log odds of the label by what is not of the pattern, of the rows that bear it
+    bound  (patterns,) of ``half_way`` for their labels
+    """
+    found: Reals = np.where(odds > bound, np.minimum(evidence, SUPPORTED), evidence)
+    return found
+
+
+def half_way(margin: Reals, y: Integers) -> Reals:
+    """(classes,) log odds of a class half way between what its rows and other rows have."""
+    found = np.zeros(margin.shape[1])
+    for one, of_one in enumerate(margin.T):
+        within = y == one
+        if within.any() and not within.all():
+            found[one] = (of_one[within].mean() + of_one[~within].mean()) / 2
+    return found
 
 
 def _chance(odds: Reals) -> Reals:
@@ -121,6 +133,7 @@ def _spreads(held: Held, odds: Reals, agrees: NDArray[np.bool_]) -> Reals:
     # one pattern is (over / bend)^2 - 1 / bend, with the weight bend^2 where it is sure of it
     excess = np.square(over) - bend
     weight = np.square(bend)
+    excess, weight = excess * held.fair, weight * held.fair
     moved = excess / np.maximum(weight, 1e-9)
     usual = moved <= np.quantile(moved[weight > 1], USUAL) if (weight > 1).any() else np.ones(many, bool)
     excess, weight = excess * usual, weight * usual
@@ -159,7 +172,7 @@ def tails(chance: Reals, least: int) -> Reals:
     return found
 
 
-def deflated(found: Reals, size: Integers) -> Reals:
+def deflated(found: Reals, size: Integers, fair: NDArray[np.bool_]) -> Reals:
     """The same with tails as long as the bulk of patterns of like size shows them to be.
 
     Of patterns by chance a tenth is beyond 1 and half beyond 0.3: where the bulk lies wider, so does all.
@@ -168,9 +181,10 @@ def deflated(found: Reals, size: Integers) -> Reals:
     strata = np.searchsorted(SIZES, size, side="right")
     for one in np.unique(strata):
         here = np.flatnonzero(strata == one)
-        if len(here) < ENOUGH:
+        bulk = here[fair[here]]
+        if len(bulk) < ENOUGH:
             continue
-        middle, high = np.quantile(found[here], [0.5, 0.9])
+        middle, high = np.quantile(found[bulk], [0.5, 0.9])
         wide = max(1.0, float((high - middle) / np.log10(5)))
         beyond = np.maximum(found[here] - middle, 0)
         calm[here] = np.minimum(found[here], middle) + beyond / wide
