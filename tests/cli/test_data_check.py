@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.cli.terminal import Place, clear
+from tests.cli.terminal import RULE, Place, clear
 from tests.data.checking.sets import png, texts, write_lines, write_pictures, write_table
 
 
@@ -209,3 +209,35 @@ def test_pictures_are_vetted_without_a_look_for_personal_data(home: Place) -> No
     assert home("data", "add", "set", *said).code == 0
     told = home.json("data", "vet", "set")
     assert any(one["check"] == "data-vet-personal" and one["status"] == "SKIP" for one in told["findings"])
+
+
+VETTED = '[[policy.require]]\nname = "vetted"\nstage = "data vet"\n'
+
+
+def test_a_gate_can_require_that_data_was_vetted(mail: Place) -> None:
+    said = ("--source", "https://example.org/mail", "--licence", "CC-BY-4.0")
+    assert mail("data", "add", "mail.jsonl", *said).code == 0
+    mail.policy(VETTED)
+    told = mail("gate", "--data", "mail.jsonl")
+    assert (told.code, "ancile data vet mail.jsonl" in told.out) == (2, True)
+    assert mail("data", "vet", "mail.jsonl", "--seed", "4").code == 0
+    assert mail("gate", "--data", "mail.jsonl").code == 2  # a seed that was chosen could be one that flatters
+    assert mail("data", "vet", "mail.jsonl").code == 0
+    assert mail("gate", "--data", "mail.jsonl@1").code == 0
+    (mail.folder / "mail.jsonl").write_bytes(b'{"text": "another row of text", "label": "ham"}\n')
+    assert mail("data", "add", "mail.jsonl", *said).code == 0
+    assert mail("gate", "--data", "mail.jsonl@2").code == 2
+    assert mail("gate", "--data", "mail.jsonl@1").code == 0
+
+
+def test_a_gate_judges_a_model_or_data_and_names_what_it_left_to_the_other(mail: Place) -> None:
+    assert mail("data", "add", "mail.jsonl").code == 0
+    mail.policy(RULE.format(at_least=0.6), VETTED)
+    for subject, other in (
+        (("--data", "mail.jsonl"), "about models"),
+        (("net.py:predict",), "about data sets"),
+    ):
+        assert other in mail("gate", *subject, "--format", "json").out
+    assert mail("gate").code == 2
+    assert mail("gate", "net.py:predict", "--data", "mail.jsonl").code == 2
+    assert mail("gate", "--data", "mail.jsonl", "--copy-to", "x").code == 2

@@ -7,19 +7,21 @@ from pathlib import Path
 import click
 
 from ancile.cli.gating import decided, named, question
-from ancile.cli.home import need_home
+from ancile.cli.home import Home, need_home
 from ancile.cli.output import apart, chosen, deliver, output_options, talk, writable
 from ancile.cli.values import factory_arguments
 from ancile.core.errors import AncileError
 from ancile.core.report import Record, exit_code
 from ancile.core.subject import DIGEST, Subject
 from ancile.govern.checks import decision_report
+from ancile.govern.remedy import Naming
 from ancile.models.judged import copy_judged, judged_model
 from ancile.models.reference import Referred
 
 
 @click.command()
-@click.argument("model")
+@click.argument("model", required=False)
+@click.option("--data", metavar="NAME[@N]", help="Instead of a model this version of a data set.")
 @click.option("--evidence", "files", multiple=True, type=click.Path(path_type=Path), help="Evidence file.")
 @click.option(
     "--against", multiple=True, type=click.Path(path_type=Path), help="Report or checkpoint you kept."
@@ -30,8 +32,9 @@ from ancile.models.reference import Referred
 @click.option("--record/--no-record", default=True, help="Whether the decision becomes evidence.")
 @output_options
 def gate(
-    model: str,
+    model: str | None,
     *,
+    data: str | None,
     files: tuple[Path, ...],
     against: tuple[Path, ...],
     weights: Path | None,
@@ -47,6 +50,10 @@ def gate(
     Exit codes: 0 every requirement is met, 1 one is not met, 2 no conclusion: evidence is missing, stale,
     revoked or by an author who does not count.
     """
+    if (model is None) == (data is None):
+        raise click.UsageError("name a model, or a version of a data set with --data")
+    if data is not None and (weights or factory_args or copy_to):
+        raise click.UsageError("--weights, --factory-args and --copy-to are for models")
     way, home = chosen(format_, output, strict=strict), need_home(Path.cwd())
     if copy_to is not None:
         writable("the copy", copy_to)
@@ -54,8 +61,12 @@ def gate(
         apart(
             "the report",
             output,
-            read=map(str, (model, model.rpartition(":")[0], weights or "", *files, *against)),
+            read=map(str, (model or "", (model or "").rpartition(":")[0], weights or "", *files, *against)),
         )
+    if model is None:
+        asked = question(home, files=files, against=against, naming=Naming((data or "",)))
+        decision, evidence = decided(home, _version(home, data or ""), asked, record=record)
+        return deliver(Record(report=decision_report(decision), evidence=evidence), way)
     judged = _judged(model, weights, factory_args)
     if copy_to is not None and judged is None:
         raise AncileError("an endpoint has no bytes to hand over", value=model, remedy="leave --copy-to out")
@@ -71,6 +82,15 @@ def gate(
         copy_judged(judged, copy_to, names=names[: len(judged.parts)])
         talk(f"handed over the bytes that were judged: {copy_to}")
     return deliver(Record(report=report, evidence=evidence), way)
+
+
+def _version(home: Home, spelled: str) -> Subject:
+    """The version as its evidence names it."""
+    from ancile.cli.versioning import store_of  # noqa: PLC0415 - not for models, which need no extra
+    from ancile.data.version import parse_spelled  # noqa: PLC0415 - likewise
+
+    with store_of(home) as store:
+        return store.find(parse_spelled(spelled)).version.subject()
 
 
 def _judged(model: str, weights: Path | None, factory_args: str | None) -> Referred | None:

@@ -69,9 +69,10 @@ def decide(
         for held in sight.evidence
         if held.report.subject.digest == subject.digest and held.report.subject.kind == subject.kind
     ]
-    answered = [_answer(one, policy, about, now=now, naming=naming) for one in policy.require]
+    asked = [one for one in policy.require if one.is_about(subject.kind)]
+    answered = [_answer(one, policy, about, now=now, naming=naming) for one in asked]
     if sight.unsound:
-        answered = [_unsound(one, sight.unsound) for one in policy.require]
+        answered = [_unsound(one, sight.unsound) for one in asked]
     elif sight.gone:
         answered = [_doubted(one, policy, about, sight.gone) for one in answered]
     return Decision(
@@ -81,10 +82,20 @@ def decide(
         runs=sight.runs,
         unsound=sight.unsound,
         checked=sight.checked,
-        not_checked=(*sight.not_checked, *_beyond_digest(about, answered)),
+        not_checked=(
+            *sight.not_checked,
+            *_beyond_digest(about, answered),
+            *(_of_others(one) for one in policy.require if one not in asked),
+        ),
         decided=now,
         version=version,
     )
+
+
+def _of_others(one: Require) -> str:
+    """What is said of a requirement that this subject cannot answer."""
+    kind, call = ("data sets", "--data NAME@N") if one.is_about("dataset") else ("models", "MODEL")
+    return f"requirement {one.name} is about {kind}: `ancile gate {call}`"
 
 
 def _beyond_digest(about: Sequence[Held], answered: Sequence[Requirement]) -> list[str]:

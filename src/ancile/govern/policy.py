@@ -20,6 +20,7 @@ ROBUSTNESS: dict[str, Literal["at_least", "at_most"]] = {
     "attack_success_rate": "at_most",
 }
 RATES = frozenset({*ROBUSTNESS, "clean_accuracy"})
+DATA = "data "  # how the stages of data begin
 SIZE = 'add parameters = { norm = "linf", eps = 0.0314 } with your own'
 
 
@@ -31,7 +32,7 @@ class Log(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class Require(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One requirement, answered by the reports of one stage.
+    """One requirement, answered by the reports of one stage; those of data (``data vet``) by data sets alone.
 
     measure            name of a measure; None asks for the report's outcome alone
     slice              which part of the whole the measure speaks of
@@ -74,6 +75,10 @@ class Require(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     def named(self) -> frozenset[str]:
         """Parameters that this requirement says something of."""
         return frozenset((*self.parameters, *self.absent, *self.free))
+
+    def is_about(self, kind: str) -> bool:
+        """Whether a subject of this kind can answer it: stages of data are for data sets, others not."""
+        return (kind == "dataset") == self.stage.startswith(DATA)
 
     @property
     def is_about_robustness(self) -> bool:

@@ -23,7 +23,7 @@ class Naming(NamedTuple):
 
 def assess_command(one: Require, naming: Naming) -> str:
     """The command line whose report would answer the requirement, ready for a shell."""
-    words = ["ancile", one.stage, *naming.model]
+    words = ["ancile", *one.stage.split(), *naming.model]
     if one.stage == "assess":
         words += ["--data", naming.data or "DATA", *_options(one)]
     return shlex.join(words)

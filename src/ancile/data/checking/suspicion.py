@@ -19,7 +19,7 @@ LABELS = ("AML.T0059 (ATLAS 5.6.0)", "NISTAML.024 (NIST AI 100-2e2025)")
 PLANTED = 8.0
 MOST_GROUPS = 30
 NAMED_ROWS = 8
-DOUBTED = 0.5  # expected share of wrong labels from which a list of rows is worth a warning
+DOUBTED = 0.8  # expected share of wrong labels from which a list of rows is worth a warning
 FEWEST_DOUBTED = 5
 
 
@@ -96,7 +96,8 @@ def labels_doubtful(facts: Facts) -> Iterator[Remark]:
             doubted += count
             yield warn(
                 f"of the first {count} rows of the ranking about {one.found.precision[count - 1]:.0%} are "
-                f"wrong or planted; they begin with {_named(one.rows, one.found.order[:count])}",
+                "wrong or planted, by its own estimate; they begin with "
+                f"{_named(one.rows, one.found.order[:count])}",
                 where=_where(one.rows, int(one.found.order[0])),
             )
     if not doubted:
