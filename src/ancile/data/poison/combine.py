@@ -1,8 +1,9 @@
 """One ranking from what all detectors say.
 
-A score of a signal says how many clean rows are as bad; beside it stands how many rows of the set are. Their
-ratio is a false discovery rate (Benjamini and Hochberg 1995), what the reader of a list wants to know, and
-it is one scale for detectors of one row and of groups. Each of d detectors has to pay for being one of d.
+Rows of a group stand or fall together: their score is that of the group, which pays for being one of d
+detectors, and for sets with something planted being the fewer. Of rows that are bad one by one a score says
+how many clean rows are as bad, and beside it stands how many rows of the set are; the ratio is a false
+discovery rate (Benjamini and Hochberg 1995). By itself that is never a finding.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ from ancile.data.poison.signal import Group, Signal
 from ancile.data.rows import Integers, Reals
 from ancile.numeric import np
 
+PLANTED = 1.0  # log10 of how many clean sets there are to one with a planted group
 HIGHEST = 300.0  # what a float can still say
-TOLD = 0.5  # a reason is told from here: about two of three rows so bad are not clean
+TOLD = 0.5  # a row of a group has the reason of the group from here
+TOLD_ALONE = 0.02  # any other row: of a clean set some twenty are so bad
+ALONE = 2.9  # below a finding: one by one, rows of an honest set may be as strange as they like
 FINDING = 3.0  # from here a row, or a group, is a finding: the scale of ``Signal``
 
 
@@ -48,7 +52,11 @@ class Found:
 
     def reasons(self, row: int) -> tuple[str, ...]:
         """Why this row stands where it does, the strongest first; empty where nothing speaks against it."""
-        said = [(one.score[row], one.reason) for one in self.signals if one.score[row] >= TOLD]
+        said = []
+        for one in self.signals:
+            grouped = any(row in group.rows for group in one.groups)
+            if one.score[row] >= (TOLD if grouped else TOLD_ALONE):
+                said.append((one.score[row], one.reason))
         return tuple(reason(row) for _, reason in sorted(said, key=lambda pair: -pair[0]))
 
 
@@ -58,7 +66,8 @@ def combined(signals: Sequence[Signal], rows: int, skipped: Sequence[Skipped] = 
     tie = np.zeros(rows)
     for signal in signals:
         score = np.clip(np.nan_to_num(signal.score, nan=0.0, posinf=HIGHEST), 0, HIGHEST)
-        worst = np.maximum(worst, discovery(score, len(signals)))
+        worst = np.maximum(worst, judged(signal, score, len(signals)))
+        score[[row for group in signal.groups for row in group.rows]] = 0  # weak groups are no tie-break
         tie += np.argsort(np.argsort(score, kind="stable"), kind="stable") * (score > 0)
     order = np.lexsort((np.arange(rows), -tie, -worst)).astype(np.int64)
     groups = sorted((group for signal in signals for group in signal.groups), key=lambda one: -one.evidence)
@@ -70,6 +79,14 @@ def combined(signals: Sequence[Signal], rows: int, skipped: Sequence[Skipped] = 
         groups=tuple(groups),
         skipped=tuple(skipped),
     )
+
+
+def judged(signal: Signal, score: Reals, tried: int) -> Reals:
+    """What the score (n,) of one of so many signals is worth."""
+    alone = np.minimum(discovery(score, tried), ALONE)
+    for group in signal.groups:
+        alone[group.rows] = np.maximum(score[group.rows] - np.log10(tried) - PLANTED, 0)
+    return alone
 
 
 def discovery(score: Reals, tried: int) -> Reals:

@@ -14,6 +14,7 @@ from ancile.numeric import NDArray, np
 
 STRENGTHS = 10.0 ** np.arange(-3, 3)  # of the ridge, in shares of the mean spread of the features
 SHARPNESS = 2.0 ** np.arange(-6, 8, 0.5)  # of the softmax over scores of any scale
+BY_A_DIE = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)  # shares of labels that no content explains
 LEAST = 1e-6  # a probability of 0 would be beyond argument
 
 
@@ -22,17 +23,37 @@ def together(experts: Sequence[Sequence[Reals]], y: Integers) -> Reals:
 
     experts  of each its settings, each scores (n, classes) of rows left out
     """
-    best = [min((sharpened(one, y) for one in settings), key=lambda pair: pair[0])[1] for settings in experts]
-    return best[0] if len(best) == 1 else sharpened(np.mean([np.log(one) for one in best], axis=0), y)[1]
+    best = [_sharpest(settings, y) for settings in experts]
+    return best[0] if len(best) == 1 else _sharpest([np.mean([np.log(one) for one in best], axis=0)], y)
 
 
-def sharpened(scores: Reals, y: Integers) -> tuple[float, Reals]:
-    """The log loss and the probabilities at the best sharpness of the softmax."""
-    rows = np.arange(len(y))
-    tried = [softmax(sharpness * scores) for sharpness in SHARPNESS]
-    losses = [float(-np.log(one[rows, y]).mean()) for one in tried]
-    best = int(np.argmin(losses))
-    return losses[best], tried[best]
+def _sharpest(settings: Sequence[Reals], y: Integers) -> Reals:
+    fits = [sharpened(scores, y) for scores in settings]
+    best = int(np.argmin([fit.loss for fit in fits]))
+    return softmax(fits[best].sharpness * settings[best])
+
+
+class Fit(NamedTuple):
+    """How scores become probabilities: the log loss, and the sharpness of the softmax that gives it."""
+
+    loss: float
+    sharpness: float
+
+
+def sharpened(scores: Reals, y: Integers) -> Fit:
+    """The best sharpness, with the best share of labels by a die.
+
+    So wrong labels do not make the model unsure of all the others.
+    """
+    rows, classes = np.arange(len(y)), scores.shape[1]
+    fits = []
+    for sharpness in SHARPNESS:
+        own = softmax(sharpness * scores)[rows, y]
+        fits += [
+            Fit(float(-np.log((1 - share) * own + share / classes).mean()), float(sharpness))
+            for share in BY_A_DIE
+        ]
+    return min(fits)
 
 
 def left_out(features: NDArray[np.float32], y: Integers, classes: int) -> list[Reals]:
@@ -44,14 +65,11 @@ def best_ridge(
     features: NDArray[np.float32], y: Integers, classes: int, others: NDArray[np.float32]
 ) -> tuple[Reals, Reals]:
     """Probabilities of other rows, and of the rows left out, at the strength with the least loss of these."""
-    rows = np.arange(len(y))
-    found = []
-    for one in ridges(features, y, classes, others):
-        for sharpness in SHARPNESS:
-            said = softmax(sharpness * one.left_out)
-            found.append((float(-np.log(said[rows, y]).mean()), sharpness, one, said))
-    _, sharpness, best, said = min(found, key=lambda each: each[0])
-    return softmax(sharpness * best.others), said
+    each = list(ridges(features, y, classes, others))
+    fits = [sharpened(one.left_out, y) for one in each]
+    best = int(np.argmin([fit.loss for fit in fits]))
+    sharpness = fits[best].sharpness
+    return softmax(sharpness * each[best].others), softmax(sharpness * each[best].left_out)
 
 
 class Ridge(NamedTuple):

@@ -1,17 +1,19 @@
 """Labels that the rest of the set speaks against: each row beside what models say that did not see it.
 
-Of more than two classes, exchanges that go one way back each other up. The chance that a label is right,
-added up over the rows that are as bad or worse, is how many of them are clean.
+Of more than two classes, exchanges that go one way back each other up. How much is too much comes from the
+models themselves: where labels are drawn as they say, so many rows get a label that is as bad or worse.
 """
 
 from __future__ import annotations
 
 from ancile.data.poison.exchange import posterior
+from ancile.data.poison.exchanged import exchanges
 from ancile.data.poison.shared import Shared
 from ancile.data.poison.signal import Signal
 from ancile.data.rows import Integers, Reals, Rows
 from ancile.numeric import np
 
+DRAWS = 5  # of labels as the models say
 MOST = 2.9  # below what is a finding by itself: hard rows of an honest set have labels that nobody expects
 
 
@@ -20,6 +22,8 @@ def unexpected_labels(rows: Rows, shared: Shared) -> Signal:
     y = shared.labels
     said = shared.probabilities
     own = chance_right(said, y)
+    for one in exchanges(posterior(said, y), y):
+        own[one.rows] *= 10.0 ** -max(one.evidence, 0)
     others = np.array(said, copy=True)
     others[np.arange(len(y)), y] = -1
     other = others.argmax(axis=1)
@@ -30,7 +34,9 @@ def unexpected_labels(rows: Rows, shared: Shared) -> Signal:
             f"not for {rows.classes[y[row]]!r} ({said[row, y[row]]:.1%})"
         )
 
-    return Signal(name="unexpected label", score=rarity(own), reason=reason)
+    return Signal(
+        name="unexpected label", score=rarity(as_bad(said, own, shared.rng("labels"))), reason=reason
+    )
 
 
 def chance_right(said: Reals, y: Integers) -> Reals:
@@ -40,15 +46,26 @@ def chance_right(said: Reals, y: Integers) -> Reals:
     """
     own = said[np.arange(len(y)), y]
     if said.shape[1] < 3:  # there is one other class: exchanges would only say which of the two is larger
-        return own
+        return np.array(own)
     found: Reals = np.sqrt(own) * posterior(said, y)[np.arange(len(y)), y]
     return found
 
 
-def rarity(right: Reals) -> Reals:
-    """From the chance (n,) that a label is right: log10(1 + 1/e), e the right ones as bad; below 2.9."""
-    order = np.argsort(right, kind="stable")
-    expected = np.empty_like(right)
-    expected[order] = np.cumsum(right[order])
+def as_bad(said: Reals, right: Reals, rng: np.random.Generator) -> Reals:
+    """(n,) how many rows are as bad or worse where every label is drawn as the models say."""
+    sure = said.cumsum(axis=1)
+    drawn = []
+    for _ in range(DRAWS):
+        y = (rng.random((len(said), 1)) * sure[:, -1:] > sure).sum(axis=1)
+        drawn.append(chance_right(said, np.minimum(y, said.shape[1] - 1)))
+    null = np.sort(np.concatenate(drawn))
+    count = np.searchsorted(null, right, side="right") / DRAWS
+    # below all that was drawn: as rare as it is improbable
+    found: Reals = np.where(count > 0, count, right / max(float(null[0]), 1e-300) / DRAWS)
+    return found
+
+
+def rarity(expected: Reals) -> Reals:
+    """log10(1 + 1/e), e how many rows (n,) of a clean set are as bad or worse; below 2.9."""
     found: Reals = MOST * np.tanh(np.log10(1 + 1 / np.maximum(expected, 1e-300)) / MOST)
     return found

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from ancile.core.errors import AncileError
 from ancile.data.poison.features import features
 from ancile.data.poison.guesses import best_ridge
-from ancile.data.poison.labels import chance_right, rarity
+from ancile.data.poison.labels import as_bad, chance_right, rarity
 from ancile.data.poison.shared import Shared
 from ancile.data.poison.signal import Group, Signal
 from ancile.data.poison.tails import excess
@@ -37,7 +37,7 @@ def beside_trusted(rows: Rows, shared: Shared) -> Signal:
     y, judged = shared.labels, judge(rows, shared)
     here, there = judged.rows.argmax(axis=1), judged.trusted.argmax(axis=1)
     right = chance_right(judged.rows, y)
-    score = rarity(right)
+    score = rarity(as_bad(judged.rows, right, shared.rng("trusted")))
     why: dict[int, str] = {}
     groups = []
     pairs = len(rows.classes) * (len(rows.classes) - 1)
