@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from poison_sets import SETS, SIZE, TABLES, TEXTS, Content, Images, Labels, drawn
 from poison_triggers import blended, combination, inserted, phrase, sinusoid, square, token, unseen_characters
+from poison_unseen import UNSEEN
 
 MOST = 0.8  # of a class that is poisoned; there is always somebody who is not
 RATES = (0.001, 0.005, 0.01, 0.05)
@@ -104,6 +105,8 @@ TRIGGERS: dict[str, dict[str, Attack]] = {
         "zero_width": Attack(invisible),
     },
 }
+for one, some in UNSEEN.items():
+    TRIGGERS[one] |= {trigger.__name__: Attack(trigger) for trigger in some}
 FLIPS = ("random_flips", "class_flips", "region_flips")
 
 
@@ -113,8 +116,14 @@ def kind_of(name: str) -> str:
 
 
 def attacks(name: str) -> tuple[str, ...]:
-    """What there is for a set."""
-    return (*TRIGGERS[kind_of(name)], *FLIPS)
+    """What detectors were made with, of a set."""
+    hidden = {trigger.__name__ for trigger in UNSEEN[kind_of(name)]}
+    return (*(one for one in TRIGGERS[kind_of(name)] if one not in hidden), *FLIPS)
+
+
+def unseen(name: str) -> tuple[str, ...]:
+    """What came after them."""
+    return tuple(trigger.__name__ for trigger in UNSEEN[kind_of(name)])
 
 
 def poisoned(name: str, attack: str, rate: float, seed: int, *, size: int = SIZE) -> Poisoned:
@@ -203,7 +212,7 @@ def described(content: Content, at: int) -> str:
 
 if __name__ == "__main__":
     for where in SETS:
-        for how in attacks(where):
+        for how in (*attacks(where), *unseen(where)):
             got = poisoned(where, how, 0.01, 0)
             first = int(np.flatnonzero(got.planted)[0])
             print(where, how, got.planted.sum(), got.labels[first], described(got.content, first))

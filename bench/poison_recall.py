@@ -7,13 +7,14 @@ lines. The control ranks by a die.
 
     python poison_recall.py [control]               1 %, and patches at 0.1 %: what ``measure`` takes
     python poison_recall.py keep RATES SEEDS [SET…]  keeps what both sides say, job by job; rates with commas
+    python poison_recall.py unseen RATES SEEDS [SET…]  likewise of triggers of ``poison_unseen``
     python poison_recall.py table                   of all that is kept of the present sources, into its page
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from bar import Bar
-from poison_generator import RATES, attacks
+from poison_generator import RATES, attacks, unseen
 from poison_run import KEPT, Job, Judged, judged, kept
 
 SETS = ("mnist", "gtsrb", "creditcard_fraud", "credit_default", "sms_spam")
@@ -180,7 +181,8 @@ def measure(control: bool = False) -> list[Bar]:
 
 def written() -> list[Bar]:
     """Of what is kept, the table put into its page."""
-    every = lines(judged([job for job in jobs_of(RATES, SEEDS) if kept(job, KEPT)], KEPT))
+    jobs = [*jobs_of(RATES, SEEDS), *jobs_of(RATES, SEEDS, of=unseen)]
+    every = lines(judged([job for job in jobs if kept(job, KEPT)], KEPT))
     before, _, after = PAGE.read_text("utf-8").partition(BEGIN)
     PAGE.write_text(before + BEGIN + table(every) + after[after.index("\n## ") :], "utf-8")
     return bars([line for line in every if len(line.ours) > 1])
@@ -188,9 +190,11 @@ def written() -> list[Bar]:
 
 def main(mode: str, *rest: str) -> None:
     """As the lines at the top have it."""
-    if mode == "keep":
+    if mode in {"keep", "unseen"}:
         rates = [float(rate) for rate in rest[0].split(",")]
-        for job in jobs_of(rates, range(int(rest[1])), rest[2:] or SETS):
+        for job in jobs_of(
+            rates, range(int(rest[1])), rest[2:] or SETS, attacks if mode == "keep" else unseen
+        ):
             judged([job], KEPT)
             print(job, flush=True)
         return

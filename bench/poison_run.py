@@ -27,7 +27,7 @@ HERE = Path(__file__).parent
 KEPT = HERE / ".poisoned"
 REVIEWS = (1, 2, 5)  # times as many rows as are planted
 OURS = sorted((HERE.parent / "src" / "ancile" / "data" / "poison").glob("*.py"))
-BOTH = [HERE / f"poison_{name}.py" for name in ("generator", "triggers", "sets")]
+BOTH = [HERE / f"poison_{name}.py" for name in ("generator", "triggers", "unseen", "sets")]
 THEIRS = [HERE / f"poison_{name}.py" for name in ("peers", "models")]
 
 

@@ -50,7 +50,7 @@ def test_only_planted_rows_differ_from_the_clean_set(bench: dict[str, ModuleType
     poisoned = bench["poison_generator"].poisoned
     clean = poisoned(name, "", 0, 3, size=600)
     assert not clean.planted.any()
-    for attack in bench["poison_generator"].attacks(name):
+    for attack in (*bench["poison_generator"].attacks(name), *bench["poison_generator"].unseen(name)):
         got = poisoned(name, attack, 0.02, 3, size=600)
         again = poisoned(name, attack, 0.02, 3, size=600)
         assert got.planted.sum() == 12
