@@ -159,13 +159,18 @@ def table(every: list[Line]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def jobs_of(rates: Sequence[float], seeds: range, names: Sequence[str] = SETS) -> list[Job]:
+def jobs_of(
+    rates: Sequence[float],
+    seeds: range,
+    names: Sequence[str] = SETS,
+    of: Callable[[str], Sequence[str]] = attacks,
+) -> list[Job]:
     return [
         Job(name, attack, rate, seed)
         for seed in seeds
         for name in names
         for rate in rates
-        for attack in attacks(name)
+        for attack in of(name)
     ]
 
 
