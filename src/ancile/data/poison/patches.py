@@ -24,6 +24,7 @@ ALIKE = 0.5  # correlation of slopes in all else from which rows are near copies
 STEEPEST = 3.0  # deviations: no slope says more, else one edge decides what is a copy
 ELSEWHERE = 0.8  # of the places elsewhere differ more than the one that counts: a trigger may have some parts
 WEIGHT = 2.0  # of what a group has in common elsewhere
+EXACT = 2  # power of the likeness: a stamp is the same to 0.7 and more, strokes and edges to 0.3 to 0.6
 CELLS = 1.5e7  # numbers of similarity in memory at once
 JUDGED = 6  # windows of a block whose surroundings are looked at
 
@@ -54,7 +55,8 @@ def patch_candidates(pictures: Whitened, labels: Integers, blocks: list[Integers
         cells = sorted((cell for cell in every if cell.gain > 0), key=lambda cell: -cell.gain)
         for window, gain, inside in cells[:JUDGED]:
             rows = block[inside]
-            left = gain * _elsewhere(surprises, block, inside, window)
+            here, elsewhere = _distinctness(surprises[block], inside, window)
+            left = gain * here**EXACT * max(0, 1 - WEIGHT * elsewhere / max(here, 1e-6))
             left *= _of_class(surprises, labels, rows, window)
             if left > 0:
                 label = int(labels[block[0]])
@@ -147,10 +149,9 @@ def unit(vectors: Floats, size: float) -> Floats:
     return np.asarray(vectors / np.sqrt((vectors * vectors).sum(axis=1, keepdims=True) + size))
 
 
-def _elsewhere(surprises: Floats, block: Integers, inside: NDArray[np.bool_], window: Window) -> float:
-    """1 where a group is like its class in most of the rest of the picture, 0 where it is as distinct."""
-    _, high, wide, _ = surprises.shape
-    own = surprises[block]
+def _distinctness(own: Floats, inside: NDArray[np.bool_], window: Window) -> tuple[float, float]:
+    """How distinct a group is in a window, and in most of the rest of the picture; both from 0 to 1."""
+    _, high, wide, _ = own.shape
     here = _distinct(cut(own, window), inside)
     rest = [
         _distinct(cut(own, Window(top, left, window.side)), inside)
@@ -159,7 +160,7 @@ def _elsewhere(surprises: Floats, block: Integers, inside: NDArray[np.bool_], wi
         if max(abs(top - window.top), abs(left - window.left)) > window.side
     ]
     there = float(np.quantile(rest, ELSEWHERE)) if rest else here
-    return float(np.clip(1 - WEIGHT * there / max(here, 1e-6), 0, 1))
+    return float(np.clip(here, 0, 1)), float(np.clip(there, 0, 1))
 
 
 def _distinct(vectors: Floats, inside: NDArray[np.bool_]) -> float:
