@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ancile.data.poison.exchange import posterior
 from ancile.data.poison.exchanged import exchanges
+from ancile.data.poison.guesses import LEAST
 from ancile.data.poison.shared import Shared
 from ancile.data.poison.signal import Signal
 from ancile.data.rows import Integers, Reals, Rows
@@ -44,9 +45,10 @@ def chance_right(said: Reals, y: Integers) -> Reals:
 
     The root of the first times the second: where models are weak, their own mistakes look like exchanges.
     """
-    own = said[np.arange(len(y)), y]
+    said = np.maximum(said, LEAST)  # of two labels that were thought impossible one is still more so
+    own: Reals = said[np.arange(len(y)), y]
     if said.shape[1] < 3:  # there is one other class: exchanges would only say which of the two is larger
-        return np.array(own)
+        return own
     found: Reals = np.sqrt(own) * posterior(said, y)[np.arange(len(y)), y]
     return found
 
@@ -59,9 +61,9 @@ def as_bad(said: Reals, right: Reals, rng: np.random.Generator) -> Reals:
         y = (rng.random((len(said), 1)) * sure[:, -1:] > sure).sum(axis=1)
         drawn.append(chance_right(said, np.minimum(y, said.shape[1] - 1)))
     null = np.sort(np.concatenate(drawn))
-    count = np.searchsorted(null, right, side="right") / DRAWS
-    # below all that was drawn: as rare as it is improbable
-    found: Reals = np.where(count > 0, count, right / max(float(null[0]), 1e-300) / DRAWS)
+    # between what was drawn no two are as bad; below all of it: as rare as it is improbable
+    count = np.interp(right, null, np.arange(1, len(null) + 1) / DRAWS)
+    found: Reals = np.where(right < null[0], right / max(float(null[0]), 1e-300) / DRAWS, count)
     return found
 
 
