@@ -115,9 +115,9 @@ def _judged(
         who, one = held.rows[pairs], int(label[item])
         bearing = who[agrees[pairs]]
         rest = _rest(table, bearing, one, table.values.column[patterns.members[item]]).mean()
-        evidence = float(as_features(evidence_of[item], rest, bound[one]))
-        what = partial(_told, table, patterns.members[item], len(who), len(bearing), rows.classes[one])
         over = np.ones(len(who)) if odd[item] > 0 else judged.over[pairs]
+        evidence = float(as_features(evidence_of[item], rest, bound[one], over.mean()))
+        what = partial(_told, table, patterns.members[item], len(who), len(bearing), rows.classes[one])
         pattern = Pattern(what, who, bearing, one, evidence, over)
         found.append(pattern)
     return found, np.argsort(-judged.evidence, kind="stable")[:EXTENDED]

@@ -155,7 +155,8 @@ def _judged(found: _Found, text: Written, model: Additive, y: Integers, label: I
     bearing = np.maximum(np.bincount(items, agrees, len(label)), 1)
     mean = np.bincount(items, odds * agrees, len(label)) / bearing
     bound = half_way(model.margin, y)[label]
-    return judged._replace(evidence=as_features(judged.evidence, mean, bound))
+    over = np.bincount(items, judged.over, len(label)) / np.bincount(items, minlength=len(label))
+    return judged._replace(evidence=as_features(judged.evidence, mean, bound, over))
 
 
 def _between(values: Reals, found: _Found, again: Integers) -> Reals:

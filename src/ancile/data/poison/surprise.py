@@ -97,15 +97,17 @@ def surprise(
     return Surprise(evidence, label, over)
 
 
-def as_features(evidence: Reals, odds: Reals, bound: Reals) -> Reals:
+def as_features(evidence: Reals, odds: Reals, bound: Reals, over: Reals) -> Reals:
     """Evidence of patterns where the rest of the rows that bear the label speaks for it: no more than 2.5.
 
     Who plants rows in a class takes them from others, unless labels are left as they are; an honest feature
-    goes with others of its class.
+    goes with others of its class, the more so the less its rows need it.
     odds   (patterns,) mean log odds of the label by what is not of the pattern, of the rows that bear it
     bound  (patterns,) of ``half_way`` for their labels
+    over   (patterns,) share of their rows that bear the label beyond what the rest says
     """
-    found: Reals = np.where(odds > bound, np.minimum(evidence, SUPPORTED), evidence)
+    most = SUPPORTED * np.clip(2 * over, 0, 1)
+    found: Reals = np.where(odds > bound, np.minimum(evidence, most), evidence)
     return found
 
 
