@@ -202,6 +202,7 @@ def test_versions_beyond_their_time_lose_their_content_and_verify_says_by_which_
 DAYS = "day,who\n" + "".join(f"20{10 + n % 16:02d}-03-0{1 + n % 9},person {n}\n" for n in range(3000))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sealed", [False, True])
 def test_rows_beyond_their_time_are_in_no_version_any_more(home: Place, tmp_path: Path, sealed: bool) -> None:
     held = Held(home, tmp_path / "keys")
@@ -244,3 +245,16 @@ def test_days_are_read_as_tables_write_them() -> None:
     assert day_of(str(int(day.timestamp()))) == day_of(str(int(day.timestamp()) * 1000)) == day
     assert day_of("11/02/2026") is None
     assert day_of("yesterday") is None
+
+
+def test_a_model_that_the_ledger_knows_with_such_data_is_named(assessed: Place, tmp_path: Path) -> None:
+    held = Held(assessed, tmp_path / "keys")
+    (held.folder / "rows.csv").write_text(ROWS, "ascii")
+    assert held("add", "rows.csv", "--subject", "user", "--source", "x").code == 0
+    assert held("add", "data.npz", "--parent", "rows.csv@1").code == 0
+    told = held("erase", "--subject", "u7", "--yes", "--format", "json")
+    said = {one["check"]: one["detail"] for one in json.loads(told.out)["findings"]}
+    assert "data.npz@1" in said["data-copy-unsealed"]
+    assert "net.py" in said["data-model-trained"]
+    assert held.place("ledger", "erase", "2", "--reason", "a test", "--yes").code == 0
+    assert held("erase", "--subject", "u8", "--yes").code == 0

@@ -29,6 +29,7 @@ ROWS = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(ROWS, st.integers(1, 50))
 def test_classes_are_those_that_counting_by_hand_gives(rows: list[tuple[int, str, str]], wait: int) -> None:
     by_hand: dict[tuple[int, str], Counter[str]] = defaultdict(Counter)

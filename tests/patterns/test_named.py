@@ -172,6 +172,7 @@ def test_nine_in_ten_of_a_scanner_s_own_cases_are_found_and_one_in_four_false_al
     assert right > 0.75 * sum(found)
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.one_of(

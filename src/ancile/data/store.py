@@ -241,7 +241,8 @@ class DataStore:
             going = {one.spelled for one in versions}
             known = [kept.version for name in self.names() for kept in self.versions(name)]
             needed = pieces_of(one for one in known if one.spelled not in going and not self.dropped(one))
-            gone = {digest: one for digest, one in pieces_of(versions).items() if digest not in needed}
+            there = {digest: one for digest, one in pieces_of(versions).items() if self._place(one)}
+            gone = {digest: one for digest, one in there.items() if digest not in needed}
             rest = touched(self._db, gone)
             made = Pack(self.folder / PACKS / secrets.token_hex(16))
             try:
