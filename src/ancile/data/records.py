@@ -93,6 +93,11 @@ def _records(file: IO[bytes]) -> Iterator[bytes]:
         size += len(line)
         if size > LONGEST:
             raise _too_long()
+        if not held and b'"' not in line:
+            size = 0
+            if row := line.rstrip(b"\r\n"):
+                yield row
+            continue
         is_open = bool(held) ^ (line.count(b'"') & 1)
         if is_open:
             held.append(line)

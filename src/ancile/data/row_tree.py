@@ -9,7 +9,10 @@ The file holds the leaves, then the hash of every 256 of them that make a comple
 
 from __future__ import annotations
 
+import hashlib
+import struct
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, NamedTuple, Self
@@ -43,8 +46,9 @@ class Sorter:
 
     def add(self, digests: Iterable[bytes]) -> None:
         """Take some more."""
-        for one in digests:
-            self._held.append(one)
+        waiting = iter(digests)
+        while some := list(islice(waiting, HELD - len(self._held))):
+            self._held += some
             if len(self._held) == HELD:
                 self._put_away()
 
@@ -91,18 +95,32 @@ def write_tree(leaves: Iterator[bytes], file: IO[bytes]) -> Tree:
     upper: list[tuple[int, bytes]] = []
     lower: list[tuple[int, bytes]] = []  # below the next block
     size = rows = 0
-    for leaf in leaves:
-        file.write(leaf)
-        size, rows = size + 1, rows + int.from_bytes(leaf[HASH_BYTES:], "big")
-        _grow(lower, 0, leaf_hash(leaf))
-        if size % BLOCK == 0:
-            ((height, made),) = lower
-            blocks.append(made)
-            _grow(upper, height, made)
-            lower = []
+    while some := list(islice(leaves, BLOCK)):
+        whole = b"".join(some)
+        file.write(whole)
+        size += len(some)
+        rows += sum(struct.unpack(f">{f'{HASH_BYTES}xQ' * len(some)}", whole))
+        if len(some) == BLOCK:
+            blocks.append(_block(some))
+            _grow(upper, BLOCK.bit_length() - 1, blocks[-1])
+        else:
+            for leaf in some:
+                _grow(lower, 0, leaf_hash(leaf))
     for one in blocks:
         file.write(one)
     return Tree(edge_root([made for _, made in (*upper, *lower)]), size, rows)
+
+
+def _block(leaves: list[bytes]) -> bytes:
+    """The root over as many leaves as a complete subtree has; in place of calls, since there are so many."""
+    sha256 = hashlib.sha256
+    level = [sha256(b"\x00" + leaf).digest() for leaf in leaves]
+    while len(level) > 1:
+        level = [
+            sha256(b"\x01" + left + right).digest()
+            for left, right in zip(level[::2], level[1::2], strict=True)
+        ]
+    return level[0]
 
 
 def _grow(edge: list[tuple[int, bytes]], height: int, made: bytes) -> None:
