@@ -46,9 +46,9 @@ def test_a_frame_stands_around_what_is_marked_and_changes_nothing_else() -> None
     large = framed(picture, mask, 32)
     red = (large == (200, 0, 0)).all(axis=2)
     assert large.shape == (32, 32, 3)
-    assert red[8, 20:28].all()
-    assert red[8:16, 20].all()
-    assert red.sum() == 2 * 8 + 2 * 6
+    assert red[7, 19:29].all()
+    assert red[7:17, 19].all()
+    assert red.sum() == 2 * 10 + 2 * 8
     assert not (framed(picture, np.zeros((8, 8), bool), 32) == (200, 0, 0)).all(axis=2).any()
 
 

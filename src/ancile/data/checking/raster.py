@@ -66,8 +66,10 @@ def framed(picture: Pixels, mask: NDArray[np.bool_], side: int) -> Pixels:
     if not rows.size:
         return large
     up, across = large.shape[0] / mask.shape[0], large.shape[1] / mask.shape[1]
-    top, bottom = int(rows[0] * up), min(large.shape[0], int((rows[-1] + 1) * up)) - 1
-    left, right = int(columns[0] * across), min(large.shape[1], int((columns[-1] + 1) * across)) - 1
+    # Around it, as far as there is room, so that the pattern itself is seen
+    top, bottom = max(0, int(rows[0] * up) - 1), min(large.shape[0] - 1, int((rows[-1] + 1) * up))
+    left = max(0, int(columns[0] * across) - 1)
+    right = min(large.shape[1] - 1, int((columns[-1] + 1) * across))
     for line in (top, bottom):
         large[line, left : right + 1] = MARK
     for line in (left, right):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ancile.core.check import Check, Remark, check, fail, ok, skip, warn
 from ancile.core.finding import Location
 from ancile.core.text import plain
-from ancile.data.checking.facts import Facts, suspect
+from ancile.data.checking.facts import Facts, Searched, suspect
 from ancile.data.poison.combine import FINDING
 from ancile.data.rows import Integers, Rows
 from ancile.numeric import np
@@ -56,8 +56,7 @@ def rows_suspect(facts: Facts) -> Iterator[Remark]:
     """
     some = 0
     for one in facts.searched:
-        grouped = [group.rows for group in one.found.groups if group.evidence >= FINDING]
-        alone = np.setdiff1d(suspect(one), np.concatenate(grouped) if grouped else [])
+        alone = np.setdiff1d(suspect(one), _grouped(one))
         some += len(alone)
         if len(alone):
             worst = alone[np.argsort(-one.found.score[alone], kind="stable")]
@@ -91,17 +90,24 @@ def labels_doubtful(facts: Facts) -> Iterator[Remark]:
     doubted = 0
     for one in facts.searched:
         sure = np.flatnonzero(one.found.precision >= DOUBTED)
-        count = int(sure[-1]) + 1 if sure.size else 0
-        if count >= FEWEST_DOUBTED:
-            doubted += count
+        first = one.found.order[: int(sure[-1]) + 1 if sure.size else 0]
+        alone = first[~np.isin(first, _grouped(one))]
+        if len(alone) >= FEWEST_DOUBTED:
+            doubted += len(alone)
             yield warn(
-                f"of the first {count} rows of the ranking about {one.found.precision[count - 1]:.0%} are "
-                "wrong or planted, by its own estimate; they begin with "
-                f"{_named(one.rows, one.found.order[:count])}",
-                where=_where(one.rows, int(one.found.order[0])),
+                f"{len(alone)} rows at the head of the ranking, beside those of groups; of these about "
+                f"{one.found.precision[len(first) - 1]:.0%} are wrong or planted, by its own estimate: "
+                f"{_named(one.rows, alone)}",
+                where=_where(one.rows, int(alone[0])),
             )
     if not doubted:
         yield ok()
+
+
+def _grouped(one: Searched) -> Integers:
+    """Rows of groups that are findings."""
+    some = [group.rows for group in one.found.groups if group.evidence >= FINDING]
+    return np.concatenate([np.zeros(0, dtype=np.int64), *some])
 
 
 def _not_asked(facts: Facts) -> Iterator[Remark]:
