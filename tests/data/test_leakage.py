@@ -247,6 +247,16 @@ def test_arrays_give_their_training_part_and_their_test_part(tmp_path: Path) -> 
     assert seen.near == []
 
 
+def test_rows_that_memory_would_not_hold_are_drawn_and_that_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.savez(tmp_path / "a.npz", x=pictures(40, 1), y=np.arange(40) % 2)
+    monkeypatch.setattr("ancile.data.leakage_reading.ROWS", 25)
+    said = overlap_report(tmp_path / "a.npz", tmp_path / "a.npz", Chosen(), clock=CLOCK)
+    counted = {one.name: one.value for one in said.measures}
+    assert (counted["train_rows"], counted["train_looked_at"]) == (40, 25)
+
+
 def test_folders_of_pictures_name_their_files(tmp_path: Path) -> None:
     made = pictures(24, 1)
     for at, one in enumerate(made):

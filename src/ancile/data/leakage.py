@@ -150,8 +150,10 @@ def overlap_report(
 
 def _measures(facts: Overlap) -> Iterator[Count | Estimate]:
     one, other = facts.sides.train, facts.sides.test
-    for name, value in (("train_rows", len(one.keys)), ("test_rows", len(other.keys))):
-        yield Count(name=name, value=value, unit="rows", method="counted")
+    for name, side in (("train", one), ("test", other)):
+        yield Count(name=f"{name}_rows", value=side.total, unit="rows", method="counted")
+        if len(side.keys) < side.total:  # pictures that memory would not hold
+            yield Count(name=f"{name}_looked_at", value=len(side.keys), unit="rows", method="drawn at random")
     if facts.near is not None:
         yield Count(name="train_compared", value=facts.compared[0], unit="rows", method="drawn at random")
     for name, pairs, total in (
