@@ -84,6 +84,11 @@ HEADER = re.compile(
     re.IGNORECASE,
 )
 USER = re.compile(r"\bcurl\b[^\n]{0,300}?\s(?:-u|--user)[ =]?[\"']?[\w.@+-]{1,80}:(?P<bare>[^\s\"':]{3,200})")
+CLIENTS = ("sshpass", "redis-cli", "mysql", "mariadb")
+CLIENT = re.compile(
+    r"\b(?:sshpass\s-p\s?|redis-cli\b[^\n]{0,200}?\s(?:-a|--pass)\s|(?:mysql|mariadb)\w*\b[^\n]{0,200}?\s-p)"
+    r"[\"']?(?P<bare>[^\s\"'-][^\s\"']{3,200})"
+)
 PAIR = re.compile(
     r"(?:auth|credentials?|login|getconnection|basicauth)\s{0,2}[=:]?\s{0,2}\((?:[^()\n\"']{0,80},)?\s{0,3}[\"'][^\"'\n]{1,80}[\"'],\s{0,3}"
     r"[\"'](?P<quoted>[^\"'\n]{3,200})[\"']\s{0,3}\)",
@@ -112,6 +117,9 @@ def find_assigned(text: str) -> Iterator[Named]:
         low = "".join(one.lower() if len(one.lower()) == 1 else one for one in text)
     if "curl" in text:
         for found in USER.finditer(text):
+            yield from _judged(found)
+    if any(one in text for one in CLIENTS):
+        for found in CLIENT.finditer(text):
             yield from _judged(found)
     for start, end in _stretches(text, low):
         for one in _in_lines(text[start:end], low[start:end]) if HINT.search(low, start, end) else ():

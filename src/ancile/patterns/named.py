@@ -178,6 +178,6 @@ def _strings(text: str) -> Iterator[Named]:
 
 def _is_mixed(value: str) -> bool:
     limit = 3.0 if HEX.issuperset(value) else BASE64_BITS
-    if HEX.issuperset(value) and len(value) < 32:
+    if PLACEHOLDER.search(value) or (HEX.issuperset(value) and len(value) < 32):
         return False
     return is_drawn(value) and entropy(value) > limit

@@ -9,7 +9,7 @@ from ancile.patterns.personal import Sure
 
 # Names that say it themselves; in lower case
 STRONG = (
-    r"(?:passw(?:or)?[dt]|passwd|passphrase|passcode|pwd|secrete?s?|apikey|credentials?"
+    r"(?:passw(?:or)?[dt]|passwd|passphrase|passcode|pwd|secrete?s?|apikey|basic_?auth|credentials?"
     r"|(?:api|private|access|secret|account|auth|encryption|signing|master|service|shared|shared_?access"
     r"|subscription|license|app|application|consumer|client|storage|deploy|admin|server|session|hmac|aes|iam"
     r"|jwt)[_. -]?key"
