@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -89,8 +90,16 @@ def test_lines_and_a_folder_of_texts_are_texts(tmp_path: Path) -> None:
         place = tmp_path / "mail" / str(one["label"])
         place.mkdir(parents=True, exist_ok=True)
         (place / f"{at}.txt").write_text(str(one["text"]), "utf-8")
+    (tmp_path / "mail" / "ham" / "z.txt").write_bytes(b"caf\xe9 at n\xc3\xb6on")
     found = opened(tmp_path / "mail")
-    assert (found.kind, found.total, found.rows[0].classes) == ("texts", 30, ("ham", "spam"))
+    assert (found.kind, found.total, found.rows[0].classes) == ("texts", 31, ("ham", "spam"))
+    assert found.table is not None
+    assert list(found.table.columns[0].tricks) == ["characters of a wrong encoding"]
+    at = found.table.columns[0].tricks["characters of a wrong encoding"].rows[0]
+    assert found.rows[0].names[at] == "ham/z.txt"
+    assert len(found.subject.parts) == 31
+    shutil.rmtree(tmp_path / "mail" / "spam")
+    assert opened(tmp_path / "mail").rows[0].y is None
 
 
 def test_a_table_with_texts_and_other_columns_is_looked_at_as_both(tmp_path: Path) -> None:

@@ -5,23 +5,31 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ancile.core.errors import AncileError
+from ancile.core.extras import needs
 from ancile.core.subject import Subject, subject_of_parts
 from ancile.core.text import plain
 from ancile.data.checking.arrays import BUDGET_BYTES, Draw, drawn
-from ancile.data.checking.opened import FileFault, Labels, Opened
+from ancile.data.checking.contents import rows_of
+from ancile.data.checking.opened import FileFault, Labels, Opened, Tabular
+from ancile.data.checking.tables import go_through
 from ancile.data.reading import opened
-from ancile.data.rows import Integers, Pictures, Rows, Texts
+from ancile.data.rows import Integers, Pictures, Rows
 from ancile.data.version import path_of
 from ancile.formats.hidden_programs import stands_in
 from ancile.formats.media import kind_of, read_media
+from ancile.inputs.batches import Batches
 from ancile.inputs.pictures import SUFFIXES, TOO_LARGE, Head, is_picture, picture_head, pixels_of
 from ancile.numeric import NDArray, np
 from ancile.work.listing import Entry, Listing
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 FILE_BYTES = 256 << 20  # of one file of a folder
 TEXT_SUFFIXES = (".txt", ".text", ".md")
@@ -144,25 +152,48 @@ def _common(sizes: Mapping[tuple[int, int], int]) -> tuple[int, int]:
 def _texts(
     path: Path, files: Mapping[str, Entry], names: list[str], draw: Draw, told: Progress | None
 ) -> Opened:
-    some = set(drawn(len(names), draw.size, seed=draw.seed).tolist())
-    digests, texts, kept = {}, [], []
-    for number, name in enumerate(files):
-        data = _read(files[name])
-        digests[name] = f"sha256:{hashlib.sha256(data).hexdigest()}"
-        if told is not None:
-            told(number + 1, len(files))
-    for at in sorted(some):
-        texts.append(_read(files[names[at]])[:TEXT_BYTES].decode("utf-8", "replace"))
-        kept.append(at)
-    subject = subject_of_parts("dataset", plain(str(path), 200), digests)
-    return _opened(subject, "texts", names, np.array(kept, dtype=np.int64), Texts(texts=tuple(texts)))
+    """Texts and the folders that they lie in as the two columns of a table."""
+    arrow = needs("pyarrow", "tables")
+    classes = [_class(name) for name in names]
+    digests: dict[str, str] = {}
+
+    def read() -> Iterator[pa.RecordBatch]:
+        text = arrow.large_string()
+        for number, (name, entry) in enumerate(files.items()):
+            data = _read(entry)
+            digests[name] = f"sha256:{hashlib.sha256(data).hexdigest()}"
+            if told is not None:
+                told(number + 1, len(files))
+            if name in wanted:
+                said = data[:TEXT_BYTES].decode("utf-8", "replace")
+                cells = [arrow.array([said], text), arrow.array([_class(name)], text)]
+                yield arrow.record_batch(cells, names=["text", "folder"])
+
+    wanted, kind = frozenset(names), arrow.large_string()
+    gone = go_through(
+        Batches(("text", "folder"), (kind, kind), len(names), read), size=draw.size, seed=draw.seed
+    )
+    role = "label" if len(set(classes)) > 1 else "left out: one folder"
+    table = Tabular(gone.columns, gone.repeats, gone.drawn.table, {"text": "text", "folder": role})
+    (ready,) = rows_of([table], [gone.drawn.places])
+    return Opened(
+        subject=subject_of_parts("dataset", plain(str(path), 200), digests),
+        kind="texts",
+        total=len(names),
+        rows=tuple(replace(one, names=tuple(names)) for one in ready.rows),
+        labels=ready.labels,
+        table=table,
+    )
 
 
-def _opened(
-    subject: Subject, kind: str, names: list[str], some: Integers, content: Pictures | Texts
-) -> Opened:
+def _class(name: str) -> str:
+    """The folder that a file lies in."""
+    return plain(path_of(name.rpartition("/")[0]), 100)
+
+
+def _opened(subject: Subject, kind: str, names: list[str], some: Integers, content: Pictures) -> Opened:
     """Rows of files: ``names`` of all of them, ``some`` that were drawn."""
-    above = [plain(path_of(name.rpartition("/")[0]), 100) for name in names]
+    above = [_class(name) for name in names]
     classes = tuple(sorted(set(above)))
     y: NDArray[np.int64] | None = None
     counts: dict[str, int] = {}
