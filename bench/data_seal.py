@@ -1,6 +1,6 @@
 """Sealing data beside one pass of bare AES-256-GCM over the same bytes, and what a part of a sealed file costs.
 
-Ours seals a file of 512 MiB to one recipient and opens it again, on the disk, each step synced. The bare pass reads
+Ours seals a file of 256 MiB to one recipient and opens it again, on the disk, each step synced. The bare pass reads
 blocks of 1 MiB, hashes them with SHA-256 as ours does, encrypts or decrypts them with AES-256-GCM of the same library
 and writes them, synced. CPU seconds (user and system), rounds in turn. How it compares with a pass that does not hash
 is told beside it: the hash costs several times what AES does. A range is 1 MiB from the middle, beside opening the
@@ -31,7 +31,7 @@ from ancile.data.unsealing import open_sealed
 from ancile.trust.key import AuthorKey, private_key
 from bar import Bar
 
-BLOCK, SIZE, ROUNDS, MOST = 1 << 20, 512 << 20, 5, 1.25
+BLOCK, SIZE, ROUNDS, MOST = 1 << 20, 256 << 20, 5, 1.25
 KEY = private_key("author", "bench")
 
 
@@ -99,9 +99,9 @@ def measure(control: bool = False) -> list[Bar]:
     bars.append(
         Bar(
             claim="data seal: a range is read without the rest",
-            measured=f"1 MiB of 512 takes {share:.4f} of opening the whole",
-            wanted="at most 0.05",
-            met=share <= 0.05,
+            measured=f"1 MiB of 256 takes {share:.4f} of opening the whole",
+            wanted="at most 0.1",
+            met=share <= 0.1,
             raw={"range": runs["range"], "open": runs["open"]},
         )
     )
