@@ -14,6 +14,7 @@ from ancile.core.errors import AncileError
 from ancile.data.poison.combinations import planted_combinations
 from ancile.data.poison.combine import Found, Skipped, combined
 from ancile.data.poison.exchanged import exchanged_classes
+from ancile.data.poison.floods import floods
 from ancile.data.poison.labels import unexpected_labels
 from ancile.data.poison.ngrams import planted_passages
 from ancile.data.poison.patterns import overlays, patches
@@ -26,8 +27,8 @@ from ancile.data.rows import Cells, Content, Pictures, Rows, Texts
 Detector: TypeAlias = Callable[[Rows, Shared], Signal]
 
 OF_PICTURES: tuple[Detector, ...] = (patches, overlays)
-OF_CELLS: tuple[Detector, ...] = (planted_combinations,)
-OF_TEXTS: tuple[Detector, ...] = (planted_passages,)
+OF_CELLS: tuple[Detector, ...] = (planted_combinations, floods)
+OF_TEXTS: tuple[Detector, ...] = (planted_passages, floods)
 OF_ALL: tuple[Detector, ...] = (unexpected_labels, exchanged_classes)
 FEWEST = 20  # rows: of fewer nothing can be said
 
