@@ -133,6 +133,7 @@ def test_a_proof_of_another_version_is_none(known: Place) -> None:
     [
         (("nothing", "a"), "no such version"),
         (("set", "rows.csv", "--row", "3000"), "no such row"),
+        (("set", "rows.csv", "--row", str(10**20)), "no such row"),
         (("set", "none.csv", "--row", "0"), "no such file"),
         (("set", "--row", "0"), "no such file"),
         (("set", "rows.csv", "--bytes", "9999999-99999999"), "no such bytes"),

@@ -151,6 +151,11 @@ def test_columns_of_tables_are_described_with_their_types(store: DataStore, vers
     assert types == ["sc:Integer", "sc:Float", "sc:Text", "sc:Boolean", "sc:Date"]
 
 
+def test_of_a_version_whose_content_is_gone_the_files_are_described(versions: list[Version]) -> None:
+    found = croissant(versions[1], opened=None)
+    assert (len(found["distribution"]), "recordSet" in found) == (4, False)
+
+
 def test_files_are_described_where_no_table_can_be_read(store: DataStore, tmp_path: Path) -> None:
     folder = tmp_path / "many"
     folder.mkdir()

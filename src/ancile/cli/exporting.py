@@ -25,7 +25,8 @@ def exporting(spelled: str, format_: str, output: Path | None) -> None:
         version = store.find(parse_spelled(spelled)).version
         made: dict[str, Any]
         if format_ == "croissant":
-            made = croissant(version, opened=lambda one: opened_kept(store, one))
+            gone = store.dropped(version) is not None
+            made = croissant(version, opened=None if gone else lambda one: opened_kept(store, one))
         else:
             made = bill_of(ancestors(store, version))
     text = msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n"

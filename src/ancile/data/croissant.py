@@ -73,10 +73,10 @@ class Column(NamedTuple):
     type: str
 
 
-def croissant(version: Version, *, opened: Opened) -> dict[str, Any]:
+def croissant(version: Version, *, opened: Opened | None) -> dict[str, Any]:
     """The version: its files with their digests, and the columns of those that are CSV or Parquet.
 
-    opened  a kept file, to read its columns from; of a damaged one AncileError
+    opened  a kept file, to read its columns from; of a damaged one AncileError; None if the content is gone
     """
     said = version.provenance
     found: dict[str, Any] = {
@@ -98,7 +98,7 @@ def croissant(version: Version, *, opened: Opened) -> dict[str, Any]:
         found["conditionsOfAccess"] = said.access
     if said.parents:
         found["prov:wasDerivedFrom"] = list(said.parents)
-    tables = list(_record_sets(version, opened))
+    tables = list(_record_sets(version, opened)) if opened else []
     if tables:
         found["recordSet"] = tables
     return found

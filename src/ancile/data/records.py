@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterator
 from itertools import islice
 from typing import IO, TYPE_CHECKING, BinaryIO, cast
@@ -51,7 +52,7 @@ def digests_of(file: IO[bytes], name: str) -> Iterator[bytes]:
 
 def row_at(file: IO[bytes], name: str, number: int) -> bytes:
     """Row ``number``, from 0 and without the header of a CSV; AncileError where there is none."""
-    behind = number + name.lower().endswith(QUOTED)
+    behind = min(number + name.lower().endswith(QUOTED), sys.maxsize)
     for row in islice(rows_of(file, name), behind, None):
         return row
     raise AncileError(
