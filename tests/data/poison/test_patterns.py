@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 from ancile.core.errors import AncileError
 from ancile.data.poison.patterns import overlays, patches
 from ancile.data.poison.shared import Shared
+from ancile.data.poison.signal import Signal
 from ancile.data.rows import Integers, Pictures, Rows
 from ancile.numeric import NDArray
 from tests.data.poison.planting import rows_of, texts
@@ -123,10 +126,13 @@ def test_classes_of_few_rows_are_left_out() -> None:
     assert patches(shared.rows, shared).score.max() == 0
 
 
-def test_a_part_of_a_small_picture_is_not_told_from_the_whole() -> None:
+@pytest.mark.parametrize("detector", [patches, overlays])
+def test_a_pattern_is_not_told_from_what_is_on_a_small_picture(
+    detector: Callable[[Rows, Shared], Signal],
+) -> None:
     rows = rows_of(Pictures(pixels=np.zeros((40, 8, 8, 1), np.uint8)), np.arange(40) % 2)
     with pytest.raises(AncileError, match="too small"):
-        patches(rows, Shared(rows))
+        detector(rows, Shared(rows))
 
 
 @pytest.mark.parametrize("clean_label", [False, True])

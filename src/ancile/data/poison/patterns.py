@@ -23,12 +23,6 @@ AROUND = 4  # pixels beyond the window in which the rest of a larger patch is lo
 def patches(rows: Rows, shared: Shared) -> Signal:
     """Rows of one class that are the same in a small part of the picture, and different everywhere else."""
     size = _size(rows)
-    if min(size) < LEAST:
-        raise AncileError(
-            "pictures are too small to tell a part from the whole",
-            value=f"{size[0]} by {size[1]} pixels",
-            remedy=f"give pictures of at least {LEAST} by {LEAST} pixels",
-        )
     found = patch_candidates(shared.pictures, shared.labels, shared.blocks)
 
     def shown(one: Candidate) -> Shown:
@@ -76,9 +70,17 @@ def _signal(
 
 
 def _size(rows: Rows) -> tuple[int, int]:
+    """Height and width; AncileError for what is no picture, and where groups of a class fill the picture."""
     if not isinstance(rows.content, Pictures):
         raise AncileError("rows are no pictures", value=f"{len(rows)} rows", remedy="give pictures")
-    return rows.content.pixels.shape[1], rows.content.pixels.shape[2]
+    _, high, wide, _ = rows.content.pixels.shape
+    if min(high, wide) < LEAST:
+        raise AncileError(
+            "pictures are too small to tell a pattern from what is on them",
+            value=f"{high} by {wide} pixels",
+            remedy=f"give pictures of at least {LEAST} by {LEAST} pixels",
+        )
+    return high, wide
 
 
 def _mask(plain: Floats, one: Candidate, size: tuple[int, int]) -> NDArray[np.bool_]:
