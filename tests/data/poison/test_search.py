@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from ancile.core.errors import AncileError
 from ancile.data.poison.search import search
-from ancile.data.rows import Cells, Rows, Texts
+from ancile.data.rows import Cells, Pictures, Rows, Texts
 from tests.data.poison.planting import pictures, relabelled, rows_of, table, texts
 
 KINDS = (pictures, table, texts)
@@ -80,3 +81,23 @@ def test_a_reference_of_another_kind_is_refused() -> None:
     """Texts cannot be what pictures are compared with."""
     with pytest.raises(AncileError, match="another kind"):
         search(pictures(60), seed=0, reference=texts(60))
+
+
+def test_large_pictures_are_looked_at_smaller() -> None:
+    """A hundred pixels a side are averaged down: what lies still differs from what stands."""
+    rows = pictures(90)
+    assert isinstance(rows.content, Pictures)
+    large = rows.content.pixels.repeat(7, axis=1).repeat(7, axis=2)
+    found = search(rows_of(Pictures(pixels=large), rows.y), seed=0)
+    assert np.isfinite(found.score).all()
+    assert found.score.max() < 3
+
+
+def test_a_table_of_many_columns_is_mixed_into_fewer() -> None:
+    """Of 300 columns of numbers the one that tells the classes apart is still heard."""
+    rows = table(300)
+    assert isinstance(rows.content, Cells)
+    noise = np.random.default_rng(3).normal(0, 1, (300, 292))
+    numbers = np.hstack([rows.content.numbers, noise])
+    wide = replace(rows.content, numbers=numbers, number_names=tuple(f"n{one}" for one in range(300)))
+    assert np.isfinite(search(rows_of(wide, rows.y), seed=0).score).all()

@@ -72,7 +72,7 @@ def combined(signals: Sequence[Signal], rows: int, skipped: Sequence[Skipped] = 
     order = np.lexsort((np.arange(rows), -tie, -worst)).astype(np.int64)
     groups = sorted((group for signal in signals for group in signal.groups), key=lambda one: -one.evidence)
     return Found(
-        score=worst,
+        score=worst + 0.0,  # never -0
         order=order,
         precision=1 - 10.0 ** -worst[order],
         signals=tuple(signals),

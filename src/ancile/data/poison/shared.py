@@ -8,17 +8,16 @@ from functools import cached_property
 
 from ancile.core.errors import AncileError
 from ancile.data.poison.cliques import blocks
+from ancile.data.poison.directions import directions
 from ancile.data.poison.discriminant import left_out_of_clouds
 from ancile.data.poison.features import features
 from ancile.data.poison.guesses import left_out, together
-from ancile.data.poison.neighbours import Neighbours, directions, neighbours
 from ancile.data.poison.trees import able, by_trees
 from ancile.data.poison.whitening import Whitened, whitened
 from ancile.data.rows import Cells, Integers, Pictures, Reals, Rows
 from ancile.numeric import NDArray, np
 
 BLOCK = 500  # rows of a class that are compared with each other: cost grows with the square
-NEAREST = 64  # kept of each row: a planted tenth of a percent of 60,000 rows is no more
 
 
 def silent(_: str) -> None:
@@ -78,12 +77,6 @@ class Shared:
     def directions(self) -> NDArray[np.float32]:
         """Unit vectors (n, at most 96) in which rows are compared."""
         return directions(self.features)
-
-    @cached_property
-    def neighbours(self) -> Neighbours:
-        """The rows most like each row, the nearest first, itself left out."""
-        self.told("neighbours")
-        return neighbours(self.directions, NEAREST)
 
     @cached_property
     def pictures(self) -> Whitened:
