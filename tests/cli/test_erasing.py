@@ -173,6 +173,12 @@ def test_by_default_keys_lie_where_the_user_s_data_lies(home: Place, tmp_path: P
     said = {"XDG_DATA_HOME": str(tmp_path / "share"), "ANCILE_SUBJECT_KEYS": ""}
     assert home("data", "add", "a.csv", "--subject", "user", **said).code == 0
     assert len(list((tmp_path / "share" / "ancile" / "subjects").glob("*/keys.db"))) == 1
+    assert home("data", "get", "a.csv", "-o", "b.csv", **said).code == 0
+    told = home("data", "get", "a.csv", "-o", "c.csv", **(said | {"XDG_DATA_HOME": str(tmp_path / "other")}))
+    assert told.code == 2
+    assert "is not here, and was not erased" in told.err
+    (home.folder / ".ancile" / "subject-keys").write_text("../..", "ascii")
+    assert "where the keys of subjects lie" in home("data", "get", "a.csv", "-o", "c.csv", **said).err
 
 
 def test_versions_beyond_their_time_lose_their_content_and_verify_says_by_which_entry(home: Place) -> None:

@@ -76,7 +76,7 @@ def test_a_file_of_keys_that_is_none_is_said(tmp_path: Path) -> None:
 @pytest.mark.slow
 @settings(max_examples=30)
 @given(st.data())
-def test_any_change_is_refused_or_told(data: st.DataObject) -> None:
+def test_any_change_is_refused(data: st.DataObject) -> None:
     """Of a byte of a sealed row none goes unseen: AES-SIV binds row and token."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.jsonl"
@@ -89,11 +89,8 @@ def test_any_change_is_refused_or_told(data: st.DataObject) -> None:
             start = whole.index(b"\n", len(MAGIC)) + 1
             place = data.draw(st.integers(start, len(whole) - 1))
             whole[place] ^= data.draw(st.integers(1, 255))
-            try:
-                found = open_table(io.BytesIO(bytes(whole)), back, keys)
-            except AncileError:
-                return
-        assert found.gone == 1  # another token: nobody's row
+            with pytest.raises(AncileError, match=r"damaged|not here"):
+                open_table(io.BytesIO(bytes(whole)), back, keys)
 
 
 @pytest.mark.parametrize("cut", [len(MAGIC) + 3, -1, -30])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,7 +23,9 @@ from ancile.data.store import DataStore
 from ancile.data.subject_keys import SubjectKeys, opened_keys
 from ancile.data.version import Version, path_of
 from ancile.render.phrases import counted
+from ancile.trust.private_file import read_private, write_private
 
+NAME_FILE = "subject-keys"  # in the home
 VARIABLE = "ANCILE_SUBJECT_KEYS"
 HEAD_BYTES = 8192
 
@@ -39,8 +43,23 @@ def keys_folder(home: Home) -> Path:
             value="neither HOME nor XDG_DATA_HOME is set",
             remedy=f"set {VARIABLE} to a folder that is not backed up with the data",
         ) from reason
-    name = hashlib.sha256(os.fsencode(home.folder.resolve())).hexdigest()[:16]
-    return base / "ancile" / "subjects" / name
+    return base / "ancile" / "subjects" / _name_of(home)
+
+
+def _name_of(home: Home) -> str:
+    """What a home's keys are filed under, wherever the home is moved to; drawn when it is first asked for."""
+    path = home.folder / NAME_FILE
+    if not path.exists():
+        with suppress(AncileError):  # another process was first
+            write_private(path, secrets.token_hex(16).encode("ascii"), replace=False)
+    name = read_private(path, limit=64).decode("ascii", "replace").strip()
+    if not re.fullmatch(r"[0-9a-f]{32}", name):
+        raise AncileError(
+            "this does not say where the keys of subjects lie",
+            value=plain(str(path)),
+            remedy=f"restore it from a backup, or set {VARIABLE}",
+        )
+    return name
 
 
 @contextmanager

@@ -98,7 +98,7 @@ def rows_of(file: BinaryIO) -> Iterator[Row]:
 
 
 def open_table(file: BinaryIO, to: BinaryIO, keys: SubjectKeys) -> Opened:
-    """Write the table as it was, without rows of those whose key is gone."""
+    """Write the table as it was, without rows of those whose key was erased."""
     rows = gone = 0
     for row in rows_of(file):
         if row.token == OPEN:
@@ -106,6 +106,12 @@ def open_table(file: BinaryIO, to: BinaryIO, keys: SubjectKeys) -> Opened:
             continue
         cipher = keys.cipher(row.token)
         if cipher is None:
+            if not keys.is_erased(row.token):
+                raise AncileError(
+                    "the key of a row is not here, and was not erased",
+                    value=f"subject {row.token.hex()}",
+                    remedy="bring back the folder of the keys, or name it: ANCILE_SUBJECT_KEYS",
+                )
             gone += 1
             continue
         try:
