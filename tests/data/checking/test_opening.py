@@ -198,6 +198,11 @@ def test_rows_without_a_label_are_left_out_and_counted(tmp_path: Path) -> None:
     assert found.rows[0].places[0] == 7
 
 
+def test_a_column_called_label_goes_before_one_called_y(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("y,Label\n" + "1,a\n2,b\n" * 20, "ascii")
+    assert opened(tmp_path / "a.csv").labels.column == "Label"
+
+
 def test_a_column_of_measurements_is_no_label(tmp_path: Path) -> None:
     found = opened(write_table(tmp_path, "csv"), label="income")
     assert "no classes" in found.labels.fault or "measurements" in found.labels.fault

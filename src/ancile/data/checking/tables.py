@@ -98,7 +98,8 @@ def tabular(gone: Gone, asked: Asked) -> Tabular:
             value=f"columns are: {named(names)}",
             remedy="name one of them",
         )
-    label = asked.label or next((name for name in names if name.lower() in USUAL_LABELS), "")
+    lowered = {name.lower(): name for name in reversed(names)}
+    label = asked.label or next((lowered[usual] for usual in USUAL_LABELS if usual in lowered), "")
     roles = {one.name: _role(one, gone.drawn.table) for one in gone.columns}
     if asked.source:
         roles[asked.source] = "source"
