@@ -16,14 +16,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis.strategies import integers
 from numpy.typing import NDArray
-from scipy.stats import mannwhitneyu
+from scipy.stats import kstest, mannwhitneyu
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 from ancile.core.errors import AncileError
 from ancile.data.asking import Answers, judged, queries, read_answers, samples
 from ancile.data.marking import Asked, Marked, is_prose, mark, read_csv, written_csv
-from ancile.data.marks import Canaries, Waves, dealt, encode_key, parse_key, waved
+from ancile.data.marks import Canaries, Waves, dealt, encode_key, generator, parse_key, waved
 from ancile.data.tracing import Part, log_scores, members, traced
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -79,6 +79,16 @@ def test_under_the_null_the_p_value_is_at_least_as_large_as_it_says(seed: int) -
         for key in range(60)
     ]
     assert sum(one <= 0.1 for one in found) <= 60 * 0.1 + 6 * np.sqrt(60 * 0.09)
+
+
+def test_p_values_of_what_keys_deal_are_uniform() -> None:
+    found = []
+    for number in range(400):
+        seed, value = number.to_bytes(32, "big"), rng(number).normal(size=40)
+        part = Part(np.stack([-value, value], 1), dealt(seed, "marks", 40, 2))
+        found.append(traced([part], generator(seed, "dealings"), dealings=199).p_value)
+    assert kstest(found, "uniform").pvalue > 1e-3
+    assert sum(one <= 0.05 for one in found) <= 400 * 0.05 + 4 * np.sqrt(400 * 0.05 * 0.95)
 
 
 def test_scores_that_are_no_numbers_count_as_nothing() -> None:
