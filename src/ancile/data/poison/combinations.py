@@ -41,11 +41,13 @@ class _Patterns(NamedTuple):
     members  (patterns, values)
     held     their rows
     tries    (patterns,) log10 of how many count as tried: what is too frequent, labels aside, counts for less
+    least    (patterns,) spread of what its values do alone: together they are no less telling
     """
 
     members: Integers
     held: Held
     tries: Reals
+    least: Reals
 
 
 class _Table(NamedTuple):
@@ -73,15 +75,17 @@ def planted_combinations(rows: Rows, shared: Shared) -> Signal:
     kin = 2 * values.column + values.band
     fair = np.ones(len(alone), bool)
     tries = np.full(len(alone), np.log10(2 * len(alone)))
-    single = _Patterns(alone[:, None], Held(values.rows, values.items, kin, fair), tries)
-    found, _ = _judged(single, table, rows, odd=oddness(rows.content, values))
+    single = _Patterns(
+        alone[:, None], Held(values.rows, values.items, kin, fair), tries, np.zeros(len(alone))
+    )
+    found, _, spread = _judged(single, table, rows, odd=oddness(rows.content, values))
     has = _columns(values, len(rows))
-    patterns = _pairs(table, has, shared.rng(f"{name}, pairs"))
+    patterns = _pairs(table, has, shared.rng(f"{name}, pairs"), spread)
     while patterns is not None:
-        more, best = _judged(patterns, table, rows)
+        more, best, _ = _judged(patterns, table, rows)
         found += more
         deeper = patterns.members.shape[1] < DEEPEST
-        patterns = _deeper(patterns, best, values, has) if deeper else None
+        patterns = _deeper(patterns, best, values, has, spread) if deeper else None
     return signal_of(name, found, len(rows))
 
 
@@ -96,14 +100,16 @@ def _columns(values: Values, many: int) -> NDArray[np.float64]:
 
 def _judged(
     patterns: _Patterns, table: _Table, rows: Rows, *, odd: Reals | None = None
-) -> tuple[list[Pattern], Integers]:
-    """Patterns with evidence, and the places of the strongest, with evidence or not."""
+) -> tuple[list[Pattern], Integers, Reals]:
+    """Patterns with evidence; the places of the strongest, with evidence or not; the spread of each."""
     held, classes = patterns.held, table.model.margin.shape[1]
     label = leading(held, table.y, table.model.margin)
     own = label[held.items]
     tries = patterns.tries + np.log10(classes)
     agrees = table.y[held.rows] == own
-    judged = surprise(held, table.model.margin[held.rows, own], agrees, label, tries=tries)
+    judged = surprise(
+        held, table.model.margin[held.rows, own], agrees, label, tries=tries, least=patterns.least
+    )
     bound = half_way(table.model.margin, table.y)
     share = np.bincount(held.items, agrees, len(label)) / np.bincount(held.items, minlength=len(label))
     odd = np.zeros(len(label)) if odd is None else odd * (share >= PURE)
@@ -120,7 +126,7 @@ def _judged(
         what = partial(_told, table, patterns.members[item], len(who), len(bearing), rows.classes[one])
         pattern = Pattern(what, who, bearing, one, evidence, over)
         found.append(pattern)
-    return found, np.argsort(-judged.evidence, kind="stable")[:EXTENDED]
+    return found, np.argsort(-judged.evidence, kind="stable")[:EXTENDED], judged.spread
 
 
 def _rest(table: _Table, rows: Integers, label: int, columns: Integers) -> Reals:
@@ -138,8 +144,10 @@ def _rest(table: _Table, rows: Integers, label: int, columns: Integers) -> Reals
     return found
 
 
-def _pairs(table: _Table, has: NDArray[np.float64], rng: np.random.Generator) -> _Patterns | None:
-    """Pairs of values of two columns of which neither brings the other."""
+def _pairs(
+    table: _Table, has: NDArray[np.float64], rng: np.random.Generator, spread: Reals
+) -> _Patterns | None:
+    """Pairs of values of two columns of which neither brings the other; ``spread`` is of the values alone."""
     sparse = needs("scipy.sparse", "arrays")
     values = table.values
     size = np.bincount(values.items, minlength=len(values.column))
@@ -165,7 +173,7 @@ def _pairs(table: _Table, has: NDArray[np.float64], rng: np.random.Generator) ->
     members = np.stack([first[both], second[both]], axis=1)
     usual = size[first] * size[second] / len(table.y)
     tries = np.log10(4) + _spent(count, usual)[both]
-    return _Patterns(members, _held(has, members, np.isin(both, drawn)), tries)
+    return _Patterns(members, _held(has, members, np.isin(both, drawn)), tries, spread[members].max(axis=1))
 
 
 def _spent(count: Reals, usual: Reals) -> Reals:
@@ -210,7 +218,7 @@ def _held(has: NDArray[np.float64], members: Integers, fair: NDArray[np.bool_]) 
 
 
 def _deeper(
-    patterns: _Patterns, best: Integers, values: Values, has: NDArray[np.float64]
+    patterns: _Patterns, best: Integers, values: Values, has: NDArray[np.float64], spread: Reals
 ) -> _Patterns | None:
     """The best patterns with each further value of a column that some of their rows have, and some not."""
     size = np.bincount(values.items, minlength=len(values.column))
@@ -228,9 +236,8 @@ def _deeper(
     if not spent:
         return None
     members = np.array(list(spent))
-    return _Patterns(
-        members, _held(has, members, np.zeros(len(members), bool)), np.array(list(spent.values()))
-    )
+    held = _held(has, members, np.zeros(len(members), bool))
+    return _Patterns(members, held, np.array(list(spent.values())), spread[members].max(axis=1))
 
 
 def _told(table: _Table, members: Integers, of: int, bearing: int, label: str) -> str:

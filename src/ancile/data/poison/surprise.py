@@ -48,11 +48,13 @@ class Surprise(NamedTuple):
     evidence  -log10 of its chance in a clean set, all patterns counted
     label     that its rows bear beyond what they say
     over      (pairs,) 1 less the chance of that label where the row bears it, else 0 less that chance
+    spread    (patterns,) how far patterns of its kin move log odds, as a standard deviation
     """
 
     evidence: Reals
     label: Integers
     over: Reals
+    spread: Reals
 
 
 def leading(held: Held, y: Integers, margin: Reals) -> Integers:
@@ -71,7 +73,13 @@ def leading(held: Held, y: Integers, margin: Reals) -> Integers:
 
 
 def surprise(
-    held: Held, odds: Reals, agrees: NDArray[np.bool_], label: Integers, *, tries: Reals
+    held: Held,
+    odds: Reals,
+    agrees: NDArray[np.bool_],
+    label: Integers,
+    *,
+    tries: Reals,
+    least: Reals | None = None,
 ) -> Surprise:
     """What speaks for each pattern having been planted.
 
@@ -79,11 +87,14 @@ def surprise(
     agrees  (pairs,) whether it does
     label   (patterns,)
     tries   (patterns,) log10 of how many patterns count as tried where this one is judged
+    least   (patterns,) the least spread, where more than its kin speaks for one
     """
     many = len(held.kin)
     size = np.bincount(held.items, minlength=many)
     hits = np.bincount(held.items, agrees, many).astype(np.int64)
     spread = _spreads(held, odds, agrees)
+    if least is not None:
+        spread = np.maximum(spread, least)
     tail = np.zeros(many)
     weights = np.exp(-np.square(SHIFTS) / 2)
     betainc = needs("scipy.special", "arrays").betainc
@@ -94,7 +105,7 @@ def surprise(
     _exactly(found, held, odds, hits, size=size, spread=spread)
     evidence = deflated(found, size, held.fair) - tries
     over: Reals = agrees - _chance(odds)
-    return Surprise(evidence, label, over)
+    return Surprise(evidence, label, over, spread)
 
 
 def as_features(evidence: Reals, odds: Reals, bound: Reals, over: Reals) -> Reals:
