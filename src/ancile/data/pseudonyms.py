@@ -2,9 +2,9 @@
 
 Numbers and letters go through FF1 where there are a million strings of their length and more, so that two
 people never become one and the key's holder gets them back; what is shorter, and names of hosts and people,
-goes through HMAC-SHA-256, which nobody turns round. Cards keep their issuer and fulfil Luhn's formula (ISO/IEC
-7812-1), accounts fulfil ISO 7064, addresses stay addresses, of hosts that cannot be (RFC 2606). Secrets get
-none: nobody needs them.
+goes through HMAC-SHA-256, which nobody turns round. Cards keep their issuer and fulfil Luhn's formula
+(ISO/IEC 7812-1), accounts fulfil ISO 7064, addresses stay addresses, of hosts that cannot be (RFC 2606).
+Secrets get none: nobody needs them.
 """
 
 from __future__ import annotations
