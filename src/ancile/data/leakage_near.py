@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from ancile.core.extras import needs
 from ancile.data.rows import Integers, Pictures, Reals
 from ancile.numeric import NDArray, np
 
@@ -95,8 +96,7 @@ def excess(count: int, total: int, again: int, of: int) -> float:
 
     Fisher's exact test, one-sided: the tail of the hypergeometric distribution.
     """
-    from scipy.special import gammaln  # noqa: PLC0415 - scipy loads when it is needed
-
+    gammaln = needs("scipy.special", "arrays").gammaln
     if not (count and of):
         return 1.0
     hits, size = count + again, total + of

@@ -10,13 +10,16 @@ are drawn).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
-
-from scipy.special import log_softmax
-from scipy.stats import rankdata
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from ancile.core.errors import AncileError
+from ancile.core.extras import needs
 from ancile.numeric import NDArray, np
+
+if TYPE_CHECKING:
+    from scipy import special, stats
+else:
+    special, stats = needs("scipy.special", "arrays"), needs("scipy.stats", "arrays")
 
 DEALINGS = 49_999  # the smallest p-value is 1 in 50,000
 AT_ONCE = 1_000
@@ -46,7 +49,7 @@ def log_scores(scores: Reals, output: Output) -> Reals:
     """(n, classes) log-probabilities, none below a floor; what is no number counts as the floor."""
     if output == "logits":
         with np.errstate(invalid="ignore"):
-            found = log_softmax(np.asarray(scores, np.float64), axis=1)
+            found = special.log_softmax(np.asarray(scores, np.float64), axis=1)
     else:
         with np.errstate(divide="ignore", invalid="ignore"):
             found = np.log(np.asarray(scores, np.float64))
@@ -110,7 +113,7 @@ def _require_fit(part: Part) -> None:
 def _dealings(part: Part, rng: np.random.Generator, dealings: int) -> tuple[float, Reals]:
     """The sum of the evidence for the labels of the marks, and for those of other dealings."""
     evidence = part.evidence
-    score = rankdata(evidence, axis=0) if part.by_rank else evidence - evidence.mean(axis=0)
+    score = stats.rankdata(evidence, axis=0) if part.by_rank else evidence - evidence.mean(axis=0)
     sums = [
         _dealt(score, part.labels, rng, min(AT_ONCE, dealings - start))
         for start in range(0, dealings, AT_ONCE)
