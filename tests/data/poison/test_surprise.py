@@ -80,4 +80,4 @@ def test_the_label_of_a_pattern_is_the_one_beyond_what_rows_say() -> None:
     """Rows that bear the rare class where nothing speaks for it, though as many bear the common one."""
     margin = np.tile([3.0, -3.0], (8, 1))
     held = Held(np.arange(8), np.zeros(8, np.int64), np.zeros(1, np.int64), np.ones(1, bool))
-    assert leading(held, np.array([0, 0, 0, 0, 1, 1, 1, 1]), margin[held.rows]).tolist() == [1]
+    assert leading(held, np.array([0, 0, 0, 0, 1, 1, 1, 1]), margin).tolist() == [1]

@@ -78,12 +78,11 @@ def planted_combinations(rows: Rows, shared: Shared) -> Signal:
     single = _Patterns(
         alone[:, None], Held(values.rows, values.items, kin, fair), tries, np.zeros(len(alone))
     )
-    apart = model.margin[values.rows] - _said_by_column(table, values)
-    found, _, spread = _judged(single, table, rows, apart, odd=oddness(rows.content, values))
+    found, _, spread = _judged(single, table, rows, odd=oddness(rows.content, values))
     has = _columns(values, len(rows))
     patterns = _pairs(table, has, shared.rng(f"{name}, pairs"), spread)
     while patterns is not None:
-        more, best, _ = _judged(patterns, table, rows, model.margin[patterns.held.rows])
+        more, best, _ = _judged(patterns, table, rows)
         found += more
         deeper = patterns.members.shape[1] < DEEPEST
         patterns = _deeper(patterns, best, values, has, spread) if deeper else None
@@ -100,19 +99,17 @@ def _columns(values: Values, many: int) -> NDArray[np.float64]:
 
 
 def _judged(
-    patterns: _Patterns, table: _Table, rows: Rows, odds: Reals, *, odd: Reals | None = None
+    patterns: _Patterns, table: _Table, rows: Rows, *, odd: Reals | None = None
 ) -> tuple[list[Pattern], Integers, Reals]:
-    """Patterns with evidence; the places of the strongest, with evidence or not; the spread of each.
-
-    odds  (pairs, classes) what is said of the row of each pair
-    """
-    held, classes = patterns.held, odds.shape[1]
-    label = leading(held, table.y, odds)
+    """Patterns with evidence; the places of the strongest, with evidence or not; the spread of each."""
+    held, classes = patterns.held, table.model.margin.shape[1]
+    label = leading(held, table.y, table.model.margin)
     own = label[held.items]
     tries = patterns.tries + np.log10(classes)
     agrees = table.y[held.rows] == own
-    of_own = odds[np.arange(len(own)), own]
-    judged = surprise(held, of_own, agrees, label, tries=tries, least=patterns.least)
+    judged = surprise(
+        held, table.model.margin[held.rows, own], agrees, label, tries=tries, least=patterns.least
+    )
     bound = half_way(table.model.margin, table.y)
     share = np.bincount(held.items, agrees, len(label)) / np.bincount(held.items, minlength=len(label))
     odd = np.zeros(len(label)) if odd is None else odd * (share >= PURE)
@@ -130,29 +127,6 @@ def _judged(
         pattern = Pattern(what, who, bearing, one, evidence, over)
         found.append(pattern)
     return found, np.argsort(-judged.evidence, kind="stable")[:EXTENDED], judged.spread
-
-
-def _said_by_column(table: _Table, values: Values) -> Reals:
-    """(pairs, classes) what the column of each value adds to the log odds of its row, beyond its mean.
-
-    Many planted rows move the whole neighbourhood of their value: it has no say where it is judged.
-    """
-    model, held, many = table.model, table.parts, len(table.y)
-    width = int(values.column.max()) + 1
-    rows = np.repeat(np.arange(many), np.diff(held.starts))
-    known = table.whose[held.kinds] < width
-    rows, kinds, amount = rows[known], held.kinds[known], held.values[known]
-    mean = np.bincount(held.kinds, held.values, held.width) / many
-    own = table.whose < width
-    found = np.empty((len(values.rows), model.margin.shape[1]))
-    column = values.column[values.items]
-    for one in range(found.shape[1]):
-        weight = model.weight[:, :, one]
-        added = amount * weight[model.fold[rows], kinds]
-        of_row = np.bincount(rows * width + table.whose[kinds], added, many * width)
-        usual = np.array([np.bincount(table.whose[own], (mean * of_fold)[own], width) for of_fold in weight])
-        found[:, one] = of_row[values.rows * width + column] - usual[model.fold[values.rows], column]
-    return found
 
 
 def _rest(table: _Table, rows: Integers, label: int, columns: Integers) -> Reals:

@@ -55,7 +55,7 @@ def planted_passages(rows: Rows, shared: Shared) -> Signal:
     text = written(some)
     model = _model(text, y[first], len(rows.classes), shared.rng(name))
     found = _repeats(text, len(some), shared.rng(f"{name}, rows"))
-    label = leading(found.held, y[first], model.margin[found.held.rows])
+    label = leading(found.held, y[first], model.margin)
     judged = _judged(found, text, model, y[first], label)
     members: list[list[int]] = [[] for _ in first]
     for row, at in enumerate(copy_of):

@@ -57,16 +57,13 @@ class Surprise(NamedTuple):
     spread: Reals
 
 
-def leading(held: Held, y: Integers, odds: Reals) -> Integers:
-    """For each pattern the label that its rows bear most beyond what is said of them.
-
-    odds  (pairs, classes) log odds of each class
-    """
-    many, classes = len(held.kin), odds.shape[1]
+def leading(held: Held, y: Integers, margin: Reals) -> Integers:
+    """For each pattern the label that its rows bear most beyond what the rows say."""
+    many, classes = len(held.kin), margin.shape[1]
     best = np.full(many, -np.inf)
     label = np.zeros(many, np.int64)
     for one in range(classes):
-        chance = _chance(odds[:, one])
+        chance = _chance(margin[held.rows, one])
         over = np.bincount(held.items, (y[held.rows] == one) - chance, many)
         spread = np.bincount(held.items, chance * (1 - chance), many)
         score = over / np.sqrt(spread + 0.5)
