@@ -215,3 +215,42 @@ def test_without_a_home_the_remedy_is_to_make_one(place: Place) -> None:
 
 def test_a_home_without_data_says_how_to_add_some(home: Place) -> None:
     assert "ancile data add" in home("data", "log").err
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ("pii", "FILE"),
+        ("risk", "FILE"),
+        ("check", "FILE"),
+        ("overlap", "FILE", "FILE"),
+        ("verify", "NAME"),
+        ("verify", "NAME@1", "--path", "FILE"),
+        ("vet", "NAME@1"),
+        ("prove", "NAME", "--row", "1"),
+        ("prove", "half.csv", "--content", "FILE"),
+        ("export", "NAME", "--format", "croissant"),
+        ("export", "NAME", "--format", "cyclonedx"),
+    ],
+)
+def test_no_result_is_written_over_the_data_it_comes_from(known: Place, call: tuple[str, ...]) -> None:
+    path = known.folder / "data" / "train.csv"
+    before = path.read_bytes()
+    spoken = {"FILE": str(path), "NAME": "data/train.csv", "NAME@1": "data/train.csv@1"}
+    told = known("data", *(spoken.get(one, one) for one in call), "--output", str(path))
+    assert told.code == 2
+    assert "would be written over what it comes from" in clear(told)
+    assert path.read_bytes() == before
+
+
+def test_no_report_of_a_seal_or_mark_is_written_over_the_data(known: Place) -> None:
+    path = known.folder / "data" / "train.csv"
+    before = path.read_bytes()
+    for call in (("seal", str(path), "-o", "s"), ("mark", str(path), "-o", "m.csv", "--key", "m.key")):
+        told = known("data", *call, "--report", str(path))
+        assert (told.code, "would be written over" in clear(told)) == (2, True)
+    assert known("data", "seal", str(path), "-o", "sealed").code == 0
+    sealed = (known.folder / "sealed").read_bytes()
+    assert known("data", "open", "sealed", "-o", "plain.csv", "--report", "sealed").code == 2
+    assert (known.folder / "sealed").read_bytes() == sealed
+    assert path.read_bytes() == before

@@ -189,3 +189,12 @@ def test_names_are_looked_for_where_they_are_asked_for(held: Place) -> None:
     assert (held.folder / "out.txt").read_text("ascii") == (
         "Dear [name of a person], we met [name of a person] at [address of a house].\n"
     )
+
+
+def test_a_kind_that_is_not_there_is_refused_and_nothing_is_written(held: Place) -> None:
+    told = held("data", "redact", "notes.csv", "-o", "clean.csv", "--kind", "credit crad")
+    assert told.code == 2
+    assert "nothing of this kind is in the file: credit crad" in told.err
+    assert "it holds: GitHub token, credit card, e-mail address" in told.err
+    assert not (held.folder / "clean.csv").exists()
+    assert not list(held.folder.glob(".clean*"))

@@ -66,11 +66,11 @@ def check(
     from ancile.data.checking.report import Order  # noqa: PLC0415 - likewise
     from ancile.data.checking.tables import Asked  # noqa: PLC0415 - likewise
 
-    way = chosen(format_, output, strict=strict)
-    if output is not None:
-        apart("the report", output, read=[str(one) for one in (path, reference, expect) if one is not None])
+    way = chosen(format_, output, strict=strict, read=(path, reference, expect))
     if freeze is not None:
-        apart("what is frozen", freeze, read=[str(path)])
+        apart(
+            "what is frozen", freeze, read=[str(one) for one in (path, reference, expect) if one is not None]
+        )
     order = Order(
         path=path,
         asked=Asked(label=label, source=source),

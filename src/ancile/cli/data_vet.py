@@ -10,7 +10,7 @@ from ancile.cli.home import need_home
 from ancile.cli.output import Output, deliver
 from ancile.cli.own_home import is_recorded
 from ancile.cli.recorder import open_recorder
-from ancile.cli.versioning import store_of, write_version
+from ancile.cli.versioning import apart_from, store_of, write_version
 from ancile.core.errors import AncileError
 from ancile.core.report import Parameters, Record, Report
 from ancile.core.text import plain
@@ -38,6 +38,7 @@ def vetting(wish: Wish, way: Output, *, usual_rows: int, record: bool | None, qu
     home, clock = need_home(Path.cwd()), system_clock()
     with store_of(home) as store, TemporaryDirectory(prefix="ancile-") as folder:
         version = store.find(parse_spelled(wish.spelled)).version
+        apart_from(home, version, "the report", way.file)
         name = path_of(version.files[0].path) if version.alone else "data"
         place = Path(folder) / name
         write_version(home, store, version, place)

@@ -10,7 +10,7 @@ import msgspec
 
 from ancile.cli.home import need_home
 from ancile.cli.output import talk, write_whole
-from ancile.cli.versioning import store_of
+from ancile.cli.versioning import apart_from, store_of
 from ancile.data.croissant import croissant
 from ancile.data.cyclonedx import bill_of
 from ancile.data.kept import opened_kept
@@ -21,8 +21,10 @@ from ancile.data.version import parse_spelled
 
 def exporting(spelled: str, format_: str, output: Path | None) -> None:
     """Write what other programs read of a version, to a file or to stdout."""
-    with store_of(need_home(Path.cwd())) as store:
+    home = need_home(Path.cwd())
+    with store_of(home) as store:
         version = store.find(parse_spelled(spelled)).version
+        apart_from(home, version, "the description", output)
         made: dict[str, Any]
         if format_ == "croissant":
             gone = store.dropped(version) is not None

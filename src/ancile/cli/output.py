@@ -64,10 +64,16 @@ def output_options(command: Command) -> Command:
     return command
 
 
-def chosen(format_: str | None, output: Path | None, *, strict: bool) -> Output:
-    """The way out that the options ask for; a folder that cannot be written is told before any work."""
+def chosen(
+    format_: str | None, output: Path | None, *, strict: bool, read: Iterable[Path | None] = ()
+) -> Output:
+    """The way out that the options ask for; what cannot be written there is told before any work.
+
+    read  files that the report comes from, over which it must not be written
+    """
     if output is not None:
         writable("the report", output)
+        apart("the report", output, read=[str(one) for one in read if one is not None])
     by_suffix = SUFFIXES.get(output.suffix.lower(), "table") if output else "table"
     return Output(format_ or by_suffix, output, strict)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ancile.cli.output import apart, chosen, output_options, quiet_option, record_option
+from ancile.cli.output import chosen, output_options, quiet_option, record_option
 
 
 @click.command()
@@ -41,9 +41,7 @@ def overlap(
     from ancile.cli.data_overlap import comparing  # noqa: PLC0415 - not needed for --help
     from ancile.data.leakage_reading import Chosen  # noqa: PLC0415 - likewise
 
-    way = chosen(format_, output, strict=strict)
-    if output is not None:
-        apart("the report", output, read=[str(train), str(test)])
+    way = chosen(format_, output, strict=strict, read=(train, test))
     said = Chosen(label=label, group=group, train_where=train_where, test_where=test_where)
     return comparing(train, test, said, way, record=record, quiet=quiet)
 

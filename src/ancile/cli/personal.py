@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from ancile.cli.home import find_home, need_home
@@ -12,6 +12,7 @@ from ancile.cli.own_home import is_recorded
 from ancile.cli.recorder import open_recorder
 from ancile.core.errors import AncileError
 from ancile.core.report import Record
+from ancile.core.text import plain
 from ancile.data.files import listed
 from ancile.data.personal import personal_report
 from ancile.data.pseudonyms import pseudonyms, read_key
@@ -45,14 +46,27 @@ def redacting(path: Path, output: Path, kinds: Sequence[str], key: Path | None, 
         )
     (entry,) = listing.files.values()
     pseudonym = None if key is None else pseudonyms(read_key(key))
-    places = 0
+    places, seen = 0, set[str]()
     with new_place("the redacted text", output) as unfinished, unfinished.open("xb") as file:
 
         def take(block: Block) -> None:
             nonlocal places
             found = redacted(block.text, kinds, pseudonym, find=finder(with_names=with_names))
             places += found.places
+            seen.update(found.kinds)
             file.write(found.text.encode("utf-8", "surrogateescape"))
 
         read_text(entry, take)
+        _require_seen(kinds, seen)
     talk(f"{counted(places, 'place')} redacted; {output}")
+
+
+def _require_seen(kinds: Sequence[str], seen: Collection[str]) -> None:
+    """Refuse a kind that is not there: misspelt, it would leave in what it was meant to take out."""
+    absent = [one for one in kinds if one not in seen]
+    if absent:
+        raise AncileError(
+            "nothing of this kind is in the file",
+            value=", ".join(plain(one, 60) for one in absent[:3]),
+            remedy=f"it holds: {', '.join(sorted(seen)[:8]) or 'none'}; without --kind all of them go",
+        )

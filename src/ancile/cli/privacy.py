@@ -40,7 +40,7 @@ def pii(
     """
     from ancile.cli.personal import looking  # noqa: PLC0415 - not needed for --help
 
-    way = chosen(format_, output, strict=strict)
+    way = chosen(format_, output, strict=strict, read=paths)
     return looking(paths, way, with_names=with_names, record=record, quiet=quiet)
 
 
@@ -139,11 +139,8 @@ def risk(
     known, hidden = (
         tuple(one.strip() for one in said.split(",") if one.strip()) for said in (quasi, sensitive)
     )
-    known, hidden = (
-        tuple(one.strip() for one in said.split(",") if one.strip()) for said in (quasi, sensitive)
-    )
     wanted = Wanted(known, hidden, least_k, least_l)
-    return risking(path, wanted, chosen(format_, output, strict=strict), record=record)
+    return risking(path, wanted, chosen(format_, output, strict=strict, read=(path,)), record=record)
 
 
 PRIVACY = (pii, redact, retain, erase, risk)

@@ -41,7 +41,10 @@ def seal(
     """
     from ancile.cli.sealed import sealing  # noqa: PLC0415 - not needed for --help
 
-    return sealing(what, target, to, chosen(None, report, strict=strict), quiet=quiet)
+    way = chosen(
+        None, report, strict=strict, read=(Path(what), *(Path(one.rpartition("=")[2]) for one in to))
+    )
+    return sealing(what, target, to, way, quiet=quiet)
 
 
 @click.command("open")
@@ -73,7 +76,7 @@ def open_(
     return opening(
         sealed,
         target,
-        chosen(None, report, strict=strict),
+        chosen(None, report, strict=strict, read=(sealed,)),
         file=file,
         range_=range_,
         groups=row_groups,
@@ -130,7 +133,11 @@ def mark(
     if where and not (column and equals):
         raise click.UsageError("--where takes COLUMN=VALUE")
     return marking(
-        path, target, key, Asked(label, chosen_rows, share, eps), chosen(None, report, strict=False)
+        path,
+        target,
+        key,
+        Asked(label, chosen_rows, share, eps),
+        chosen(None, report, strict=False, read=(path,)),
     )
 
 
@@ -178,7 +185,8 @@ def trace(
     from ancile.cli.marked import Given, Order, asking, comparing, tracing  # noqa: PLC0415 - not needed for --help
     from ancile.cli.values import numbers  # noqa: PLC0415 - likewise
 
-    way = chosen(format_, output, strict=strict)
+    files = (one and Path(one) for one in (key, answers, given, held_back))
+    way = chosen(format_, output, strict=strict, read=[one for one in files if one])
     scale = numbers("--mean", mean), numbers("--std", std)
     order = Order(model, drop, scores, trust_pickle, trust_torchscript, *scale) if model else None
     if key is None:

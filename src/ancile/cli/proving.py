@@ -14,10 +14,10 @@ import click
 
 from ancile.cli.data_evidence import evidence_of, root_in, verified
 from ancile.cli.home import Home, find_home, need_home
-from ancile.cli.output import talk, write_whole
+from ancile.cli.output import apart, talk, write_whole
 from ancile.cli.reading import no_waiting
 from ancile.cli.recorder import open_recorder
-from ancile.cli.versioning import store_of
+from ancile.cli.versioning import apart_from, store_of
 from ancile.core.errors import AncileError
 from ancile.core.report import Report
 from ancile.core.subject import digest_of, percent_encoded
@@ -72,6 +72,9 @@ def proving(
     with store_of(home) as store:
         kept = store.find(parse_spelled(spelled))
         version = kept.version
+        apart_from(home, version, "the proof", output)
+        if content is not None:
+            apart("the proof", output, read=[str(content)])
         if content is not None or row is not None:
             digests = _few(content) if content else [_row(store, version, path, row or 0)]
             proof = _of_rows(home, store, version, digests, quiet=quiet)

@@ -12,7 +12,7 @@ import msgspec
 from ancile.cli.data_evidence import unproven
 from ancile.cli.home import Home, need_home
 from ancile.cli.new_place import new_place
-from ancile.cli.output import Output, deliver, talk
+from ancile.cli.output import Output, apart, deliver, talk
 from ancile.cli.own_home import is_recorded
 from ancile.cli.recorder import open_recorder
 from ancile.cli.subjects import as_kept, as_sealed, column_of, open_sealed
@@ -88,6 +88,17 @@ def _require_apart(home: Home, path: Path) -> None:
         )
 
 
+def apart_from(
+    home: Home, version: Version, what: str, output: Path | None, place: Path | None = None
+) -> None:
+    """Refuse to write a result over a file that the version is of, where it lies, or at ``place``."""
+    if output is None:
+        return
+    where = place or home.folder.parent / version.name
+    files = [where] if version.alone else [where / path_of(one.path) for one in version.files]
+    apart(what, output, read=[str(one) for one in files])
+
+
 def verifying(spelled: str, path: Path | None, way: Output, *, record: bool | None, quiet: bool) -> int:
     """Verify, record, deliver."""
     home, wanted = need_home(Path.cwd()), parse_spelled(spelled)
@@ -96,6 +107,7 @@ def verifying(spelled: str, path: Path | None, way: Output, *, record: bool | No
         version = kept.version
         with progress_line("verify", quiet=quiet) as line:
             place = path or home.folder.parent / wanted.name
+            apart_from(home, version, "the report", way.file, place)
             with as_sealed(home, store, version, place) as real:
                 report = verify_version(
                     store,

@@ -63,10 +63,11 @@ def finder(*, with_names: bool) -> Finder:
 
 
 class Redacted(NamedTuple):
-    """A text without what was personal or secret in it, and how many places that were."""
+    """A text without what was personal or secret in it, how many places that were, all kinds that it held."""
 
     text: str
     places: int
+    kinds: frozenset[str] = frozenset()
 
 
 def redacted(
@@ -82,11 +83,12 @@ def redacted(
     pseudonym  gives what is personal, by kind and value, another value instead; a secret has none
     """
     wanted, parts, end, places = frozenset(kinds), [], 0, 0
-    for one in find(text):
+    found = find(text)
+    for one in found:
         if not wanted or one.kind in wanted:
             instead = f"[{one.kind}]"
             if pseudonym is not None and not one.secret:
                 instead = pseudonym(one.kind, text[one.start : one.end])
             parts += [text[end : one.start], instead]
             end, places = one.end, places + 1
-    return Redacted("".join(parts) + text[end:], places)
+    return Redacted("".join(parts) + text[end:], places, frozenset(one.kind for one in found))
