@@ -241,3 +241,38 @@ def test_a_gate_judges_a_model_or_data_and_names_what_it_left_to_the_other(mail:
     assert mail("gate").code == 2
     assert mail("gate", "net.py:predict", "--data", "mail.jsonl").code == 2
     assert mail("gate", "--data", "mail.jsonl", "--copy-to", "x").code == 2
+
+
+@pytest.mark.parametrize("command", [("check", "set.csv"), ("vet", "set.csv")])
+@pytest.mark.parametrize("option", ["--seed", "--rows"])
+def test_a_number_that_no_report_can_hold_is_refused(
+    home: Place, command: tuple[str, str], option: str
+) -> None:
+    write_table(home.folder, "csv")
+    told = home("data", *command, option, "9" * 26)
+    assert told.code == 2
+    assert f"invalid value for '{option}'" in clear(told)
+
+
+@pytest.mark.parametrize(
+    "spoken",
+    [
+        f"rows_at_least = {'9' * 5000}",
+        'schema = "ancile/expectations/v1"\n[columns.age]\nkind = "number"\nleast = nan',
+        'schema = "ancile/expectations/v1"\n[columns.age]\nkind = "number"\nmissing_at_most = nan',
+    ],
+)
+def test_expectations_that_nothing_could_break_are_refused(home: Place, spoken: str) -> None:
+    write_table(home.folder, "csv")
+    (home.folder / "expected.toml").write_text(spoken, "ascii")
+    told = home("data", "check", "set.csv", "--expect", "expected.toml")
+    assert told.code == 2
+    assert "expectations cannot be read" in clear(told)
+
+
+def test_a_report_of_a_broken_picture_holds_no_address_in_memory(home: Place) -> None:
+    write_pictures(home.folder / "set")
+    (home.folder / "set" / "none.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n")
+    told = home("data", "check", "set", "--format", "json", "--no-record").out
+    assert "none that begins as PNG" in told
+    assert "object at 0x" not in told

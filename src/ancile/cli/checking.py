@@ -9,6 +9,7 @@ import click
 from ancile.cli.output import apart, chosen, output_options, quiet_option, record_option
 
 ROWS = 25_000  # searched; cost grows faster than their number
+MOST = 2**53 - 1  # what a report can hold of a number
 
 
 @click.command()
@@ -28,13 +29,13 @@ ROWS = 25_000  # searched; cost grows faster than their number
 @click.option("--freeze", metavar="FILE", type=click.Path(path_type=Path), help="Write what it keeps to now.")
 @click.option(
     "--rows",
-    type=click.IntRange(20),
+    type=click.IntRange(20, MOST),
     default=ROWS,
     show_default=True,
     help="At most so many are searched for poison, drawn at random.",
 )
 @click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the draw and the search."
+    "--seed", type=click.IntRange(0, MOST), default=0, show_default=True, help="Of the draw and the search."
 )
 @record_option
 @quiet_option
@@ -112,8 +113,10 @@ def clean(path: Path, *, output: Path, report: Path | None, score: float, rows: 
 @click.command()
 @click.argument("version", metavar="NAME[@N]")
 @click.option("--label", metavar="COLUMN", default="", help="As given to check.")
-@click.option("--rows", type=click.IntRange(20), default=ROWS, show_default=True, help="As given to check.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="As given to check.")
+@click.option(
+    "--rows", type=click.IntRange(20, MOST), default=ROWS, show_default=True, help="As given to check."
+)
+@click.option("--seed", type=click.IntRange(0, MOST), default=0, show_default=True, help="As given to check.")
 @record_option
 @quiet_option
 @output_options

@@ -94,6 +94,7 @@ def _opened(data: bytes) -> Image.Image:
 def picture_errors() -> Iterator[None]:
     """Whatever Pillow raises or warns of over hostile bytes, as one error."""
     image_module = needs("PIL.Image", "images")
+    unidentified = needs("PIL", "images").UnidentifiedImageError
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what it warns of is looked at by ourselves
@@ -102,6 +103,12 @@ def picture_errors() -> Iterator[None]:
         raise
     except image_module.DecompressionBombError as reason:
         raise _too_large(str(reason)) from reason
+    except unidentified as reason:  # whose words hold an address in memory
+        raise AncileError(
+            "a picture cannot be read",
+            value="none that begins as PNG, JPEG, BMP, PPM or WebP does",
+            remedy="leave the file out, or take it from its source once more",
+        ) from reason
     except Exception as reason:  # its decoders raise whatever their own code runs into
         raise AncileError(
             "a picture cannot be read",

@@ -136,7 +136,8 @@ def _pixels(x: NDArray[np.generic]) -> NDArray[np.uint8]:
         x = np.moveaxis(x, 1, 3)
     if x.dtype == np.uint8:
         return np.ascontiguousarray(x)
-    real = np.nan_to_num(x.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    with np.errstate(over="ignore"):  # beyond what 32 bits hold is infinite, and then 0
+        real = np.nan_to_num(x.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
     low, high = float(real.min()), float(real.max())
     if low >= 0 and high <= 1:
         low, high = 0.0, 1.0

@@ -44,6 +44,11 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     unique: bool = False
     optional: bool = False
 
+    def __post_init__(self) -> None:
+        """Refuse NaN, beside which every value would pass."""
+        if any(one is not None and math.isnan(one) for one in (self.least, self.most, self.missing_at_most)):
+            raise ValueError("a bound is no number: nan")
+
 
 class Expectations(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a data set has to keep to.
@@ -130,7 +135,7 @@ def read_expectations(path: Path) -> Expectations:
     data = read_once(path, wanted).data
     try:
         return msgspec.convert(tomllib.loads(data.decode("utf-8")), Expectations)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError, RecursionError) as reason:
+    except (ValueError, RecursionError) as reason:  # ValueError: TOML, UTF-8, numbers of 4,300 digits, types
         raise AncileError(
             "expectations cannot be read",
             value=f"{plain(str(path))}: {plain(str(reason))}",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ancile.data.poison.gradient_features import gradient_features
 from ancile.data.poison.patch_features import patch_features, smaller
 from ancile.data.poison.word_features import word_features
@@ -43,25 +45,42 @@ def standard(columns: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def cell_features(cells: Cells, rng: np.random.Generator) -> NDArray[np.float32]:
     """Ranks of numbers, soft places along them, empty cells, and a column for each frequent text."""
-    parts: list[NDArray[np.float32]] = []
+    n = len(cells.numbers)
+    mixed, width = np.zeros((n, MOST_COLUMNS), np.float32), 0
+    for block in _blocks(_parts(cells)):
+        if not width and block.shape[1] <= MOST_COLUMNS:
+            return block
+        # A table may have more columns than there is memory for their features: they are mixed as they come
+        mixing = rng.standard_normal((block.shape[1], MOST_COLUMNS), dtype=np.float32)
+        mixed += standard(block) @ mixing
+        width += block.shape[1]
+    return mixed / np.float32(np.sqrt(width)) if width else np.zeros((n, 1), np.float32)
+
+
+def _parts(cells: Cells) -> Iterator[NDArray[np.float32]]:
+    """(n, a few) for each column of numbers, (n, 1) for each frequent text."""
+    knots = np.linspace(0, 1, BUMPS, dtype=np.float32)
     for column in cells.numbers.T:
         empty = ~np.isfinite(column)
-        rank = ranks(column, empty)
-        parts.append(rank[:, None])
-        knots = np.linspace(0, 1, BUMPS, dtype=np.float32)
-        parts.append(np.maximum(0, 1 - np.abs(rank[:, None] - knots) * (BUMPS - 1)))
-        if empty.any():
-            parts.append(empty[:, None].astype(np.float32))
+        rank = ranks(column, empty)[:, None]
+        bumps = np.maximum(0, 1 - np.abs(rank - knots) * (BUMPS - 1))
+        yield np.hstack([rank, bumps, *([empty[:, None].astype(np.float32)] if empty.any() else [])])
     for codes in cells.codes.T:
         kinds, count = np.unique(codes, return_counts=True)
-        parts += [(codes == kind)[:, None].astype(np.float32) for kind in kinds[count >= RARE][:MOST_COLUMNS]]
-    n = len(cells.numbers)
-    whole = np.hstack(parts) if parts else np.zeros((n, 1), np.float32)
-    if whole.shape[1] <= MOST_COLUMNS:
-        return whole
-    mixing = rng.standard_normal((whole.shape[1], MOST_COLUMNS), dtype=np.float32)
-    mixed: NDArray[np.float32] = standard(whole) @ (mixing / np.sqrt(whole.shape[1]))
-    return mixed
+        for kind in kinds[count >= RARE][:MOST_COLUMNS]:
+            yield (codes == kind)[:, None].astype(np.float32)
+
+
+def _blocks(parts: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+    """Parts beside each other: all of them where they are few, else blocks of more than ``MOST_COLUMNS``."""
+    held: list[NDArray[np.float32]] = []
+    for part in parts:
+        held.append(part)
+        if sum(one.shape[1] for one in held) > MOST_COLUMNS:
+            yield np.hstack(held)
+            held = []
+    if held:
+        yield np.hstack(held)
 
 
 def ranks(column: NDArray[np.float64], empty: NDArray[np.bool_]) -> NDArray[np.float32]:
