@@ -18,6 +18,7 @@ from ancile.data.poison.floods import floods
 from ancile.data.poison.labels import unexpected_labels
 from ancile.data.poison.ngrams import planted_passages
 from ancile.data.poison.patterns import overlays, patches
+from ancile.data.poison.relations import broken_relations
 from ancile.data.poison.shared import Shared, silent
 from ancile.data.poison.signal import Signal
 from ancile.data.poison.sources import bad_sources
@@ -27,7 +28,7 @@ from ancile.data.rows import Cells, Content, Pictures, Rows, Texts
 Detector: TypeAlias = Callable[[Rows, Shared], Signal]
 
 OF_PICTURES: tuple[Detector, ...] = (patches, overlays)
-OF_CELLS: tuple[Detector, ...] = (planted_combinations, floods)
+OF_CELLS: tuple[Detector, ...] = (planted_combinations, broken_relations, floods)
 OF_TEXTS: tuple[Detector, ...] = (planted_passages, floods)
 OF_ALL: tuple[Detector, ...] = (unexpected_labels, exchanged_classes)
 FEWEST = 20  # rows: of fewer nothing can be said
