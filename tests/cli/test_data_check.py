@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import resource
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -276,3 +278,23 @@ def test_a_report_of_a_broken_picture_holds_no_address_in_memory(home: Place) ->
     told = home("data", "check", "set", "--format", "json", "--no-record").out
     assert "none that begins as PNG" in told
     assert "object at 0x" not in told
+
+
+@pytest.mark.parametrize(
+    "call", [("clean", "set.csv", "--rows", "1", "-o", "new.csv"), ("redact", "set.csv", "-o", "new.csv")]
+)
+def test_a_full_disk_is_not_told_as_data_that_cannot_be_read(home: Place, call: tuple[str, ...]) -> None:
+    path = write_table(home.folder, "csv")
+    path.write_text(path.read_text("utf-8") + "31,0.5,Paris,1\n" * 2_000, "utf-8")
+    kept = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, kept[1]))
+        told = home("data", *call)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, kept)
+        signal.signal(signal.SIGXFSZ, before)
+    assert told.code == 2
+    assert "file too large" in clear(told)
+    assert "cannot be read" not in told.err
+    assert not list(home.folder.glob("*new.csv*"))

@@ -106,6 +106,24 @@ def test_a_sealed_set_takes_no_open_rows(held: Held) -> None:
     assert "--subject user" in told.err
 
 
+def test_a_sealed_set_whose_versions_ended_takes_no_open_rows_either(held: Held) -> None:
+    assert held("retain", "rows.csv", "--older-than", "0.001s", "--yes").code == 0
+    (held.folder / "rows.csv").write_text("user,note\nu1,in the open\n", "ascii")
+    told = held("add", "rows.csv")
+    assert told.code == 2
+    assert "rows of this set were sealed by subject: rows.csv" in told.err
+    assert b"in the open" not in held.stored()
+    assert held("add", "rows.csv", "--subject", "user").code == 0
+
+
+def test_an_open_set_whose_versions_ended_takes_open_rows(held: Held) -> None:
+    (held.folder / "open.csv").write_text("a\n1\n", "ascii")
+    assert held("add", "open.csv", "--source", "x").code == 0
+    assert held("retain", "open.csv", "--older-than", "0.001s", "--yes").code == 0
+    (held.folder / "open.csv").write_text("a\n2\n", "ascii")
+    assert held("add", "open.csv", "--source", "x").code == 0
+
+
 def test_copies_in_the_open_are_warned_of(held: Held) -> None:
     (held.folder / "open.csv").write_text(ROWS, "ascii")
     assert held("add", "open.csv", "--source", "x").code == 0

@@ -20,7 +20,7 @@ from ancile.data.kept import opened_kept
 from ancile.data.reading import opened
 from ancile.data.shredding import Cipher, is_sealed, open_table, seal_table, sealed_column
 from ancile.data.store import DataStore
-from ancile.data.subject_keys import SubjectKeys, opened_keys
+from ancile.data.subject_keys import DATABASE, SubjectKeys, opened_keys
 from ancile.data.version import Version, path_of
 from ancile.render.phrases import counted
 from ancile.trust.private_file import read_private, write_private
@@ -120,6 +120,12 @@ def as_kept(home: Home, store: DataStore, name: str, path: Path, column: str | N
     """What is to be kept: the path itself, or a sealed copy; AncileError for open rows in a sealed set."""
     latest = store.latest(name)
     before = column_of(store, latest.version) if latest else None
+    if column is None and latest is not None and _was_sealed(home, store, latest.version):
+        raise AncileError(
+            "rows of this set were sealed by subject",
+            value=plain(name, 120),
+            remedy="add it with --subject COLUMN, or under another --name",
+        )
     if column is None and before is not None:
         raise AncileError(
             "rows of this set are sealed by subject",
@@ -131,6 +137,20 @@ def as_kept(home: Home, store: DataStore, name: str, path: Path, column: str | N
         return
     with sealed_copy(home, path, column, new=True) as made:
         yield made
+
+
+def _was_sealed(home: Home, store: DataStore, version: Version) -> bool:
+    """Whether a version whose content is gone was sealed: the keys of subjects know its files."""
+    if store.dropped(version) is None:
+        return False
+    try:
+        known = (keys_folder(home) / DATABASE).exists()
+    except AncileError:  # there is no place for keys, so that nothing was sealed here
+        return False
+    if not known:
+        return False
+    with keys_of(home) as keys:
+        return any(keys.plain_of(one.digest) is not None for one in version.files)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -14,6 +15,7 @@ from ancile.data.cutting import Sizes, cuts
 from ancile.work.hashing import FLAGS, ChangedError, NotRegularError, seen
 from ancile.work.listing import Entry, changed, unreadable
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of what is written meanwhile, not of what is read
 BLOCK = 16 << 20  # bytes: some dozen chunks, so that threads have work while others wait
 
 
@@ -48,6 +50,8 @@ def opened(entry: Entry) -> Iterator[int]:
     except (ChangedError, NotRegularError) as reason:
         raise changed(str(entry.path)) from reason
     except OSError as reason:
+        if reason.errno in NO_ROOM:
+            raise
         raise unreadable(str(entry.path), reason) from reason
 
 
