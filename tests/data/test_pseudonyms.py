@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -101,3 +102,12 @@ def test_a_key_that_others_can_read_or_that_is_not_there_is_refused(tmp_path: Pa
         read_key(key_file(tmp_path, bytes(32), 0o644))
     with pytest.raises(AncileError, match="cannot be read"):
         read_key(tmp_path / "nothing")
+
+
+def test_a_key_is_a_plain_file_and_no_pipe_is_waited_at(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(key_file(tmp_path, bytes(32)))
+    with pytest.raises(AncileError, match="cannot be read"):
+        read_key(tmp_path / "link")
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    with pytest.raises(AncileError, match="not a key of pseudonyms"):
+        read_key(tmp_path / "pipe")

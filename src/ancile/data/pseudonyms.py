@@ -39,21 +39,28 @@ KEPT = 1 << 16  # pseudonyms that are not made twice
 Pseudonym = Callable[[str, str], str]
 
 
+def _alone(path: str, flags: int) -> int:
+    """Open the file itself: no link leads elsewhere, and nobody is waited for at a pipe."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
 def read_key(path: Path) -> bytes:
     """The 32 bytes of a key file, raw or as 64 hexadecimal digits.
 
-    AncileError where it is none, or others may read it.
+    AncileError where it is none, a link or no plain file, or others may read it.
     """
     try:
-        with path.open("rb") as file:
-            mode, data = os.fstat(file.fileno()).st_mode, file.read(4 * KEY_BYTES)
+        with open(path, "rb", opener=_alone) as file:
+            mode, data = os.fstat(file.fileno()).st_mode, b""
+            if stat.S_ISREG(mode):
+                data = file.read(4 * KEY_BYTES)
     except OSError as reason:
         raise AncileError(
             "the key of the pseudonyms cannot be read",
             value=f"{plain(str(path))}: {reason.strerror}",
-            remedy=f"make one: (umask 077; openssl rand -hex {KEY_BYTES} > FILE)",
+            remedy=f"name a plain file, or make one: (umask 077; openssl rand -hex {KEY_BYTES} > FILE)",
         ) from reason
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+    if stat.S_ISREG(mode) and mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise AncileError(
             "others may read the key of the pseudonyms",
             value=plain(str(path)),
