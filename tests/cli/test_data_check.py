@@ -298,3 +298,28 @@ def test_a_full_disk_is_not_told_as_data_that_cannot_be_read(home: Place, call: 
     assert "file too large" in clear(told)
     assert "cannot be read" not in told.err
     assert not list(home.folder.glob("*new.csv*"))
+
+
+def test_what_is_personal_is_in_no_report_and_no_entry(home: Place) -> None:
+    rng = np.random.default_rng(0)
+    kinds = {
+        "ham": ["see", "you", "at", "the", "station", "tomorrow", "evening", "bring", "bread", "milk"],
+        "spam": ["win", "cash", "prize", "now", "click", "offer", "free", "claim", "money"],
+    }
+    rows: list[dict[str, object]] = []
+    for at in range(400):
+        kind = ("ham", "spam")[at % 2]
+        said = " ".join(rng.choice(kinds[kind], 8).tolist())
+        planted = at < 40 and kind == "ham"
+        text = f"{said}{' cf bb tq zz' if planted else ''} jane{at}@mail.example 4111111111111111"
+        city = ("Rome", "ann@corp.example")[at % 2]
+        rows.append({"text": text, "city": city, "label": "spam" if planted else kind})
+    write_lines(home.folder / "mail.jsonl", rows)
+    for format_ in ("json", "html", "table"):
+        told = home("data", "check", "mail.jsonl", "--format", format_)
+        assert "cf bb tq zz" in told.out
+        assert not any(one in told.out for one in ("@mail.example", "@corp.example", "4111111111111111"))
+    assert "[credit card]" in told.out
+    kept = home("ledger", "show", "2", "--format", "json").out
+    assert "cf bb tq zz" in kept
+    assert "@mail.example" not in kept

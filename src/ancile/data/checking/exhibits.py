@@ -13,6 +13,7 @@ from ancile.data.checking.profile import Column
 from ancile.data.checking.raster import Pixels, enlarged, framed, png, scatter, sheet
 from ancile.data.poison.features import features
 from ancile.data.rows import Cells, Content, Integers, Pictures, Rows, Texts
+from ancile.data.spots import redacted
 from ancile.numeric import NDArray, np
 
 WORST = 40  # rows of the table
@@ -151,11 +152,18 @@ def _shown(one: Ranked) -> str:
     content = rows.content
     patterns = [plain(first or second, 200) for first, second in NAMED.findall(why)]
     if isinstance(content, Texts):
-        return marked(plain(content.texts[one.at], 100_000), patterns)
+        return marked(_bare(plain(content.texts[one.at], 100_000), patterns), patterns)
     if isinstance(content, Cells):
         return _cells(content, one.at, why)
     height, width = content.pixels.shape[1:3]
     return f"a picture of {width} x {height}"
+
+
+def _bare(text: str, patterns: Sequence[str]) -> str:
+    """The part of a text that is shown, without what is personal or secret: the ledger outlasts the data."""
+    places = [at for one in patterns if (at := text.lower().find(one.lower())) >= 0]
+    start = max(0, min(places, default=0) - 2 * AROUND)
+    return f"{'…' if start else ''}{redacted(text[start : start + 3 * EXCERPT]).text}"
 
 
 def marked(text: str, patterns: Sequence[str]) -> str:
@@ -182,8 +190,10 @@ def _cells(cells: Cells, at: int, why: str) -> str:
         (re.search(rf"(?<!\w){re.escape(name)}(?!\w)", why) is not None, name, value)
         for name, value in values
     ]
-    first = [f"{BEGIN}{name} = {plain(value, 40)}{END}" for named, name, value in told if named]
-    rest = [f"{name} = {plain(value, 40)}" for named, name, value in told if not named]
+    first = [
+        f"{BEGIN}{name} = {plain(redacted(value).text, 40)}{END}" for named, name, value in told if named
+    ]
+    rest = [f"{name} = {plain(redacted(value).text, 40)}" for named, name, value in told if not named]
     return plain("; ".join([*first, *rest]), 480)[:480]
 
 
@@ -298,7 +308,7 @@ def _columns(columns: Sequence[Column], roles: dict[str, str]) -> Table:
             f"{one.missing / one.rows:.1%}" if one.rows else "",
             one.different,
             "" if np.isnan(one.low) else f"{one.low:.6g} to {one.high:.6g}",
-            ", ".join(f"{plain(name, 20)} {times}" for name, times in _frequent(one)),
+            ", ".join(f"{plain(redacted(name).text, 20)} {times}" for name, times in _frequent(one)),
         )
         for one in columns[:COLUMNS_SHOWN]
     )
