@@ -323,3 +323,13 @@ def test_what_is_personal_is_in_no_report_and_no_entry(home: Place) -> None:
     kept = home("ledger", "show", "2", "--format", "json").out
     assert "cf bb tq zz" in kept
     assert "@mail.example" not in kept
+
+
+def test_a_range_that_is_too_wide_and_columns_without_a_name_are_told_as_such(home: Place) -> None:
+    write_table(home.folder, "csv")
+    told = home("data", "clean", "set.csv", "--rows", "0-99999999999", "-o", "new.csv")
+    assert (told.code, "at most 10,000,000 rows" in told.err) == (2, True)
+    (home.folder / "bare.csv").write_text(",,\n1,2,3\n", "ascii")
+    told = home("data", "check", "bare.csv")
+    assert told.code == 2
+    assert "columns stand there twice: without a name" in clear(told)

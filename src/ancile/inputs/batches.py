@@ -70,7 +70,9 @@ def open_batches(file: BinaryIO, *, suffix: str) -> Batches:
     twice = sorted(name for name, times in Counter(found.names).items() if times > 1)
     if twice:
         raise AncileError(
-            "columns stand there twice", value=named(twice), remedy="give each column a name of its own"
+            "columns stand there twice",
+            value=named(one or "without a name" for one in twice),
+            remedy="give each column a name of its own",
         )
     return found
 

@@ -24,6 +24,7 @@ from ancile.work.listing import Entry
 if TYPE_CHECKING:
     import pyarrow as pa
 
+WIDEST = 10_000_000  # rows of one range that are named
 LONGEST = 1 << 30  # bytes of one row of a CSV, over all of its lines
 
 
@@ -58,8 +59,12 @@ def parse_rows(text: str) -> Unwanted:
                 "no list of rows", value=plain(part, 40), remedy="give rows as 3,7,12-15, from 0"
             )
         start, end = int(first), int(last or first)
-        if not start <= end < start + 10_000_000:
-            raise AncileError("no range of rows", value=plain(part, 40), remedy="give the smaller row first")
+        if not start <= end < start + WIDEST:
+            raise AncileError(
+                "no range of rows",
+                value=plain(part, 40),
+                remedy=f"give the smaller row first, and at most {WIDEST:,} rows",
+            )
         rows.update(range(start, end + 1))
     return Unwanted(frozenset(rows))
 
