@@ -15,6 +15,7 @@ from ancile.numeric import NDArray, np
 STRENGTHS = 10.0 ** np.arange(-3, 3)  # of the ridge, in shares of the mean spread of the features
 SHARPNESS = 2.0 ** np.arange(-6, 8, 0.5)  # of the softmax over scores of any scale
 BY_A_DIE = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)  # shares of labels that no content explains
+EVEN = 1.0  # nats of all labels together: less does not tell two explanations apart
 LEAST = 1e-6  # a probability of 0 would be beyond argument
 
 
@@ -41,7 +42,7 @@ class Fit(NamedTuple):
 
 
 def sharpened(scores: Reals, y: Integers) -> Fit:
-    """The best sharpness, with the best share of labels by a die.
+    """The best sharpness, with the best share of labels by a die; of nearly equal ones the sharpest.
 
     So wrong labels do not make the model unsure of all the others.
     """
@@ -53,7 +54,8 @@ def sharpened(scores: Reals, y: Integers) -> Fit:
             Fit(float(-np.log((1 - share) * own + share / classes).mean()), float(sharpness))
             for share in BY_A_DIE
         ]
-    return min(fits)
+    least = min(fits).loss
+    return Fit(least, max(fit.sharpness for fit in fits if fit.loss <= least + EVEN / len(y)))
 
 
 def left_out(features: NDArray[np.float32], y: Integers, classes: int) -> list[Reals]:
