@@ -32,8 +32,9 @@ def test_an_array_comes_back_in_its_shape(shape: tuple[int, ...], seed: int) -> 
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"", "cut short"),
-        (b"PK", "header"),
+        (b"", "unsigned bytes"),
+        (b"PK", "unsigned bytes"),
+        (b"\x1f\x8bPK", "unknown compression method"),
         (idx((3,))[:-1], "cut short"),
         (idx((3,)) + b"x", "more follows"),
         (idx((3,), b"ab"), r"shape \(3,\) does not fit 2 bytes"),
