@@ -56,7 +56,8 @@ class Found:
         for one in self.signals:
             grouped = any(row in group.rows for group in one.groups)
             if one.score[row] >= (TOLD if grouped else TOLD_ALONE):
-                said.append((one.score[row], one.reason))
+                paid = np.log10(len(self.signals)) + PLANTED if grouped else 0.0
+                said.append((one.score[row] - paid, one.reason))
         return tuple(reason(row) for _, reason in sorted(said, key=lambda pair: -pair[0]))
 
 
