@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from ancile.core.finding import Status
-from ancile.core.report import EXIT_CODES, Outcome, Record, exit_code, outcome_of
+from ancile.core.report import EXIT_CODES, MOST_ROWS, Outcome, RankedRow, Record, exit_code, outcome_of
 from tests.core.nouns import finding, rate, report
 
 TABLE: list[tuple[str, bool, bool, Outcome, int, int]] = [
@@ -78,6 +78,7 @@ def test_a_stated_outcome_that_follows_is_kept() -> None:
         ({"started": datetime(2026, 1, 1)}, "times of a report are aware"),  # noqa: DTZ001 - what is refused
         ({"finished": datetime(2026, 1, 1)}, "times of a report are aware"),  # noqa: DTZ001 - likewise
         ({"passed": {"a-b": 0}}, "a count of passes is at least 1"),
+        ({"rows": (RankedRow(row=0, score=1.0, reasons=()),) * (MOST_ROWS + 1)}, "at most 10000 rows"),
         ({"measures": (rate(), rate())}, "two measures of one name and slice"),
         ({"measures": (rate(slice={"a": 1, "b": "x"}), rate(slice={"b": "x", "a": 1}))}, "two measures"),
     ],
@@ -85,6 +86,22 @@ def test_a_stated_outcome_that_follows_is_kept() -> None:
 def test_a_report_that_contradicts_itself_is_refused(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         report(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"row": -1}, "has a place"),
+        ({"score": -0.1}, "finite and not negative"),
+        ({"score": float("nan")}, "finite and not negative"),
+        ({"score": float("inf")}, "finite and not negative"),
+        ({"reasons": ("x" * 301,)}, "reasons of 300 characters"),
+        ({"reasons": ("x",) * 6}, "at most 5 reasons"),
+    ],
+)
+def test_a_row_that_cannot_be_ranked_is_refused(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        RankedRow(**{"row": 0, "score": 0.0, "reasons": ("x",), **changes})
 
 
 def test_a_measure_is_found_by_name_and_slice() -> None:
