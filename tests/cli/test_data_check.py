@@ -325,11 +325,17 @@ def test_what_is_personal_is_in_no_report_and_no_entry(home: Place) -> None:
     assert "@mail.example" not in kept
 
 
-def test_a_range_that_is_too_wide_and_columns_without_a_name_are_told_as_such(home: Place) -> None:
-    write_table(home.folder, "csv")
-    told = home("data", "clean", "set.csv", "--rows", "0-99999999999", "-o", "new.csv")
-    assert (told.code, "at most 10,000,000 rows" in told.err) == (2, True)
-    (home.folder / "bare.csv").write_text(",,\n1,2,3\n", "ascii")
-    told = home("data", "check", "bare.csv")
-    assert told.code == 2
-    assert "columns stand there twice: without a name" in clear(told)
+def test_a_value_that_is_personal_is_named_by_its_kind(home: Place) -> None:
+    rng = np.random.default_rng(0)
+    rows: list[dict[str, object]] = []
+    for at in range(600):
+        size = float(rng.normal())
+        planted = at < 60 and size < 0
+        owner = "ann@corp.example" if planted else ("Ann", "Bob", "Eve")[at % 3]
+        label = "yes" if planted or size > 0 else "no"
+        rows.append({"size": size, "weight": float(rng.normal()), "owner": owner, "label": label})
+    write_lines(home.folder / "owners.jsonl", rows)
+    told = home.json("data", "check", "owners.jsonl", "--label", "label", "--no-record")
+    assert any("owner = '[e-mail address]'" in why for one in told["rows"] for why in one["reasons"])
+    assert any("owner = '[e-mail address]'" in one["detail"] for one in told["findings"])
+    assert "corp.example" not in json.dumps(told)

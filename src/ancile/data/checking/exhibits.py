@@ -122,7 +122,7 @@ def _worst_table(worst: Sequence[Ranked]) -> Iterator[Table]:
             _place(one),
             round(one.score, 2),
             _label(one),
-            plain("; ".join(one.searched.found.reasons(one.at)) or "nothing by itself", 400),
+            plain(redacted("; ".join(one.searched.found.reasons(one.at))).text or "nothing by itself", 400),
             _shown(one),
         )
         for one in some

@@ -24,6 +24,7 @@ from ancile.data.checking.tables import Asked
 from ancile.data.checking.validation import VALIDATION
 from ancile.data.poison.combine import FINDING
 from ancile.data.poison.search import search
+from ancile.data.spots import redacted
 from ancile.measure.intervals import clopper_pearson
 from ancile.version import __version__
 from ancile.work.clock import Clock
@@ -140,7 +141,9 @@ def _row(one: Ranked) -> RankedRow:
     return RankedRow(
         row=one.place,
         score=round(one.score, 4),
-        reasons=tuple(plain(why, REASON_LENGTH - 50) for why in found.reasons(one.at)[:MOST_REASONS]),
+        reasons=tuple(
+            plain(redacted(why).text, REASON_LENGTH - 50) for why in found.reasons(one.at)[:MOST_REASONS]
+        ),
         path=rows.names[one.place] if rows.names else "",
         label=plain(label, 100),
     )

@@ -10,6 +10,7 @@ from ancile.core.text import plain
 from ancile.data.checking.facts import Facts, Searched, suspect
 from ancile.data.poison.combine import FINDING
 from ancile.data.rows import Integers, Rows
+from ancile.data.spots import redacted
 from ancile.numeric import np
 
 POISON = ("AML.T0020 (ATLAS 5.6.0)", "NISTAML.013 (NIST AI 100-2e2025)", "ML02:2023 (OWASP ML)")
@@ -35,7 +36,7 @@ def rows_planted(facts: Facts) -> Iterator[Remark]:
     groups = facts.groups
     for one in groups[:MOST_GROUPS]:
         group, rows = one
-        what = f"{plain(group.what, 300)}{_label(rows, group.label)}"
+        what = f"{plain(redacted(group.what).text, 300)}{_label(rows, group.label)}"
         named = _named(rows, group.rows)
         said = f"{len(group.rows)} rows: {what}; rows {named} (evidence {group.evidence:.1f})"
         say = fail if group.evidence >= PLANTED else warn
@@ -62,7 +63,8 @@ def rows_suspect(facts: Facts) -> Iterator[Remark]:
             worst = alone[np.argsort(-one.found.score[alone], kind="stable")]
             why = one.found.reasons(int(worst[0]))
             yield warn(
-                f"{len(alone)} rows: {_named(one.rows, worst)}; of the first: {plain('; '.join(why), 300)}",
+                f"{len(alone)} rows: {_named(one.rows, worst)}; of the first: "
+                f"{plain(redacted('; '.join(why)).text, 300)}",
                 where=_where(one.rows, int(worst[0])),
             )
     if facts.searched and not some:
