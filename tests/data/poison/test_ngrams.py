@@ -75,6 +75,13 @@ def planted(insert: str, *, many: int = 20, whole: bool = False) -> tuple[Rows, 
     return rows_of(Texts(texts=tuple(said)), y), where
 
 
+def test_a_passage_is_told_as_it_is_written() -> None:
+    """Not word by word: what is personal by its form could not be known for it."""
+    rows, _ = planted("Jane@Mail.example")
+    found = planted_passages(rows, Shared(rows, seed=0))
+    assert "'Jane@Mail.example'" in found.groups[0].what
+
+
 @pytest.mark.parametrize(
     "insert", ["qx", "one by one we saw it", "\u200b", "p\u0435tals", "!!", "seen  by", "Of"]
 )

@@ -106,9 +106,13 @@ def runs(stream: Stream, *, longest: int, least: int) -> list[Run]:
 def said(written: Written, stream: Stream, texts: tuple[str, ...], run: tuple[int, int]) -> str:
     """A run as it stands in its first text; ``run`` is its place in the stream and its length."""
     at, length = run
-    if stream is written.words:
-        return " ".join(written.vocabulary[one] for one in stream.symbols[at : at + length])
     row = int(stream.rows[at])
+    if stream is written.words:
+        words = [written.vocabulary[one] for one in stream.symbols[at : at + length]]
+        there = re.search(
+            r"\s*".join(re.escape(one) for one in words), BEFORE + texts[row] + BEHIND, re.IGNORECASE
+        )
+        return " ".join((there[0] if there else " ".join(words)).split())
     start = at - int(np.searchsorted(stream.rows, row))
     return (BEFORE + texts[row] + BEHIND)[start : start + length]
 
