@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,7 +49,8 @@ class Server(NamedTuple):
         if self.process.poll() is None:
             children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
             for one in (pid, *map(int, children)):
-                os.kill(one, number)
+                with suppress(ProcessLookupError):  # a client's process ends with its client
+                    os.kill(one, number)
 
     def again(self) -> Server:
         """Another process with the same data, at the same port."""
